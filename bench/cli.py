@@ -1,0 +1,368 @@
+"""The command line. Only argument handling and printing; torch is imported once a command is known to be right."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench import __version__
+
+if TYPE_CHECKING:
+    from bench.core import Task
+    from bench.runner import Outcome
+
+PROFILES = ("quick", "standard", "full")
+KINDS = ("tasks", "methods", "metrics")
+EPILOG = """\
+examples:
+  python -m bench run --all                              every task, method and metric
+  python -m bench run --task mnist1d --method 'lrp*' sise --profile quick
+  python -m bench run --all --plugins my_method.py       with a method of your own
+  python -m bench list methods
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command and returns the exit code: 0 done, 1 something failed, 2 the request is wrong."""
+    arguments = parser().parse_args(argv)
+    from bench.core import BenchError, RequestError
+
+    try:
+        return int(arguments.command(arguments))
+    except RequestError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 2
+    except BenchError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nbench: stopped; what is finished is stored, run again to go on", file=sys.stderr)
+        return 130
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog="python -m bench",
+        description="Which attribution method tells the truth about a model, and how sure can one be?",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"bench {__version__}")
+    commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_run(commands)
+    _add_list(commands)
+    _add_report(commands)
+    _add_task_commands(commands)
+    return top
+
+
+def _add_run(commands: Any) -> None:
+    run = commands.add_parser(
+        "run",
+        help="score methods on tasks and write leaderboards and plots",
+        description="Scores methods on tasks with metrics. What the store in --out has already is not computed again.",
+    )
+    choice = run.add_argument_group("what to run (names take wildcards: 'lrp*')")
+    choice.add_argument("--all", action="store_true", help="all tasks, methods and metrics not narrowed by the options below")
+    choice.add_argument("--task", nargs="+", metavar="NAME", help="these tasks")
+    choice.add_argument("--method", nargs="+", metavar="NAME", help="these methods")
+    choice.add_argument("--metric", nargs="+", metavar="NAME", help="these metrics")
+    amount = run.add_argument_group("on how much")
+    amount.add_argument(
+        "--profile", choices=PROFILES, default="standard", help="samples per task, as each task states (default: %(default)s)"
+    )
+    amount.add_argument("--samples", type=_positive, metavar="N", help="N samples of each task instead")
+    amount.add_argument("--seed", type=int, default=0, metavar="S", help="of methods and metrics that draw (default: 0)")
+    how = run.add_argument_group("how (never changes a score)")
+    how.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto, the GPU if there is one")
+    how.add_argument("--batch-size", type=_batch_size, metavar="auto|N", help="inputs the model takes at once (default: auto)")
+    how.add_argument("--fresh", action="store_true", help="compute everything anew")
+    _add_common(run)
+    run.set_defaults(command=_run)
+
+
+def _add_list(commands: Any) -> None:
+    listing = commands.add_parser("list", help="show the tasks, methods and metrics there are")
+    listing.add_argument("kind", nargs="?", choices=KINDS, help="only these")
+    listing.add_argument("--json", action="store_true", help="as JSON, with every field")
+    _add_plugins(listing)
+    listing.set_defaults(command=_list)
+
+
+def _add_report(commands: Any) -> None:
+    report = commands.add_parser("report", help="rebuild leaderboards and plots from the scores in --out")
+    _add_out(report)
+    report.set_defaults(command=_report)
+
+
+def _add_task_commands(commands: Any) -> None:
+    train = commands.add_parser("train", help="train a task's model as the shipped one was")
+    train.add_argument("task", metavar="TASK")
+    train.add_argument("--to", type=Path, metavar="FOLDER", help="where the weights go (default: OUT/weights)")
+    train.add_argument("--epochs", type=_positive, metavar="N", help="instead of the recipe's own number")
+    train.add_argument("--seed", type=int, default=0, metavar="S", help="default: 0")
+    evaluate = commands.add_parser("evaluate", help="measure a task's model on its test data")
+    evaluate.add_argument("task", metavar="TASK")
+    evaluate.add_argument("--weights", type=Path, metavar="FILE", help="a .safetensors file (default: the shipped one)")
+    fetch = commands.add_parser("fetch", help="download a task's data into the user cache")
+    fetch.add_argument("task", metavar="TASK")
+    for command, function in ((train, _train), (evaluate, _evaluate), (fetch, _fetch)):
+        command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto")
+        _add_common(command)
+        command.set_defaults(command=function)
+
+
+def _add_common(command: argparse.ArgumentParser) -> None:
+    where = command.add_argument_group("where")
+    _add_out(where)
+    where.add_argument(
+        "--data",
+        type=Path,
+        default=os.environ.get("BENCH_DATA"),
+        metavar="DIR",
+        help="folder that holds data sets (default: BENCH_DATA, then the user cache, then a download)",
+    )
+    where.add_argument("--offline", action="store_true", help="never download")
+    _add_plugins(where)
+
+
+def _add_out(group: Any) -> None:
+    group.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="where results go (default: results)")
+
+
+def _add_plugins(group: Any) -> None:
+    group.add_argument(
+        "--plugins", type=Path, nargs="+", default=[], metavar="PATH", help="files or folders with your own methods, metrics, tasks"
+    )
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    if not (arguments.all or arguments.task or arguments.method or arguments.metric):
+        from bench.core import RequestError
+
+        raise RequestError("say what to run: --all, or some of --task, --method, --metric (see run --help)")
+    from bench import device, registry
+    from bench.runner import Plan, run
+    from bench.store import Store
+
+    start = time.perf_counter()
+    registry.load_all(arguments.plugins)
+    plan = Plan(
+        tasks=registry.select(registry.TASKS, arguments.task or ["*"], "task"),
+        methods=registry.select(registry.METHODS, arguments.method or ["*"], "method"),
+        metrics=registry.select(registry.METRICS, arguments.metric or ["*"], "metric"),
+        samples=lambda task: arguments.samples or dict(task.profiles).get(arguments.profile),
+        seed=arguments.seed,
+        data=_data(arguments),
+        device=device.choose(arguments.device),
+        batch_size=arguments.batch_size,
+        fresh=arguments.fresh,
+    )
+    device.keep_freed_memory()
+    store = Store(arguments.out)
+    with _bar() as bar:
+        outcome = run(plan, store, bar)
+        bar.set_description_str("done")
+    _write_run_facts(arguments, plan, outcome, time.perf_counter() - start)
+    _write_report(arguments.out)
+    _print_outcome(outcome, time.perf_counter() - start, arguments.out)
+    return 1 if outcome.failed else 0
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    from bench import registry
+
+    registry.load_all(arguments.plugins)
+    chosen = {"tasks": registry.TASKS, "methods": registry.METHODS, "metrics": registry.METRICS}
+    kinds = [arguments.kind] if arguments.kind else list(KINDS)
+    if arguments.json:
+        print(json.dumps({kind: [_as_json(entry) for entry in chosen[kind].values()] for kind in kinds}, indent=2))
+        return 0
+    for kind in kinds:
+        width = max(map(len, chosen[kind]), default=0)
+        print(f"{kind}:")
+        for entry in chosen[kind].values():  # type: ignore[attr-defined]
+            print(f"  {entry.name:<{width}}  {entry.family:<12}  {entry.summary}" + (f" [{entry.cite}]" if entry.cite else ""))
+    return 0
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from bench.core import RequestError
+
+    if not (arguments.out / "scores").is_dir():
+        raise RequestError(f"{arguments.out} holds no scores; make some with `python -m bench run --all --out {arguments.out}`")
+    _write_report(arguments.out)
+    print(f"leaderboards and plots are in {arguments.out}")
+    return 0
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    from dataclasses import replace
+
+    import pandas as pd
+
+    from bench import device, plots, training, weights
+    from bench.explaining import call
+
+    task = _one_task(arguments)
+    device.keep_freed_memory()
+    recipe = call(task.recipe, {"data": _data(arguments)})
+    recipe = replace(recipe, epochs=arguments.epochs or recipe.epochs)
+    history: list[dict[str, float]] = []
+    with _bar(unit="epoch", total=recipe.epochs) as bar:
+        for figures, network in training.fit(recipe, seed=arguments.seed, device=str(device.choose(arguments.device))):
+            history.append(figures)
+            bar.set_description_str(f"loss {figures['loss']:.3f}, test accuracy {figures['test_accuracy']:.3f}")
+            bar.update()
+    path = (arguments.to or arguments.out / "weights") / f"{task.weights}.safetensors"
+    weights.save(network, path, training.facts(recipe, history[-1], seed=arguments.seed))
+    curves = arguments.out / "training" / task.name
+    curves.parent.mkdir(parents=True, exist_ok=True)
+    pd.DataFrame(history).to_csv(curves.with_suffix(".csv"), index=False)
+    plots.save(plots.training_curves(pd.DataFrame(history), task.name), curves)
+    print(f"{path}: test accuracy {history[-1]['test_accuracy']:.4f}; curves: {curves}.png")
+    return 0
+
+
+def _evaluate(arguments: argparse.Namespace) -> int:
+    from bench import device, plots, training, weights
+    from bench.explaining import call
+
+    task = _one_task(arguments)
+    device.keep_freed_memory()
+    recipe = call(task.recipe, {"data": _data(arguments)})
+    network = training.fold_batch_norm(recipe.network())
+    weights.load(network, arguments.weights or weights.path_of(str(task.weights)))
+    probability = training.probabilities(network, recipe, device=str(device.choose(arguments.device)))
+    labels = recipe.test[1].numpy()
+    table = training.class_table(probability, labels, recipe.class_names)
+    folder = arguments.out / "evaluation"
+    folder.mkdir(parents=True, exist_ok=True)
+    table.to_csv(folder / f"{task.name}.csv", index=False, float_format="%.6f")
+    plots.save(plots.confusion(probability, labels, recipe.class_names, task.name), folder / f"{task.name}_confusion")
+    plots.save(plots.roc(probability, labels, recipe.class_names, task.name), folder / f"{task.name}_roc")
+    print(table.to_string(index=False, float_format=lambda value: f"{value:.4f}"))
+    print(f"written to {folder}/{task.name}*")
+    return 0
+
+
+def _fetch(arguments: argparse.Namespace) -> int:
+    from bench.explaining import call
+
+    task = _one_task(arguments)
+    print(f"{task.name}: {len(call(task.samples, {'data': _data(arguments)}))} samples are there")
+    return 0
+
+
+def _one_task(arguments: argparse.Namespace) -> Task:
+    from bench import registry
+    from bench.core import RequestError
+
+    registry.load_all(arguments.plugins)
+    if arguments.task not in registry.TASKS:
+        raise RequestError(registry.unknown(arguments.task, registry.TASKS, "task"))
+    task = registry.TASKS[arguments.task]
+    if task.recipe is None and arguments.command in (_train, _evaluate):
+        raise RequestError(f"task {task.name} has no training recipe")
+    return task
+
+
+def _data(arguments: argparse.Namespace) -> Any:
+    from bench.core import RequestError
+    from bench.data import Data
+
+    if arguments.data is not None and not Path(arguments.data).is_dir():
+        raise RequestError(f"--data {arguments.data}: no such folder")
+    return Data(None if arguments.data is None else Path(arguments.data), arguments.offline)
+
+
+def _write_run_facts(arguments: argparse.Namespace, plan: Any, outcome: Outcome, seconds: float) -> None:
+    from importlib.metadata import version
+
+    from bench.device import describe
+    from bench.files import atomic
+
+    facts = {
+        "command": " ".join(["python -m bench", *sys.argv[1:]]),
+        "bench": __version__,
+        "versions": {name: version(name) for name in ("torch", "captum", "quantus", "zennit", "numpy", "scipy", "pandas")},
+        "environment": describe(plan.device),
+        "seed": plan.seed,
+        "profile": arguments.profile,
+        "tasks": outcome.tasks,
+        "methods": [entry.id for entry in plan.methods],
+        "metrics": [entry.id for entry in plan.metrics],
+        "skipped_tasks": outcome.skipped_tasks,
+        "failed_tasks": outcome.failed_tasks,
+        "rows_written": dict(outcome.rows),
+        "rows_kept": outcome.kept,
+        "model_queries": outcome.queries,
+        "queries_by_metrics": outcome.tally.asked,
+        "queries_shared": outcome.tally.shared,
+        "seconds": round(seconds, 1),
+    }
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    with atomic(arguments.out / "run.json") as part:
+        part.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+
+
+def _write_report(out: Path) -> None:
+    from bench.report import write
+
+    with _bar(unit="file") as bar:
+        write(out, bar)
+
+
+def _print_outcome(outcome: Outcome, seconds: float, out: Path) -> None:
+    from bench.report import printed
+
+    print(printed(out))
+    for name, why in outcome.skipped_tasks.items():
+        print(f"skipped {why if why.startswith(name) else f'{name}: {why}'}")
+    for name, why in outcome.failed_tasks.items():
+        print(f"FAILED {name}: {why}")
+    for (task, method, why), count in outcome.failures.most_common(10):
+        print(f"FAILED {task} · {method}: {why} ({count} rows)")
+    written = ", ".join(f"{count} {status}" for status, count in sorted(outcome.rows.items())) or "none"
+    print(
+        f"{seconds:.0f} s; rows written: {written}; already there: {outcome.kept}; "
+        f"model queries: {outcome.queries} (metrics asked {outcome.tally.asked}, shared {outcome.tally.shared})"
+    )
+    print(f"results are in {out}: leaderboard.csv, leaderboards/, plots/, failures.csv, run.json")
+
+
+def _bar(**settings: Any) -> Any:
+    from tqdm import tqdm
+
+    terminal = sys.stderr.isatty()  # a log file gets a line every ten seconds instead of a moving bar
+    bar = tqdm(unit=settings.pop("unit", "step"), dynamic_ncols=True, mininterval=0.1 if terminal else 10, **settings)
+    bar.set_description_str = partial(bar.set_description_str, refresh=terminal)
+    return bar
+
+
+def _as_json(entry: Any) -> dict[str, Any]:
+    fields = {"name": entry.name, "id": entry.id, "family": entry.family, "cite": entry.cite, "summary": entry.summary}
+    fields |= {"params": dict(entry.params), "needs": sorted(entry.needs)}
+    for name in ("higher_is_better", "label", "limits", "profiles"):
+        if hasattr(entry, name):
+            value = getattr(entry, name)
+            fields[name] = dict(value) if name == "profiles" else value
+    return fields
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return value
+
+
+def _batch_size(text: str) -> int | None:
+    return None if text == "auto" else _positive(text)

@@ -1,0 +1,191 @@
+"""The nouns of the harness. Every other module speaks in these and in nothing else.
+
+Shapes: N samples, C channels, K classes, `*S` the spatial axes ((L,) for signals, (H, W) for images).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+
+class BenchError(Exception):
+    """An error whose message tells the user what is wrong and the way out."""
+
+
+class RequestError(BenchError):
+    """The request itself is wrong (an unknown name, a bad option): exit code 2."""
+
+
+class DataMissing(BenchError):
+    """The data of a task is not on this machine and cannot be fetched: the task is skipped."""
+
+
+class ContractError(BenchError):
+    """A plug-in broke a promise of the harness (shape, hooks, weights, ...): status `failed`."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A model and the inputs on which its decisions are to be explained.
+
+    `targets` None means "what the model predicts"; the runner fills it in before any method sees the problem.
+    """
+
+    model: nn.Module  # eval mode; (N, C, *S) -> logits (N, K)
+    inputs: Tensor  # (N, C, *S)
+    sample_ids: tuple[str, ...]  # (N,)
+    baseline: Tensor  # (C, 1, ...): what "absent" means
+    layers: tuple[str, ...]  # names of the block-end layers, first to last
+    top_k: float  # share of the features that `drop`, `increase` and `topk_deletion` look at
+    fingerprint: str  # of the weights and of how the data is prepared
+    targets: Tensor | None = None  # (N,) explained class
+    truth: Tensor | None = None  # (N, *S) bool, where the evidence really is
+    labels: Tensor | None = None  # (N,) true class, for captions only
+    class_names: tuple[str, ...] = ()
+    batch_size: int = 32  # how many inputs the model takes at once; changes speed and memory, never a result
+
+    def __len__(self) -> int:
+        return len(self.sample_ids)
+
+    @property
+    def shape(self) -> torch.Size:
+        """The spatial axes *S, which an attribution has too."""
+        return self.inputs.shape[2:]
+
+    def take(self, rows: Sequence[int]) -> Problem:
+        """The same problem with only the given rows, in the given order."""
+        index = torch.as_tensor(list(rows), dtype=torch.long, device=self.inputs.device)
+        return replace(
+            self,
+            inputs=self.inputs[index],
+            sample_ids=tuple(self.sample_ids[i] for i in rows),
+            **{
+                name: None if (value := getattr(self, name)) is None else value[index.to(value.device)]
+                for name in ("targets", "truth", "labels")
+            },
+        )
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a task's model is trained and on what it is tested. Inputs may be uint8; `prepare` makes them floats."""
+
+    network: Callable[[], nn.Module]  # fresh network, batch norm included; it is folded away after training
+    train: tuple[Tensor, Tensor]  # inputs (N, C, *S), labels (N,)
+    test: tuple[Tensor, Tensor]
+    class_names: tuple[str, ...]
+    prepare: Callable[[Tensor], Tensor]  # stored inputs -> what the model reads
+    augment: Callable[[Tensor, torch.Generator], Tensor]  # prepared batch -> training batch
+    epochs: int
+    batch_size: int
+    learning_rate: float  # peak of the one-cycle schedule
+    weight_decay: float
+    label_smoothing: float
+    average_decay: float = 0.99  # of the exponential moving average of the weights, per step
+    bfloat16: bool = False  # autocast while training; weights are always stored and used in float32
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A registered function. What can change its results is in its id, and nothing else is."""
+
+    name: str
+    fn: Callable[..., Any]
+    family: str
+    cite: str
+    version: int
+    params: tuple[tuple[str, Any], ...]  # hyper-parameters: arguments with a default
+    injected: tuple[str, ...]  # arguments without one: what the harness hands over, by name
+    needs: frozenset[str] = frozenset()  # optional fields of Problem it cannot do without
+
+    @property
+    def id(self) -> str:
+        """For example `smoothgrad@1[samples=32,sigma=0.15]`."""
+        inside = ",".join(f"{key}={value}" for key, value in self.params)
+        return f"{self.name}@{self.version}" + (f"[{inside}]" if inside else "")
+
+    @property
+    def summary(self) -> str:
+        """The first sentence of the docstring."""
+        text = " ".join((self.fn.__doc__ or "").split())
+        return text.split(". ")[0].rstrip(".")
+
+
+@dataclass(frozen=True)
+class Task(Entry):
+    """A problem to explain. `samples(data)` lists the ids of all its samples, most representative first."""
+
+    samples: Callable[..., list[str]] = list
+    profiles: tuple[tuple[str, int | None], ...] = ()  # samples per profile; None is all of them
+    recipe: Callable[..., Recipe] | None = None
+    weights: str | None = None  # stem in tasks/weights/
+
+
+@dataclass(frozen=True)
+class Metric(Entry):
+    """A number per sample that says how good an attribution is."""
+
+    higher_is_better: bool = True
+    label: str = ""  # with unit, as an axis names it
+    limits: tuple[float | None, float | None] = (None, None)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One (task, method, metric, seed). The key hashes exactly what can change its scores."""
+
+    task: str  # ids
+    method: str
+    metric: str
+    seed: int
+    fingerprint: str  # of the task's weights and preparation
+
+    @property
+    def key(self) -> str:
+        return digest(self.task, self.method, self.metric, self.seed, self.fingerprint)[:16]
+
+
+STATUSES = ("ok", "undefined", "skipped", "failed")
+
+
+@dataclass(frozen=True)
+class Record:
+    """The outcome of a cell on some samples; arrays run over the samples."""
+
+    cell: Cell
+    sample_ids: tuple[str, ...]
+    sample_digests: tuple[str, ...]  # of each sample's own input: a changed image is a new question
+    scores: np.ndarray  # (N,) float64; NaN unless status is ok
+    status: tuple[str, ...]  # (N,) of STATUSES
+    note: tuple[str, ...]  # (N,) why, when not ok
+    seconds: float  # spent on this record, the explanation not included
+    environment: str
+    curves: np.ndarray | None = None  # (N, steps + 1), when the metric is the area under a curve
+
+
+def digest(*parts: object) -> str:
+    """A stable hash of texts, numbers, bytes, arrays and tensors (hex, 32 digits)."""
+    h = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        if isinstance(part, Tensor):
+            part = part.detach().cpu().contiguous().numpy()
+        if isinstance(part, np.ndarray):
+            h.update(f"{part.dtype}{part.shape}".encode())
+            part = np.ascontiguousarray(part).tobytes()
+        data = part if isinstance(part, bytes) else repr(part).encode()
+        h.update(len(data).to_bytes(8, "little"))
+        h.update(data)
+    return h.hexdigest()
+
+
+def model_digest(model: nn.Module) -> str:
+    """A hash of a model's structure and of every weight and buffer."""
+    state = model.state_dict()
+    return digest(str(model), *(part for name in sorted(state) for part in (name, state[name])))

@@ -1,0 +1,65 @@
+"""The device a run uses, and the few settings of it that make a run fast without changing a score."""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+from dataclasses import replace
+
+import torch
+
+from bench.core import Problem, RequestError
+
+VALUES_PER_BATCH = {"cpu": 2**20, "cuda": 2**24}  # input values; see results/README.md for the timings
+LARGEST_BATCH = 512
+
+
+def choose(name: str) -> torch.device:
+    """`auto` is the GPU where there is one."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise RequestError("--device cuda: torch sees no GPU here; use --device cpu")
+    return torch.device(name)
+
+
+def describe(device: torch.device) -> str:
+    """One line on what scores were computed with."""
+    chip = torch.cuda.get_device_name() if device.type == "cuda" else platform.machine()
+    return f"torch {torch.__version__}, {device.type} ({chip}), {platform.system()}"
+
+
+def place(problem: Problem, device: torch.device, batch_size: int | None) -> Problem:
+    """The problem on the device, images channels-last (twice as fast on a CPU), with a batch size that suits it."""
+    images = problem.inputs.dim() == 4
+    form = torch.channels_last if images else torch.contiguous_format
+    return replace(
+        problem,
+        model=problem.model.to(device, memory_format=form).eval(),
+        inputs=problem.inputs.to(device, memory_format=form),
+        baseline=problem.baseline.to(device),
+        batch_size=batch_size or batch_for(problem.inputs[0].numel(), device),
+        **{
+            name: None if (value := getattr(problem, name)) is None else value.to(device)
+            for name in ("targets", "truth", "labels")
+        },
+    )
+
+
+def batch_for(values: int, device: torch.device) -> int:
+    """Inputs per batch for inputs of so many values each."""
+    return max(1, min(LARGEST_BATCH, VALUES_PER_BATCH[device.type] // values))
+
+
+def keep_freed_memory() -> None:
+    """Tells glibc to reuse freed memory instead of returning it to the system and asking for it again.
+
+    Without this, big batches on a CPU spend most of their time in page faults (up to three times slower). Does nothing
+    where there is no glibc.
+    """
+    if platform.system() != "Linux" or platform.libc_ver()[0] != "glibc":
+        return
+    mmap_max, trim_threshold = -4, -1  # M_MMAP_MAX, M_TRIM_THRESHOLD of malloc.h
+    libc = ctypes.CDLL(None)
+    libc.mallopt(mmap_max, 0)
+    libc.mallopt(trim_threshold, 2**31 - 1)

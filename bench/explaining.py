@@ -1,0 +1,110 @@
+"""Runs methods: their promises checked, their cost measured, their failures told sample by sample."""
+
+from __future__ import annotations
+
+import inspect
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench import guard
+from bench.core import BenchError, Entry, Problem
+from bench.meter import Cost, PeakMemory, measured
+from bench.seeding import SampleRng
+
+
+@dataclass(frozen=True)
+class Explained:
+    """What a method made of N samples."""
+
+    attribution: Tensor  # (N, *S); zeros where there is none
+    cost: Cost
+    status: tuple[str, ...]  # (N,) of core.STATUSES; undefined where an attribution says nothing
+    note: tuple[str, ...]  # (N,) why, when not ok
+
+    def take(self, rows: Sequence[int]) -> Explained:
+        return Explained(
+            self.attribution[list(rows)],
+            self.cost.take(list(rows)),
+            tuple(self.status[row] for row in rows),
+            tuple(self.note[row] for row in rows),
+        )
+
+
+def call(fn: Callable[..., Any], offered: dict[str, Any], params: Sequence[tuple[str, Any]] = ()) -> Any:
+    """Calls a plug-in with what its signature asks for of what is offered, and with its hyper-parameters."""
+    asked = inspect.signature(fn).parameters
+    return fn(**{name: value for name, value in offered.items() if name in asked}, **dict(params))
+
+
+def absent(entry: Entry, problem: Problem) -> str:
+    """Why the entry has to be skipped: the fields it needs and the problem lacks. "" where it has all."""
+    values = {name: getattr(problem, name) for name in sorted(entry.needs)}
+    lacking = [name for name, value in values.items() if value is None or len(value) == 0]
+    return f"{entry.name} needs {' and '.join(lacking)}, which the task does not have" if lacking else ""
+
+
+def explain(method: Entry, problem: Problem, *, task: str, seed: int, draw: int = 0) -> Tensor:
+    """A method's attributions (N, *S), its promises checked. `draw` numbers repeated explanations of a sample."""
+    rng = SampleRng((seed, task, method.id, draw), problem.sample_ids, problem.inputs.device)
+    with guard.unchanged(problem):
+        attribution = call(method.fn, {"problem": problem, "rng": rng}, method.params)
+    return guard.checked(attribution, problem)
+
+
+def explain_all(method: Entry, problem: Problem, *, task: str, seed: int) -> Explained:
+    """Explains in batches; a batch that fails is tried sample by sample, so that only the guilty ones fail."""
+    size = len(problem)
+    maps: dict[int, Tensor] = {}
+    failures: dict[int, str] = {}
+    costs = torch.full((3, size), torch.nan, dtype=torch.float64)
+    lacking = absent(method, problem)
+    peak = float("nan") if lacking else _peak_memory(method, problem.take([0]), task=task, seed=seed)
+    queue = [] if lacking else [rows.tolist() for rows in torch.arange(size).split(problem.batch_size)]
+    while queue:
+        rows = queue.pop(0)
+        try:
+            with measured(problem.model) as meter:
+                made = explain(method, problem.take(rows), task=task, seed=seed)
+        except Exception as error:  # a plug-in may raise anything; it becomes rows, and the run goes on
+            if len(rows) > 1:
+                queue = [[row] for row in rows] + queue
+            else:
+                failures[rows[0]] = reason(error)
+            continue
+        maps.update(zip(rows, made, strict=True))
+        costs[:, rows] = torch.tensor([[meter.seconds], [meter.forwards], [meter.backwards]]).double() / len(rows)
+    nothing = problem.inputs.new_zeros(problem.shape)
+    attribution = torch.stack([maps.get(row, nothing).to(next(iter(maps.values()), nothing)) for row in range(size)])
+    verdicts = [
+        ("skipped", lacking) if lacking else ("failed", failures[row]) if row in failures else flaw
+        for row, flaw in enumerate(guard.flaws(attribution))
+    ]
+    cost = Cost(costs[0], costs[1], costs[2], torch.full((size,), peak, dtype=torch.float64))
+    status, note = zip(*verdicts, strict=True)
+    return Explained(attribution, cost, status, note)
+
+
+def reason(error: BaseException) -> str:
+    """One line: what was raised, and where."""
+    text = " ".join(str(error).split())[:300] or "no message"
+    if isinstance(error, BenchError):
+        return text
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {text} ({Path(last.filename).name}:{last.lineno})"
+
+
+def _peak_memory(method: Entry, problem: Problem, *, task: str, seed: int) -> float:
+    """MiB of tensors alive at once while one sample is explained. It warms the model up too. NaN where it fails."""
+    try:
+        with PeakMemory() as memory:
+            explain(method, problem, task=task, seed=seed)
+    except Exception:  # the call that counts follows and reports it
+        return float(np.nan)
+    return memory.peak / 2**20

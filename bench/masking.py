@@ -1,0 +1,43 @@
+"""From an attribution to a masked input: ranking with stated ties, masks of an exact size, and what "absent" means."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def ranks(attribution: Tensor) -> Tensor:
+    """Position of every feature when sorted by attribution, highest first: (N, *S) -> (N, F) int64.
+
+    Ties are broken by the feature's index, so each position is taken once and a mask has exactly the size asked for.
+    """
+    order = attribution.flatten(1).argsort(dim=1, descending=True, stable=True)
+    positions = torch.arange(order.shape[1], device=order.device).expand_as(order)
+    return torch.empty_like(order).scatter_(1, order, positions)
+
+
+def count(share: float, features: int) -> int:
+    """int(share * features), safe from binary fractions such as 0.29 * 100 = 28.999..."""
+    return int(share * features + 1e-9)
+
+
+def even_counts(steps: int, features: int) -> Tensor:
+    """How many features are perturbed at each step of a curve, 0 to all of them: (min(steps, features) + 1,) int64."""
+    steps = min(steps, features)
+    return torch.arange(steps + 1) * features // steps
+
+
+def blend(inputs: Tensor, baseline: Tensor, present: Tensor) -> Tensor:
+    """Inputs (N, C, *S) where `present` (N, *S) is true, the baseline (C, 1, ...) elsewhere; channels share the mask."""
+    return torch.where(present.unsqueeze(1), inputs, baseline)
+
+
+def area(curves: Tensor) -> Tensor:
+    """Area under curves over [0, 1] with even steps, by the trapezoid rule: (N, steps + 1) -> (N,)."""
+    return torch.trapezoid(curves, dx=1 / (curves.shape[1] - 1), dim=1)
+
+
+def upsample(maps: Tensor, shape: torch.Size) -> Tensor:
+    """Linear interpolation with half-pixel centres: (N, C, *s) -> (N, C, *shape), one or two spatial axes."""
+    mode = "linear" if len(shape) == 1 else "bilinear"
+    return torch.nn.functional.interpolate(maps, size=tuple(shape), mode=mode, align_corners=False)

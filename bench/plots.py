@@ -1,0 +1,344 @@
+"""Tables in, pictures out. Nothing is computed here beyond what places ink.
+
+Readable in grey and by the colour-blind: methods differ by colour, line style and marker; the random control is always
+black and dashed; an arrow beside each metric says which way is better.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+
+from bench.leaderboard import RANKING_FAMILIES
+from bench.files import atomic
+
+CONTROL = "random"
+DASHES = ["-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (5, 2, 1, 2))]
+MARKERS = "osD^vPX<>*hp8d"
+STYLE = {"font.size": 9, "axes.titlesize": 10, "axes.labelsize": 9, "svg.hashsalt": "bench", "svg.fonttype": "none"}
+
+
+def all_of_task(
+    task: str, rows: pd.DataFrame, wide: pd.DataFrame, long: pd.DataFrame, curves: pd.DataFrame, *, maps: dict[str, Any]
+) -> Iterator[tuple[str, Figure]]:
+    """Name and figure of every plot that the task's tables allow."""
+    yield "heatmap", heatmap(wide, long, task)
+    yield "distributions", distributions(rows, wide, long, task)
+    if len(curves):
+        yield "curves", mean_curves(curves, wide, task)
+    if {"seconds"} <= set(wide) and wide["mean_rank"].notna().any():
+        yield "cost", cost(wide, task)
+    if "inputs" in maps:
+        yield "gallery", gallery(maps, wide, task)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Writes `path`.png and `path`.svg."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with mpl.rc_context(STYLE):
+        for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
+            with atomic(path.with_name(f"{path.name}.{kind}")) as part:
+                figure.savefig(part, format=kind, dpi=150, metadata=metadata)
+
+
+def heatmap(wide: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
+    """Methods x metrics: the mean in figures, its distance from the random control in colour."""
+    long = long[long["metric_family"] != "cost"]
+    metrics = list(dict.fromkeys(long["metric"]))
+    methods = list(wide["method"])
+    facts = long.drop_duplicates("metric").set_index("metric")
+    means = long.pivot(index="method", columns="metric", values="mean").loc[methods, metrics]
+    sign = np.where(facts.loc[metrics, "higher_is_better"], 1.0, -1.0)
+    centre = means.loc[CONTROL] if CONTROL in means.index else means.mean()
+    gain = (means - centre) * sign
+    colour = gain / gain.abs().max().replace(0, 1)
+    figure, (axes,) = _figure(1, 1, width=2.6 + 1.02 * len(metrics), height=1.9 + 0.42 * len(methods))
+    sns.heatmap(
+        colour,
+        ax=axes,
+        cmap="RdBu",
+        vmin=-1,
+        vmax=1,
+        annot=means.map(_short),
+        fmt="",
+        linewidths=1.5,
+        annot_kws={"size": 8.5},
+        cbar_kws={"label": f"worse  ←  {CONTROL}  →  best", "ticks": [], "pad": 0.015, "aspect": 30},
+    )
+    axes.set_xticklabels([_wrapped(_with_arrow(facts.loc[m])) for m in metrics], rotation=0, fontsize=8)
+    ranks = wide.set_index("method")["rank"]
+    axes.set_yticklabels([_ranked(name, ranks[name]) for name in methods], rotation=0)
+    for label, name in zip(axes.get_yticklabels(), methods, strict=True):
+        label.set_fontweight("bold" if name == CONTROL else "normal")
+    first = facts.loc[metrics, "metric_family"].ne(facts.loc[metrics, "metric_family"].shift()).to_numpy()
+    for column in np.nonzero(first)[0]:
+        axes.axvline(column, color="0.25", lw=2 if column else 0)
+        axes.text(column + 0.05, -0.12, str(facts.loc[metrics[column], "metric_family"]), fontsize=8.5, style="italic")
+    axes.xaxis.tick_bottom()
+    axes.set(xlabel="", ylabel="")
+    axes.set_title(f"{task}: mean over {_n(wide)} samples, coloured by distance from the random control", pad=20, loc="left")
+    return figure
+
+
+def distributions(rows: pd.DataFrame, wide: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
+    """Scores per sample of each method on each metric that ranks, with the random control's mean marked."""
+    metrics = list(dict.fromkeys(long.loc[long["metric_family"].isin(RANKING_FAMILIES), "metric"]))
+    methods = list(wide["method"])
+    columns = min(4, max(1, len(metrics)))
+    lines = -(-max(1, len(metrics)) // columns)
+    figure, panels = _figure(lines, columns, width=1.3 + 2.6 * columns, height=0.8 + lines * (0.9 + 0.24 * len(methods)), sharey=True)
+    for axes, metric in zip(panels, metrics, strict=False):
+        own = rows[(rows["metric"] == metric) & (rows["status"] == "ok")]
+        table = long[long["metric"] == metric].set_index("method").reindex(methods)
+        if own["score"].nunique() > 2:
+            colours = [_tint(name) for name in methods]
+            sns.boxplot(
+                own,
+                x="score",
+                y="method",
+                order=methods,
+                hue="method",
+                hue_order=methods,
+                palette=colours,
+                ax=axes,
+                showfliers=False,
+                whis=(5, 95),
+                linewidth=0.8,
+                legend=False,
+            )
+        places = np.arange(len(methods))
+        errors = np.abs(np.stack([table["mean"] - table["low"], table["high"] - table["mean"]]))
+        axes.errorbar(table["mean"], places, xerr=errors, fmt="D", ms=3.5, color="black", lw=1.2, capsize=2)
+        if CONTROL in methods:
+            axes.axvline(table.loc[CONTROL, "mean"], color="black", ls="--", lw=1)
+        axes.set_xlabel(_with_arrow(table.dropna(subset=["label"]).iloc[0]))
+        axes.set_ylabel("")
+    for axes in panels[len(metrics) :]:
+        axes.set_visible(False)
+    for axes in panels:
+        axes.set_yticks(range(len(methods)), methods)
+        axes.set_ylim(len(methods) - 0.5, -0.5)
+    figure.suptitle(
+        f"{task}: scores per sample (box: quartiles, whiskers: 5 to 95 %), mean with 95 % interval (diamond), "
+        f"mean of the random control (dashed)",
+        fontsize=9.5,
+    )
+    return figure
+
+
+def mean_curves(curves: pd.DataFrame, wide: pd.DataFrame, task: str) -> Figure:
+    """Mean probability of the class while features are removed or put back, with bands of 95 %."""
+    metrics = list(dict.fromkeys(curves["metric"]))
+    methods = [name for name in wide["method"] if name in set(curves["method"])]
+    figure, panels = _figure(1, len(metrics), width=2.2 + 3.9 * len(metrics), height=3.8, sharey=True)
+    for axes, metric in zip(panels, metrics, strict=True):
+        for number, name in enumerate(methods):
+            own = curves[(curves["metric"] == metric) & (curves["method"] == name)]
+            if own.empty:
+                continue
+            colour, dashes, _ = _look(name, number)
+            width = 2.2 if name == CONTROL else 1.4
+            axes.plot(100 * own["share"], own["p"], color=colour, ls=dashes, lw=width, label=name)
+            axes.fill_between(100 * own["share"], own["low"], own["high"], color=colour, alpha=0.13, lw=0)
+        verb = "removed" if "deletion" in metric else "put back"
+        better = "lower is better" if "deletion" in metric else "higher is better"
+        axes.set(xlabel=f"features {verb}, highest attribution first (%)", xlim=(0, 100), ylim=(0, 1.02))
+        axes.set_title(f"{metric} ({better})", loc="left")
+    panels[0].set_ylabel("mean probability of the explained class")
+    handles, labels = panels[-1].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right center", frameon=False, title="by rank", handlelength=3)
+    figure.suptitle(f"{task}: {_n(wide)} samples", fontsize=10, x=0.01, ha="left")
+    return figure
+
+
+def cost(wide: pd.DataFrame, task: str) -> Figure:
+    """Seconds per sample (log) against the mean rank over the metrics that rank."""
+    board = wide.dropna(subset=["mean_rank", "seconds"]).copy()
+    board["seconds"] = board["seconds"].clip(lower=1e-6)
+    figure, (axes,) = _figure(1, 1, width=6.4, height=4.2)
+    for number, (_, row) in enumerate(board.iterrows()):
+        colour, _, marker = _look(row["method"], number)
+        axes.scatter(row["seconds"], row["mean_rank"], color=colour, marker=marker, s=55, zorder=3, edgecolor="white")
+    _label_points(axes, board)
+    axes.set_xscale("log")
+    axes.invert_yaxis()
+    axes.margins(x=0.18, y=0.12)
+    axes.set(xlabel="seconds to explain one sample (log)", ylabel="mean rank over faithfulness metrics (up is better)")
+    axes.set_title(f"{task}: what faithfulness costs", loc="left")
+    return figure
+
+
+def gallery(maps: dict[str, Any], wide: pd.DataFrame, task: str) -> Figure:
+    """A few samples with the maps of all methods side by side."""
+    inputs = maps["inputs"]
+    methods = [name for name in wide["method"] if f"method={name}" in maps]
+    samples = range(len(inputs["inputs"]))
+    signal = inputs["inputs"].ndim == 3
+    width, height = (1.75, 1.05) if signal else (1.25, 1.32)
+    figure, panels = _figure(
+        len(samples), 1 + len(methods), width=width * (1 + len(methods)) + 0.4, height=height * len(samples) + 0.7, grid=False
+    )
+    table = np.array(panels).reshape(len(samples), 1 + len(methods))
+    for row in samples:
+        one = inputs["inputs"][row]
+        _draw_input(table[row, 0], one)
+        caption = f"{inputs['explained'][row]} ({inputs['probability'][row]:.2f})"
+        if inputs["label"][row] != inputs["explained"][row]:
+            caption += f"\ntrue: {inputs['label'][row]}"
+        table[row, 0].set_ylabel(caption, fontsize=8, rotation=0, ha="right", va="center")
+        for column, name in enumerate(methods, start=1):
+            _draw_map(table[row, column], one, maps[f"method={name}"]["maps"][row])
+    for axes, title in zip(table[0], ["input", *methods], strict=True):
+        axes.set_title(title.replace("_", "\n"), fontsize=8.5)
+    figure.suptitle(
+        f"{task}: what each method shows, by rank; explained class and its probability at the left. "
+        "Red speaks for the class, blue against it.",
+        fontsize=9,
+    )
+    return figure
+
+
+def training_curves(history: pd.DataFrame, task: str) -> Figure:
+    """Loss and accuracy per epoch."""
+    figure, (left, right) = _figure(1, 2, width=8, height=3)
+    left.plot(history["epoch"], history["loss"], color="black")
+    left.set(xlabel="epoch", ylabel="training loss (nats)")
+    for column, label, dashes in (("train_accuracy", "training batches", "--"), ("test_accuracy", "test, averaged weights", "-")):
+        right.plot(history["epoch"], history[column], ls=dashes, label=label)
+    right.set(xlabel="epoch", ylabel="accuracy", ylim=(0, 1))
+    right.legend(frameon=False, loc="lower right")
+    figure.suptitle(f"{task}: test accuracy {history['test_accuracy'].iloc[-1]:.4f} after {len(history)} epochs", fontsize=10)
+    return figure
+
+
+def confusion(probability: np.ndarray, labels: np.ndarray, class_names: tuple[str, ...], task: str) -> Figure:
+    """Confusion matrix in samples."""
+    from sklearn.metrics import confusion_matrix
+
+    counts = confusion_matrix(labels, probability.argmax(1), labels=range(len(class_names)))
+    figure, (axes,) = _figure(1, 1, width=2 + 0.55 * len(class_names), height=1.4 + 0.45 * len(class_names), grid=False)
+    sns.heatmap(counts, annot=True, fmt="d", cmap="Blues", cbar=False, ax=axes, xticklabels=class_names, yticklabels=class_names)
+    axes.set(xlabel="predicted class", ylabel="true class")
+    axes.set_title(f"{task}: {len(labels)} test samples, accuracy {(probability.argmax(1) == labels).mean():.4f}", loc="left")
+    return figure
+
+
+def roc(probability: np.ndarray, labels: np.ndarray, class_names: tuple[str, ...], task: str) -> Figure:
+    """ROC curve of each class against the rest."""
+    from sklearn.metrics import auc, roc_curve
+
+    figure, (axes,) = _figure(1, 1, width=6.6, height=4)
+    for number, name in enumerate(class_names):
+        false, true, _ = roc_curve(labels == number, probability[:, number])
+        colour, dashes, _ = _look(name, number)
+        axes.plot(false, true, color=colour, ls=dashes, lw=1.3, label=f"{name} ({auc(false, true):.3f})")
+    axes.plot([0, 1], [0, 1], color="0.6", ls=":", lw=1)
+    axes.set(xlabel="false positive rate", ylabel="true positive rate", xlim=(-0.01, 1), ylim=(0, 1.01))
+    axes.set_title(f"{task}: one class against the rest", loc="left")
+    figure.legend(loc="outside right center", frameon=False, title="class (area)")
+    return figure
+
+
+def _figure(
+    lines: int, columns: int, *, width: float, height: float, grid: bool = True, sharey: bool = False
+) -> tuple[Figure, list[Axes]]:
+    with mpl.rc_context(STYLE), sns.axes_style("whitegrid" if grid else "white"):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        panels = figure.subplots(lines, columns, squeeze=False, sharey=sharey)
+    return figure, list(panels.ravel())
+
+
+def _look(name: str, number: int) -> tuple[Any, Any, str]:
+    """Colour, dashes and marker of a method."""
+    if name == CONTROL:
+        return "black", "--", "s"
+    colours = sns.color_palette("colorblind")
+    return colours[number % len(colours)], DASHES[number % len(DASHES)], MARKERS[number % len(MARKERS)]
+
+
+def _tint(name: str) -> str:
+    return "0.45" if name == CONTROL else "#9ecae1"
+
+
+def _draw_input(axes: Axes, one: np.ndarray) -> None:
+    if one.ndim == 2:
+        axes.plot(one[0], color="black", lw=1)
+    else:
+        axes.imshow(np.moveaxis(one, 0, -1).squeeze().clip(0, 1), cmap="gray")
+    _bare(axes)
+
+
+def _draw_map(axes: Axes, one: np.ndarray, attribution: np.ndarray) -> None:
+    """The attribution over the input: red for, blue against the class; the signal itself is coloured in 1-D."""
+    if not np.isfinite(attribution).all() or np.ptp(attribution) == 0:
+        axes.text(0.5, 0.5, "undefined", ha="center", va="center", transform=axes.transAxes, fontsize=8, color="0.4")
+        _bare(axes)
+        return
+    limit = np.percentile(np.abs(attribution), 99.5) or np.abs(attribution).max()
+    if one.ndim == 2:
+        x, y = np.arange(one.shape[1]), one[0]
+        axes.plot(x, y, color="0.8", lw=0.8, zorder=1)
+        points = np.stack([x, y], axis=1)
+        middle = (points[:-1] + points[1:]) / 2
+        ends = np.concatenate([points[:1], np.repeat(middle, 2, axis=0), points[-1:]]).reshape(-1, 2, 2)
+        bent = [np.array([a, p, b]) for (a, b), p in zip(ends, points, strict=True)]
+        axes.add_collection(
+            LineCollection(bent, array=attribution / limit, cmap="RdBu_r", norm=mpl.colors.Normalize(-1, 1), lw=2.2, capstyle="round")
+        )
+    else:
+        grey = one.mean(0)
+        axes.imshow(0.55 + 0.45 * grey / max(grey.max(), 1e-9), cmap="gray", vmin=0, vmax=1)
+        strength = np.clip(np.abs(attribution) / limit, 0, 1)
+        axes.imshow(np.clip(attribution / limit, -1, 1), cmap="RdBu_r", vmin=-1, vmax=1, alpha=0.85 * strength)
+    _bare(axes)
+
+
+def _bare(axes: Axes) -> None:
+    axes.set(xticks=[], yticks=[])
+    for spine in axes.spines.values():
+        spine.set_color("0.8")
+
+
+def _label_points(axes: Axes, board: pd.DataFrame) -> None:
+    """Names beside the points, those of crowded points moved apart."""
+    placed: list[tuple[float, float]] = []
+    for _, row in board.sort_values("mean_rank").iterrows():
+        x, y = np.log10(row["seconds"]), row["mean_rank"]
+        shift = sum(abs(x - a) < 0.6 and abs(y - b) < 0.3 for a, b in placed)
+        axes.annotate(row["method"], (row["seconds"], y), xytext=(7, 3 - 10 * shift), textcoords="offset points", fontsize=8.5)
+        placed.append((x, y))
+
+
+def _with_arrow(row: pd.Series) -> str:
+    return f"{row['label']} {'↑' if row['higher_is_better'] else '↓'}"
+
+
+def _wrapped(text: str) -> str:
+    """Breaks a label at spaces into lines of about twelve letters."""
+    lines = [""]
+    for word in text.split():
+        if lines[-1] and len(lines[-1]) + len(word) > 12:
+            lines.append("")
+        lines[-1] = f"{lines[-1]} {word}".strip()
+    return "\n".join(lines)
+
+
+def _ranked(name: str, rank: float) -> str:
+    return f"{name}  {rank:.3g}" if np.isfinite(rank) else f"{name}  –"
+
+
+def _short(value: float) -> str:
+    return "" if np.isnan(value) else f"{value:.3g}"
+
+
+def _n(wide: pd.DataFrame) -> int:
+    return int(wide["n"].max())

@@ -1,0 +1,211 @@
+"""The three registries, the decorators that fill them, and the discovery of plug-in files.
+
+`methods/` and `tasks/` are generic import names, so they are folders of plug-in files and no packages: each file runs
+under a module name of its own, `bench.methods.<stem>`. A user's files join in by `--plugins` or by an entry point.
+"""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, TypeVar
+
+from torch import Tensor
+
+from bench.core import BenchError, Entry, Metric, Recipe, RequestError, Task
+
+E = TypeVar("E", bound=Entry)
+Function = Callable[..., Any]
+# What `explain` is: (changed inputs (N, C, *S), number of the draw) -> attributions (N, *S).
+Explain = Callable[[Tensor, int], Tensor]
+
+TASKS: dict[str, Task] = {}
+METHODS: dict[str, Entry] = {}
+METRICS: dict[str, Metric] = {}
+
+# What the harness can hand over, by argument name.
+OFFERED = {
+    "task": frozenset({"sample_ids", "data"}),
+    "method": frozenset({"problem", "rng"}),
+    "metric": frozenset({"probe", "attribution", "rng", "explain", "cost"}),
+}
+
+
+def method(
+    *, cite: str, family: str, needs: Iterable[str] = (), version: int = 1
+) -> Callable[[Function], Function]:
+    """Registers `fn(problem, [rng], *, hyper-parameters) -> (N, *S)` under its own name."""
+
+    def register(fn: Function) -> Function:
+        _add(METHODS, Entry(**_read(fn, "method"), cite=cite, family=family, needs=frozenset(needs), version=version))
+        return fn
+
+    return register
+
+
+def metric(
+    *,
+    cite: str,
+    family: str,
+    higher_is_better: bool,
+    label: str = "",
+    limits: tuple[float | None, float | None] = (None, None),
+    needs: Iterable[str] = (),
+    version: int = 1,
+) -> Callable[[Function], Function]:
+    """Registers `fn(probe, attribution, [rng, explain, cost], *, hyper-parameters)` under its own name.
+
+    It returns scores (N,), or a curve (N, steps + 1) over even steps from nothing to everything perturbed; a curve is
+    stored whole and its score is the area under it.
+    """
+
+    def register(fn: Function) -> Function:
+        read = _read(fn, "metric")
+        entry = Metric(
+            **read,
+            cite=cite,
+            family=family,
+            needs=frozenset(needs),
+            version=version,
+            higher_is_better=higher_is_better,
+            label=label or read["name"].replace("_", " "),
+            limits=limits,
+        )
+        _add(METRICS, entry)
+        return fn
+
+    return register
+
+
+def task(
+    *,
+    cite: str,
+    family: str,
+    samples: Callable[..., list[str]],
+    profiles: Mapping[str, int | None],
+    recipe: Callable[..., Recipe] | None = None,
+    weights: str | None = None,
+    version: int = 1,
+) -> Callable[[Function], Function]:
+    """Registers `fn(sample_ids, [data], *, hyper-parameters) -> Problem` under its own name."""
+
+    def register(fn: Function) -> Function:
+        entry = Task(
+            **_read(fn, "task"),
+            cite=cite,
+            family=family,
+            version=version,
+            samples=samples,
+            profiles=tuple(profiles.items()),
+            recipe=recipe,
+            weights=weights,
+        )
+        _add(TASKS, entry)
+        return fn
+
+    return register
+
+
+def select(registry: Mapping[str, E], patterns: Iterable[str], kind: str) -> list[E]:
+    """The entries whose names match any pattern (shell wildcards), in registry order.
+
+    Raises RequestError with the nearest name when a pattern matches nothing.
+    """
+    chosen: set[str] = set()
+    for pattern in patterns:
+        found = fnmatch.filter(registry, pattern)
+        if not found:
+            raise RequestError(unknown(pattern, registry, kind))
+        chosen.update(found)
+    return [registry[name] for name in registry if name in chosen]
+
+
+def unknown(name: str, known: Iterable[str], kind: str) -> str:
+    """What to tell a user who asked for a name that does not exist."""
+    known = sorted(known)
+    nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+    hint = f"; did you mean '{nearest[0]}'?" if nearest else ""
+    return f"unknown {kind} '{name}'{hint} (there are: {', '.join(known)})"
+
+
+def home(kind: str) -> Path:
+    """The project's own plug-in folder: inside the package in a wheel, beside it in a checkout."""
+    package = Path(__file__).parent
+    inside = package / kind
+    return inside if inside.is_dir() else package.parent / kind
+
+
+def discover(where: Path, package: str) -> None:
+    """Runs a plug-in file, or every plug-in file of a folder, so that its decorators register what it holds."""
+    if not where.exists():
+        raise RequestError(f"no plug-in file or folder at {where}")
+    files = [where] if where.is_file() else sorted(p for p in where.glob("*.py") if not p.name.startswith("_"))
+    for path in files:
+        _run_file(path.resolve(), f"{package}.{path.stem}")
+
+
+def load_all(plugins: Iterable[Path] = ()) -> None:
+    """Fills the registries: the project's metrics, methods and tasks, installed entry points, and the user's files."""
+    import bench.metrics  # noqa: F401  (its modules register themselves)
+
+    discover(home("methods"), "bench.methods")
+    discover(home("tasks"), "bench.tasks")
+    for kind in ("tasks", "methods", "metrics"):
+        for point in entry_points(group=f"bench.{kind}"):
+            point.load()
+    for path in plugins:
+        discover(path, "bench.plugins")
+
+
+def _run_file(path: Path, name: str) -> None:
+    loaded = sys.modules.get(name)
+    if loaded is not None:
+        if Path(str(loaded.__file__)) == path:
+            return
+        raise RequestError(f"two plug-in files are called {path.name}: {loaded.__file__} and {path}; rename one")
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise RequestError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BenchError:
+        del sys.modules[name]
+        raise
+    except Exception as error:
+        del sys.modules[name]
+        raise RequestError(f"plug-in {path} could not be loaded: {type(error).__name__}: {error}") from error
+
+
+def _read(fn: Function, kind: str) -> dict[str, Any]:
+    """Name, hyper-parameters and injected arguments of a function, read off its signature."""
+    parameters = inspect.signature(fn).parameters.values()
+    injected = tuple(p.name for p in parameters if p.default is p.empty)
+    strange = sorted(set(injected) - OFFERED[kind])
+    if strange:
+        offered = ", ".join(sorted(OFFERED[kind]))
+        raise RequestError(
+            f"{kind} '{fn.__name__}' asks for {', '.join(strange)}; without a default a {kind} may ask for: {offered}"
+        )
+    return {
+        "name": fn.__name__,
+        "fn": fn,
+        "params": tuple((p.name, p.default) for p in parameters if p.default is not p.empty),
+        "injected": injected,
+    }
+
+
+def _add(registry: dict[str, Any], entry: Entry) -> None:
+    known = registry.get(entry.name)
+    if known is not None and inspect.getfile(known.fn) != inspect.getfile(entry.fn):
+        raise RequestError(
+            f"'{entry.name}' is registered twice: in {inspect.getfile(known.fn)} and {inspect.getfile(entry.fn)}"
+        )
+    registry[entry.name] = entry

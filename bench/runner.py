@@ -1,0 +1,207 @@
+"""Cells in, records out: the only loop of the harness.
+
+Samples are taken in chunks, and within a chunk every method and metric meets the same probe, so that questions to the
+model are shared and a run that is stopped leaves the same samples for every method.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from bench.core import Cell, DataMissing, Entry, Metric, Problem, Record, Task, digest
+from bench.data import Data
+from bench.device import describe, place
+from bench.explaining import Explained, call, explain_all, reason
+from bench.meter import measured
+from bench.probe import Probe, Tally
+from bench.scoring import score
+from bench.store import Store
+
+VALUES_PER_CHUNK = 2**23  # of input; bounds the memory of a run, whatever its number of samples
+CHUNK_LIMITS = (16, 256)
+GALLERY = 6  # samples of each task whose maps are kept for pictures
+
+
+class Progress(Protocol):
+    """What the runner tells of its work; a tqdm bar fits."""
+
+    total: float | None
+
+    def update(self, n: float | None = 1) -> Any: ...
+    def set_description_str(self, desc: str | None = None) -> Any: ...
+    def refresh(self) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is asked for, and the settings that change speed and no score."""
+
+    tasks: Sequence[Task]
+    methods: Sequence[Entry]
+    metrics: Sequence[Metric]
+    samples: Callable[[Task], int | None]  # how many of a task's samples; None is all
+    seed: int = 0
+    data: Data = Data()
+    device: torch.device = torch.device("cpu")
+    batch_size: int | None = None
+    fresh: bool = False
+
+
+@dataclass
+class Outcome:
+    """What a run did."""
+
+    rows: Counter[str] = field(default_factory=Counter)  # status -> rows written
+    kept: int = 0  # rows that the store had already
+    skipped_tasks: dict[str, str] = field(default_factory=dict)  # task -> why
+    failed_tasks: dict[str, str] = field(default_factory=dict)
+    failures: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # (task, method, why) -> rows
+    tasks: dict[str, dict[str, Any]] = field(default_factory=dict)  # task -> fingerprint, samples
+    queries: int = 0  # inputs that models answered, for methods and metrics together
+    tally: Tally = field(default_factory=Tally)  # those that metrics asked for
+
+    @property
+    def failed(self) -> bool:
+        return bool(self.failed_tasks) or self.rows["failed"] > 0
+
+
+@dataclass(frozen=True)
+class Missing:
+    """What the store lacks of a cell: rows of the chunk."""
+
+    metric: Metric
+    cell: Cell
+    rows: list[int]
+
+
+def run(plan: Plan, store: Store, progress: Progress) -> Outcome:
+    """Computes what the store lacks of the plan, writing each record as it comes."""
+    outcome = Outcome()
+    work: list[tuple[Task, list[str], list[list[str]]]] = []
+    for task in plan.tasks:
+        with _errors_told(task, outcome):
+            ids = call(task.samples, {"data": plan.data})[: plan.samples(task)]
+            one = load(task, ids[:1], plan)
+            outcome.tasks[task.name] = {"id": task.id, "fingerprint": one.fingerprint, "samples": len(ids)}
+            low, high = CHUNK_LIMITS
+            size = max(low, min(high, VALUES_PER_CHUNK // one.inputs[0].numel()))
+            work.append((task, ids, [ids[start : start + size] for start in range(0, len(ids), size)]))
+    steps = len(plan.methods) * (1 + len(plan.metrics))
+    progress.total = sum(steps * len(chunks) for _, _, chunks in work)
+    progress.refresh()
+    for task, ids, chunks in work:
+        with _errors_told(task, outcome):
+            for chunk in chunks:
+                _run_chunk(plan, task, chunk, ids[:GALLERY], store, progress, outcome)
+    return outcome
+
+
+def load(task: Task, ids: Sequence[str], plan: Plan) -> Problem:
+    """A task's problem for the given samples, on the plan's device."""
+    problem: Problem = call(task.fn, {"sample_ids": tuple(ids), "data": plan.data}, task.params)
+    return place(problem, plan.device, plan.batch_size)
+
+
+def _run_chunk(
+    plan: Plan, task: Task, ids: list[str], gallery: list[str], store: Store, progress: Progress, outcome: Outcome
+) -> None:
+    problem = load(task, ids, plan)
+    digests = [digest(one) for one in problem.inputs]
+    probe: Probe | None = None
+    with measured(problem.model) as meter:
+        for method in plan.methods:
+            lacking = [_missing(plan, store, task, method, metric, problem, digests) for metric in plan.metrics]
+            outcome.kept += sum(len(ids) - len(one.rows) for one in lacking)
+            wanted = sorted({row for one in lacking for row in one.rows})
+            if not wanted:
+                progress.update(1 + len(lacking))
+                continue
+            probe = probe or Probe(problem, batch_size=problem.batch_size, tally=outcome.tally)
+            progress.set_description_str(f"{task.name} · {method.name} · explaining")
+            explained = explain_all(method, probe.problem.take(wanted), task=task.id, seed=plan.seed)
+            _keep_maps(store, task, method, probe.take(wanted), explained, gallery)
+            progress.update()
+            for one in lacking:
+                progress.set_description_str(f"{task.name} · {method.name} · {one.metric.name}")
+                if one.rows:
+                    part = explained.take([wanted.index(row) for row in one.rows])
+                    record = _record(plan, task, method, one, probe.take(one.rows), part, digests)
+                    store.write(record, task, method, one.metric)
+                    _tell(outcome, task, method, record)
+                progress.update()
+    outcome.queries += meter.forwards
+
+
+def _missing(
+    plan: Plan, store: Store, task: Task, method: Entry, metric: Metric, problem: Problem, digests: list[str]
+) -> Missing:
+    cell = Cell(task.id, method.id, metric.id, plan.seed, problem.fingerprint)
+    done = {} if plan.fresh else store.done(store.path(cell, task, method))
+    ids = problem.sample_ids
+    return Missing(metric, cell, [row for row, own in enumerate(digests) if done.get(ids[row]) != own])
+
+
+def _record(
+    plan: Plan, task: Task, method: Entry, lacking: Missing, probe: Probe, explained: Explained, digests: list[str]
+) -> Record:
+    start = time.perf_counter()
+    scores = score(lacking.metric, method, probe, explained, task=task.id, seed=plan.seed)
+    return Record(
+        cell=lacking.cell,
+        sample_ids=probe.problem.sample_ids,
+        sample_digests=tuple(digests[row] for row in lacking.rows),
+        scores=scores.values,
+        status=scores.status,
+        note=scores.note,
+        seconds=time.perf_counter() - start,
+        environment=describe(plan.device),
+        curves=scores.curves,
+    )
+
+
+def _tell(outcome: Outcome, task: Task, method: Entry, record: Record) -> None:
+    outcome.rows.update(record.status)
+    for status, note in zip(record.status, record.note, strict=True):
+        if status == "failed":
+            outcome.failures[task.name, method.name, note] += 1
+
+
+def _keep_maps(
+    store: Store, task: Task, method: Entry, probe: Probe, explained: Explained, gallery: list[str]
+) -> None:
+    """Keeps the gallery samples and their maps for pictures, when all of them are among those explained."""
+    problem = probe.problem
+    if not set(gallery) <= set(problem.sample_ids):
+        return
+    rows = [problem.sample_ids.index(name) for name in gallery]
+    named = np.array([*problem.class_names, *map(str, range(len(problem.class_names), int(probe.targets.max()) + 1))])
+    labels = probe.targets if problem.labels is None else problem.labels
+    inputs = {
+        "inputs": problem.inputs[rows].cpu().contiguous().numpy(),
+        "sample_ids": np.array(gallery),
+        "explained": named[probe.targets[rows].cpu().numpy()],
+        "label": named[labels[rows].cpu().numpy()],
+        "probability": probe.full[rows].cpu().numpy(),
+    }
+    store.write_maps(task.name, "inputs", inputs)
+    maps = {"maps": explained.attribution[rows].float().cpu().numpy(), "method_id": np.array(method.id)}
+    store.write_maps(task.name, f"method={method.name}", maps)
+
+
+@contextmanager
+def _errors_told(task: Task, outcome: Outcome) -> Iterator[None]:
+    """A task that cannot be loaded is told of, and the run goes on with the others."""
+    try:
+        yield
+    except DataMissing as error:
+        outcome.skipped_tasks[task.name] = str(error)
+    except Exception as error:  # a task is a plug-in as well
+        outcome.failed_tasks[task.name] = reason(error)

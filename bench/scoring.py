@@ -1,0 +1,107 @@
+"""Runs metrics on explanations: what cannot be scored gets a status and a reason instead of a number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench import guard
+from bench.core import ContractError, Entry, Metric
+from bench.explaining import Explained, absent, call, explain, reason
+from bench.masking import area
+from bench.probe import Probe
+from bench.seeding import SampleRng
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The outcome of a metric on N samples."""
+
+    values: np.ndarray  # (N,) NaN unless ok
+    status: tuple[str, ...]
+    note: tuple[str, ...]
+    curves: np.ndarray | None  # (N, steps + 1), NaN rows unless ok
+
+
+def score(metric: Metric, method: Entry, probe: Probe, explained: Explained, *, task: str, seed: int) -> Scores:
+    """Scores N samples; probe and explanations are of the same samples in the same order.
+
+    A metric that fails on all of them together is tried sample by sample, so that only the guilty ones fail.
+    """
+    status, note = list(explained.status), list(explained.note)
+    lacking = absent(metric, probe.problem)
+    for row, was in enumerate(explained.status):
+        if was == "undefined" and "attribution" not in metric.injected:
+            status[row], note[row] = "ok", ""
+        elif lacking and was != "failed":
+            status[row], note[row] = "skipped", lacking
+    found: dict[int, Tensor] = {}
+    queue = [[row for row, was in enumerate(status) if was == "ok"]]
+    while queue:
+        rows = queue.pop(0)
+        if not rows:
+            continue
+        try:
+            values = _measure(metric, method, probe.take(rows), explained.take(rows), task=task, seed=seed)
+        except Exception as error:  # a plug-in may raise anything; it becomes rows, and the run goes on
+            if len(rows) > 1:
+                queue = [[row] for row in rows] + queue
+            else:
+                status[rows[0]], note[rows[0]] = "failed", reason(error)
+            continue
+        found.update(zip(rows, values, strict=True))
+    numbers, curves = _summarise(found, len(status))
+    for row, number in enumerate(numbers):
+        if status[row] == "ok" and not np.isfinite(number):
+            status[row], note[row] = "undefined", f"{metric.name} is not finite here"
+    values_ok = np.where([was == "ok" for was in status], numbers, np.nan)
+    return Scores(values_ok, tuple(status), tuple(note), curves)
+
+
+def _measure(
+    metric: Metric, method: Entry, probe: Probe, explained: Explained, *, task: str, seed: int
+) -> Tensor:
+    """What the metric returns, checked: scores (N,) or curves (N, steps + 1), float64 on the CPU."""
+    problem = probe.problem
+    offered = {
+        "probe": probe,
+        "attribution": explained.attribution,
+        "rng": SampleRng((seed, task, metric.id), problem.sample_ids, problem.inputs.device),
+        "explain": _explainer(method, probe, task=task, seed=seed),
+        "cost": explained.cost,
+    }
+    with guard.unchanged(problem):
+        values = call(metric.fn, offered, metric.params)
+    if not isinstance(values, Tensor) or values.dim() not in (1, 2) or len(values) != len(problem):
+        got = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
+        wanted = f"({len(problem)},) or ({len(problem)}, steps + 1)"
+        raise ContractError(f"metric {metric.name} returned {got}, a tensor {wanted} is needed")
+    return values.detach().double().cpu()
+
+
+def _explainer(method: Entry, probe: Probe, *, task: str, seed: int) -> Callable[[Tensor, int], Tensor]:
+    """`explain(inputs (N, C, *S), draw) -> (N, *S)`: the method once more, on changed inputs of the same samples.
+
+    A method with randomness draws afresh for every `draw`, as it would for a user who asks again.
+    """
+    problem = probe.problem
+
+    def explain_again(inputs: Tensor, draw: int) -> Tensor:
+        changed = replace(problem, inputs=inputs.to(problem.inputs))
+        parts = torch.arange(len(problem)).split(problem.batch_size)
+        return torch.cat([explain(method, changed.take(p.tolist()), task=task, seed=seed, draw=draw) for p in parts])
+
+    return explain_again
+
+
+def _summarise(found: dict[int, Tensor], size: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """Scores (N,), NaN where there are none, and the curves they are the areas under, where they are."""
+    if not found:
+        return np.full(size, np.nan), None
+    nothing = torch.full_like(next(iter(found.values())), torch.nan)
+    table = torch.stack([found.get(row, nothing) for row in range(size)])
+    return (area(table).numpy(), table.numpy()) if table.dim() == 2 else (table.numpy(), None)

@@ -1,0 +1,34 @@
+"""Random numbers that belong to a sample. What ran before, batch size and sample order never change them (law 1).
+
+NumPy's generators are used because their streams are the same on every machine, which torch's are not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.core import digest
+
+
+class SampleRng:
+    """One stream per sample, seeded by the given names and the sample's id. Draws are tensors (N, *shape), float32."""
+
+    def __init__(self, names: Sequence[object], sample_ids: Sequence[str], device: torch.device | str = "cpu") -> None:
+        self.seeds = [int(digest(*names, sample)[:16], 16) for sample in sample_ids]
+        self._streams = [np.random.Generator(np.random.Philox(seed)) for seed in self.seeds]
+        self._device = device
+
+    def uniform(self, shape: Sequence[int]) -> Tensor:
+        """(N, *shape), uniform on [0, 1)."""
+        return self._stack([stream.random(tuple(shape), dtype=np.float32) for stream in self._streams])
+
+    def normal(self, shape: Sequence[int]) -> Tensor:
+        """(N, *shape), standard normal."""
+        return self._stack([stream.standard_normal(tuple(shape), dtype=np.float32) for stream in self._streams])
+
+    def _stack(self, rows: list[np.ndarray]) -> Tensor:
+        return torch.from_numpy(np.stack(rows)).to(self._device)

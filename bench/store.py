@@ -1,0 +1,149 @@
+"""Records on disk: one parquet file per cell, one row per sample. The only module that writes scores.
+
+A file is written beside its place and then renamed, so that a run that is killed leaves whole files only. Rows carry all
+that leaderboards need (direction, family, label), so they can be rebuilt without the plug-ins that made them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bench.core import BenchError, Cell, Entry, Metric, Record
+from bench.files import atomic
+
+SCHEMA = pa.schema(
+    [
+        ("task", pa.string()),
+        ("method", pa.string()),
+        ("metric", pa.string()),
+        ("task_id", pa.string()),
+        ("method_id", pa.string()),
+        ("metric_id", pa.string()),
+        ("method_family", pa.string()),
+        ("metric_family", pa.string()),
+        ("higher_is_better", pa.bool_()),
+        ("label", pa.string()),
+        ("fingerprint", pa.string()),
+        ("seed", pa.int64()),
+        ("sample_id", pa.string()),
+        ("sample_digest", pa.string()),
+        ("score", pa.float64()),
+        ("status", pa.string()),
+        ("note", pa.string()),
+        ("seconds", pa.float64()),
+        ("environment", pa.string()),
+        ("written", pa.string()),
+        ("curve", pa.list_(pa.float32())),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Store:
+    """The folder that a run writes to and that leaderboards are made from."""
+
+    folder: Path
+
+    def path(self, cell: Cell, task: Entry, method: Entry) -> Path:
+        return self.folder / "scores" / f"task={task.name}" / f"method={method.name}" / f"{cell.key}.parquet"
+
+    def done(self, path: Path) -> dict[str, str]:
+        """Sample id -> digest of its input, for the samples of a cell that need not be computed again.
+
+        Failures are not among them: they are tried again.
+        """
+        if not path.is_file():
+            return {}
+        rows = _read(path, ["sample_id", "sample_digest", "status"]).to_pydict()
+        return {
+            sample: digest
+            for sample, digest, status in zip(rows["sample_id"], rows["sample_digest"], rows["status"], strict=True)
+            if status != "failed"
+        }
+
+    def write(self, record: Record, task: Entry, method: Entry, metric: Metric) -> None:
+        """Adds a record to its cell's file; rows of the same samples are replaced."""
+        path = self.path(record.cell, task, method)
+        table = _table(record, task, method, metric)
+        if path.is_file():
+            old = _read(path, None)
+            fresh = set(record.sample_ids)
+            keep = [sample not in fresh for sample in old["sample_id"].to_pylist()]
+            table = pa.concat_tables([old.filter(pa.array(keep)), table])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic(path) as part:
+            pq.write_table(table, part, compression="zstd")
+
+    def read(self, *, curves: bool = False) -> pd.DataFrame:
+        """Every row of the store, sorted, so that what is made from it does not depend on the order of writing."""
+        columns = [name for name in SCHEMA.names if curves or name != "curve"]
+        files = sorted((self.folder / "scores").glob("task=*/method=*/*.parquet"))
+        tables = [_read(path, columns) for path in files]
+        if curves:
+            tables = [table.filter(table["curve"].is_valid()) for table in tables]
+        if not tables:
+            return SCHEMA.empty_table().select(columns).to_pandas()
+        frame = pa.concat_tables(tables).to_pandas()
+        keys = ["task", "method_id", "metric_id", "seed", "fingerprint", "sample_id"]
+        return frame.sort_values(keys, kind="stable").reset_index(drop=True)
+
+    def write_maps(self, task: str, name: str, arrays: dict[str, np.ndarray]) -> None:
+        """Keeps arrays that pictures are made from: `inputs` of a task, or the attributions of one method."""
+        path = self.folder / "maps" / f"task={task}" / f"{name}.npz"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic(path) as part, part.open("wb") as file:
+            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+
+    def read_maps(self, task: str) -> dict[str, dict[str, np.ndarray]]:
+        """Name -> arrays, for all that `write_maps` has kept of a task."""
+        found = {}
+        for path in sorted((self.folder / "maps" / f"task={task}").glob("*.npz")):
+            with np.load(path, allow_pickle=False) as arrays:
+                found[path.stem] = dict(arrays)
+        return found
+
+
+def _table(record: Record, task: Entry, method: Entry, metric: Metric) -> pa.Table:
+    n = len(record.sample_ids)
+    constant = {
+        "task": task.name,
+        "method": method.name,
+        "metric": metric.name,
+        "task_id": task.id,
+        "method_id": method.id,
+        "metric_id": metric.id,
+        "method_family": method.family,
+        "metric_family": metric.family,
+        "higher_is_better": metric.higher_is_better,
+        "label": metric.label,
+        "fingerprint": record.cell.fingerprint,
+        "seed": record.cell.seed,
+        "seconds": record.seconds / n,
+        "environment": record.environment,
+        "written": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
+    curves = [None] * n if record.curves is None else [None if np.isnan(row).any() else row for row in record.curves]
+    columns = {name: [value] * n for name, value in constant.items()} | {
+        "sample_id": list(record.sample_ids),
+        "sample_digest": list(record.sample_digests),
+        "score": record.scores,
+        "status": list(record.status),
+        "note": list(record.note),
+        "curve": curves,
+    }
+    return pa.table({name: pa.array(columns[name], type=SCHEMA.field(name).type) for name in SCHEMA.names})
+
+
+def _read(path: Path, columns: list[str] | None) -> pa.Table:
+    try:
+        return pq.ParquetFile(path).read(columns=columns)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise BenchError(f"{path}: not a score file of this harness ({error}); delete it and run again") from error
+

@@ -1,0 +1,13 @@
+"""The random control: uniform numbers that know nothing of the model or the input. A method must beat it to say anything."""
+
+from torch import Tensor
+
+from bench.core import Problem
+from bench.seeding import SampleRng
+from bench.registry import method
+
+
+@method(cite="", family="control")
+def random(problem: Problem, rng: SampleRng) -> Tensor:
+    """Uniform on [0, 1), seeded per sample. -> (N, *S)"""
+    return rng.uniform(problem.shape)

@@ -1,0 +1,105 @@
+"""SISE: semantic input sampling for explanation [sattarzadeh2021sise].
+
+Every block of the network votes. Of a block's feature maps, those that raise the class on average are kept (positive mean
+gradient of its probability p), scaled to [0, 1] and used as masks m_i on the input x; a mask counts as much as the class
+survives it:
+
+    layer map = sum_i  p(x * m_i) * m_i / sum(m_i)
+
+The layer maps, scaled to [0, 1], are fused from the first block to the last: add the next map to what there is, and let
+only the places through that lie above that map's Otsu threshold. Ranges over [0, number of blocks]; never negative.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.core import Problem
+from bench.hooks import activations
+from bench.masking import upsample
+from bench.registry import method
+
+EPSILON = 1e-6
+STEEPNESS = 100  # of the sigmoid that stands for the binary Otsu mask
+
+
+@method(cite="sattarzadeh2021sise", family="perturbation", needs={"layers"})
+def sise(problem: Problem, *, threshold: float = 0.0, blocks: int | None = None) -> Tensor:
+    """Feature maps as masks, weighed by the class probability they preserve, fused over blocks. -> (N, *S)
+
+    `threshold`: share of a block's highest mean gradient that a feature map must exceed. `blocks`: how many of the last
+    blocks are used, all by default.
+    """
+    maps = layer_maps(problem, threshold=threshold, blocks=blocks)
+    fused = maps[:, 0]
+    for layer in range(1, maps.shape[1]):
+        fused = fuse(fused, maps[:, layer])
+    return fused
+
+
+def layer_maps(problem: Problem, *, threshold: float = 0.0, blocks: int | None = None) -> Tensor:
+    """One map per block, each min-max scaled: (N, blocks, *S) float64."""
+    layers = problem.layers if blocks is None else problem.layers[-blocks:]
+    per_layer: list[list[Tensor]] = [[] for _ in layers]
+    for rows in torch.arange(len(problem)).split(problem.batch_size):
+        part = problem.take(rows.tolist())
+        for maps, (features, gradients) in zip(per_layer, _block_outputs(part, layers), strict=True):
+            maps.append(_layer_map(part, features, gradients, threshold))
+    return torch.stack([torch.cat(maps) for maps in per_layer], dim=1)
+
+
+def fuse(low: Tensor, high: Tensor) -> Tensor:
+    """Adds a block's map to the fusion of the blocks before it, gated by the block's own Otsu mask. (N, *S) each."""
+    shape = (-1,) + (1,) * (high.dim() - 1)
+    limits = torch.tensor([_otsu(one) for one in high.cpu().numpy()], dtype=high.dtype, device=high.device)
+    return (low + high) * torch.sigmoid((high - limits.view(shape)) * STEEPNESS)
+
+
+def _block_outputs(problem: Problem, layers: tuple[str, ...]) -> list[tuple[Tensor, Tensor]]:
+    """Feature maps of each block and the gradient of the explained class's probability with respect to them."""
+    assert problem.targets is not None
+    with torch.enable_grad(), activations(problem.model, layers) as seen:
+        inputs = problem.inputs.detach().clone().requires_grad_()
+        chosen = problem.model(inputs).softmax(1).gather(1, problem.targets[:, None]).sum()
+        gradients = torch.autograd.grad(chosen, [seen[name] for name in layers])
+        return [(seen[name].detach(), gradient) for name, gradient in zip(layers, gradients, strict=True)]
+
+
+@torch.no_grad()
+def _layer_map(problem: Problem, features: Tensor, gradients: Tensor, threshold: float) -> Tensor:
+    weight = gradients.flatten(2).mean(2)
+    kept = (weight > threshold * weight.amax(1, keepdim=True)).nonzero()  # pairs (sample, feature map)
+    total = problem.inputs.new_zeros((len(problem), *problem.shape), dtype=torch.float64)
+    for pairs in kept.split(problem.batch_size):
+        sample, channel = pairs.unbind(1)
+        masks = _scaled(upsample(features[sample, channel].unsqueeze(1), problem.shape))
+        masked = problem.baseline + masks * (problem.inputs[sample] - problem.baseline)
+        targets = problem.targets[sample]  # type: ignore[index]
+        score = problem.model(masked).softmax(1).gather(1, targets[:, None])[:, 0].double()
+        masks = masks[:, 0].double()
+        share = score / (masks.flatten(1).sum(1) + EPSILON)
+        total.index_add_(0, sample, masks * share.view(-1, *(1,) * len(problem.shape)))
+    return _scaled(total)
+
+
+def _scaled(maps: Tensor) -> Tensor:
+    """Each map (along the first axis) minus its minimum, over its maximum."""
+    axes = tuple(range(1, maps.dim()))
+    maps = maps - maps.amin(axes, keepdim=True)
+    return maps / (maps.amax(axes, keepdim=True) + EPSILON)
+
+
+def _otsu(one: np.ndarray) -> float:
+    """Otsu's threshold of a map in [0, 1], raised by half unless that leaves fewer than a tenth of the pixels."""
+    levels = np.round(256 * one)
+    histogram = np.bincount(levels.astype(int).ravel(), minlength=257).astype(float)
+    values = np.arange(len(histogram))
+    below, sums = histogram.cumsum(), (histogram * values).cumsum()
+    above = below[-1] - below
+    with np.errstate(divide="ignore", invalid="ignore"):
+        between = below * above * (sums / below - (sums[-1] - sums) / above) ** 2
+    threshold = float(np.nan_to_num(between).argmax())
+    raised = round(1.5 * threshold)
+    return (1.5 * threshold if (levels > raised).mean() < 0.1 else threshold) / 256
