@@ -171,7 +171,7 @@ def cost(wide: pd.DataFrame, task: str) -> Figure:
     _label_points(axes, board)
     axes.set_xscale("log")
     axes.invert_yaxis()
-    axes.margins(x=0.18, y=0.12)
+    axes.margins(x=0.1, y=0.12)
     axes.set(xlabel="seconds to explain one sample (log)", ylabel="mean rank over faithfulness metrics (up is better)")
     axes.set_title(f"{task}: what faithfulness costs", loc="left")
     return figure
@@ -286,14 +286,15 @@ def _draw_map(axes: Axes, one: np.ndarray, attribution: np.ndarray) -> None:
     limit = np.percentile(np.abs(attribution), 99.5) or np.abs(attribution).max()
     if one.ndim == 2:
         x, y = np.arange(one.shape[1]), one[0]
-        axes.plot(x, y, color="0.8", lw=0.8, zorder=1)
+        axes.plot(x, y, color="0.6", lw=0.8, zorder=1)
         points = np.stack([x, y], axis=1)
         middle = (points[:-1] + points[1:]) / 2
         ends = np.concatenate([points[:1], np.repeat(middle, 2, axis=0), points[-1:]]).reshape(-1, 2, 2)
         bent = [np.array([a, p, b]) for (a, b), p in zip(ends, points, strict=True)]
-        axes.add_collection(
-            LineCollection(bent, array=attribution / limit, cmap="RdBu_r", norm=mpl.colors.Normalize(-1, 1), lw=2.2, capstyle="round")
-        )
+        strength = np.clip(np.abs(attribution) / limit, 0, 1)
+        colours = np.where(attribution[:, None] > 0, [[0.70, 0.09, 0.17, 1]], [[0.13, 0.40, 0.67, 1]])
+        colours[:, 3] = strength
+        axes.add_collection(LineCollection(bent, colors=colours, linewidths=1 + 2 * strength, capstyle="butt", zorder=2))
     else:
         grey = one.mean(0)
         axes.imshow(0.55 + 0.45 * grey / max(grey.max(), 1e-9), cmap="gray", vmin=0, vmax=1)
@@ -309,12 +310,17 @@ def _bare(axes: Axes) -> None:
 
 
 def _label_points(axes: Axes, board: pd.DataFrame) -> None:
-    """Names beside the points, those of crowded points moved apart."""
+    """Names beside the points: on the left in the right half of the picture, moved apart where points crowd."""
     placed: list[tuple[float, float]] = []
+    spread = np.log10(board["seconds"])
+    middle = (spread.min() + spread.max()) / 2
     for _, row in board.sort_values("mean_rank").iterrows():
         x, y = np.log10(row["seconds"]), row["mean_rank"]
         shift = sum(abs(x - a) < 0.6 and abs(y - b) < 0.3 for a, b in placed)
-        axes.annotate(row["method"], (row["seconds"], y), xytext=(7, 3 - 10 * shift), textcoords="offset points", fontsize=8.5)
+        side, where = (-7, "right") if x > middle else (7, "left")
+        axes.annotate(
+            row["method"], (row["seconds"], y), xytext=(side, 4 - 10 * shift), textcoords="offset points", ha=where, fontsize=8.5
+        )
         placed.append((x, y))
 
 

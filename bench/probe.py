@@ -72,7 +72,7 @@ class Probe:
     def empty(self) -> Tensor:
         """p of the input with every feature absent (N,); one query, since that input is the same for all samples."""
         nothing = self.problem.baseline.expand_as(self.problem.inputs[0]).unsqueeze(0)
-        return self._forward(nothing).double().softmax(1)[0, self.targets]
+        return self._forward(nothing).softmax(1)[0, self.targets].double()
 
     def ask(self, inputs: Tensor, rows: Tensor) -> Tensor:
         """p of the explained class of sample rows[m] for input m: (M, C, *S), (M,) -> (M,) float64."""
@@ -142,6 +142,6 @@ class Probe:
         return torch.cat([self.problem.model(batch) for batch in inputs.split(self.batch_size)])
 
     def _of_target(self, logits: Tensor, rows: Tensor) -> Tensor:
-        """Softmax in float64: in float32 a probability near 1 has no room left to rise."""
+        """Softmax in the model's own precision, so that a rise too small for the model to tell is none."""
         classes = self.targets[rows.to(self.targets.device)]
-        return logits.double().softmax(1).gather(1, classes[:, None])[:, 0]
+        return logits.softmax(1).gather(1, classes[:, None])[:, 0].double()

@@ -74,7 +74,7 @@ def _layer_map(problem: Problem, features: Tensor, gradients: Tensor, threshold:
     total = problem.inputs.new_zeros((len(problem), *problem.shape), dtype=torch.float64)
     for pairs in kept.split(problem.batch_size):
         sample, channel = pairs.unbind(1)
-        masks = _scaled(upsample(features[sample, channel].unsqueeze(1), problem.shape))
+        masks = _scaled(upsample(features[sample, channel].unsqueeze(1), problem.shape), EPSILON)
         masked = problem.baseline + masks * (problem.inputs[sample] - problem.baseline)
         targets = problem.targets[sample]  # type: ignore[index]
         score = problem.model(masked).softmax(1).gather(1, targets[:, None])[:, 0].double()
@@ -84,15 +84,16 @@ def _layer_map(problem: Problem, features: Tensor, gradients: Tensor, threshold:
     return _scaled(total)
 
 
-def _scaled(maps: Tensor) -> Tensor:
-    """Each map (along the first axis) minus its minimum, over its maximum."""
+def _scaled(maps: Tensor, epsilon: float = 0.0) -> Tensor:
+    """Each map (along the first axis) minus its minimum, over its maximum; a constant map becomes zero."""
     axes = tuple(range(1, maps.dim()))
     maps = maps - maps.amin(axes, keepdim=True)
-    return maps / (maps.amax(axes, keepdim=True) + EPSILON)
+    highest = maps.amax(axes, keepdim=True) + epsilon
+    return maps / torch.where(highest > 0, highest, 1)
 
 
 def _otsu(one: np.ndarray) -> float:
-    """Otsu's threshold of a map in [0, 1], raised by half unless that leaves fewer than a tenth of the pixels."""
+    """Otsu's threshold [otsu1979] of a map in [0, 1], raised by half where fewer than a tenth of the pixels lie above that."""
     levels = np.round(256 * one)
     histogram = np.bincount(levels.astype(int).ravel(), minlength=257).astype(float)
     values = np.arange(len(histogram))
@@ -100,6 +101,6 @@ def _otsu(one: np.ndarray) -> float:
     above = below[-1] - below
     with np.errstate(divide="ignore", invalid="ignore"):
         between = below * above * (sums / below - (sums[-1] - sums) / above) ** 2
-    threshold = float(np.nan_to_num(between).argmax())
+    threshold = float(np.nan_to_num(between).argmax() + 1)  # the first level of the upper class
     raised = round(1.5 * threshold)
     return (1.5 * threshold if (levels > raised).mean() < 0.1 else threshold) / 256

@@ -11,9 +11,6 @@ from torch import Tensor
 from bench.probe import Probe
 from bench.registry import metric
 
-# A float32 softmax cannot tell a smaller rise from rounding, and rounding depends on batch size and machine.
-NOISE = 1e-6
-
 
 @metric(
     family="faithfulness",
@@ -38,7 +35,7 @@ def drop(probe: Probe, attribution: Tensor, *, k: float | None = None) -> Tensor
 def increase(probe: Probe, attribution: Tensor, *, k: float | None = None) -> Tensor:
     """100 where p rises when only the top k of the features is kept, else 0; the mean is a percentage of samples. (N,)"""
     kept = probe.kept(attribution, probe.problem.top_k if k is None else k)
-    return 100 * (kept - probe.full > NOISE).double()
+    return 100 * (kept > probe.full).double()
 
 
 @metric(

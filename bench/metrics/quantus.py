@@ -92,7 +92,7 @@ def quantus_pixel_flipping(probe: Probe, attribution: Tensor, *, steps: int = 32
     limits=(0, None),
 )
 def quantus_max_sensitivity(
-    probe: Probe, attribution: Tensor, rng: SampleRng, explain: Explain, *, samples: int = 4, radius: float = 0.05
+    probe: Probe, attribution: Tensor, rng: SampleRng, explain: Explain, *, samples: int = 3, radius: float = 0.05
 ) -> Tensor:
     """Largest relative change of the attribution under uniform noise on the input. (N,)
 
