@@ -70,19 +70,30 @@ def _add_run(commands: Any) -> None:
         description="Scores methods on tasks with metrics. What the store in --out has already is not computed again.",
     )
     choice = run.add_argument_group("what to run (names take wildcards: 'lrp*')")
-    choice.add_argument("--all", action="store_true", help="all tasks, methods and metrics not narrowed by the options below")
+    choice.add_argument(
+        "--all", action="store_true", help="all tasks, methods and metrics not narrowed by the options below"
+    )
     choice.add_argument("--task", nargs="+", metavar="NAME", help="these tasks")
     choice.add_argument("--method", nargs="+", metavar="NAME", help="these methods")
     choice.add_argument("--metric", nargs="+", metavar="NAME", help="these metrics")
     amount = run.add_argument_group("on how much")
     amount.add_argument(
-        "--profile", choices=PROFILES, default="standard", help="samples per task, as each task states (default: %(default)s)"
+        "--profile",
+        choices=PROFILES,
+        default="standard",
+        help="samples per task, as each task states (default: %(default)s)",
     )
     amount.add_argument("--samples", type=_positive, metavar="N", help="N samples of each task instead")
-    amount.add_argument("--seed", type=int, default=0, metavar="S", help="of methods and metrics that draw (default: 0)")
+    amount.add_argument(
+        "--seed", type=int, default=0, metavar="S", help="of methods and metrics that draw (default: 0)"
+    )
     how = run.add_argument_group("how (never changes a score)")
-    how.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto, the GPU if there is one")
-    how.add_argument("--batch-size", type=_batch_size, metavar="auto|N", help="inputs the model takes at once (default: auto)")
+    how.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto, the GPU if there is one"
+    )
+    how.add_argument(
+        "--batch-size", type=_batch_size, metavar="auto|N", help="inputs the model takes at once (default: auto)"
+    )
     how.add_argument("--fresh", action="store_true", help="compute everything anew")
     _add_common(run)
     run.set_defaults(command=_run)
@@ -134,12 +145,19 @@ def _add_common(command: argparse.ArgumentParser) -> None:
 
 
 def _add_out(group: Any) -> None:
-    group.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="where results go (default: results)")
+    group.add_argument(
+        "--out", type=Path, default=Path("results"), metavar="DIR", help="where results go (default: results)"
+    )
 
 
 def _add_plugins(group: Any) -> None:
     group.add_argument(
-        "--plugins", type=Path, nargs="+", default=[], metavar="PATH", help="files or folders with your own methods, metrics, tasks"
+        "--plugins",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="PATH",
+        help="files or folders with your own methods, metrics, tasks",
     )
 
 
@@ -180,7 +198,7 @@ def _list(arguments: argparse.Namespace) -> int:
     from bench import registry
 
     registry.load_all(arguments.plugins)
-    chosen = {"tasks": registry.TASKS, "methods": registry.METHODS, "metrics": registry.METRICS}
+    chosen: dict[str, Any] = {"tasks": registry.TASKS, "methods": registry.METHODS, "metrics": registry.METRICS}
     kinds = [arguments.kind] if arguments.kind else list(KINDS)
     if arguments.json:
         print(json.dumps({kind: [_as_json(entry) for entry in chosen[kind].values()] for kind in kinds}, indent=2))
@@ -188,8 +206,11 @@ def _list(arguments: argparse.Namespace) -> int:
     for kind in kinds:
         width = max(map(len, chosen[kind]), default=0)
         print(f"{kind}:")
-        for entry in chosen[kind].values():  # type: ignore[attr-defined]
-            print(f"  {entry.name:<{width}}  {entry.family:<12}  {entry.summary}" + (f" [{entry.cite}]" if entry.cite else ""))
+        for entry in chosen[kind].values():
+            print(
+                f"  {entry.name:<{width}}  {entry.family:<12}  {entry.summary}"
+                + (f" [{entry.cite}]" if entry.cite else "")
+            )
     return 0
 
 
@@ -197,7 +218,9 @@ def _report(arguments: argparse.Namespace) -> int:
     from bench.core import RequestError
 
     if not (arguments.out / "scores").is_dir():
-        raise RequestError(f"{arguments.out} holds no scores; make some with `python -m bench run --all --out {arguments.out}`")
+        raise RequestError(
+            f"{arguments.out} holds no scores; make some with `python -m bench run --all --out {arguments.out}`"
+        )
     _write_report(arguments.out)
     print(f"leaderboards and plots are in {arguments.out}")
     return 0
@@ -209,16 +232,16 @@ def _train(arguments: argparse.Namespace) -> int:
     import pandas as pd
 
     from bench import device, plots, training, weights
-    from bench.explaining import call
 
     task = _one_task(arguments)
     device.keep_freed_memory()
-    recipe = call(task.recipe, {"data": _data(arguments)})
+    recipe = _recipe(task, arguments)
     recipe = replace(recipe, epochs=arguments.epochs or recipe.epochs)
     history: list[dict[str, float]] = []
     with _bar(unit="epoch", total=recipe.epochs) as bar:
-        for figures, network in training.fit(recipe, seed=arguments.seed, device=str(device.choose(arguments.device))):
+        for figures, trained in training.fit(recipe, seed=arguments.seed, device=str(device.choose(arguments.device))):
             history.append(figures)
+            network = trained
             bar.set_description_str(f"loss {figures['loss']:.3f}, test accuracy {figures['test_accuracy']:.3f}")
             bar.update()
     path = (arguments.to or arguments.out / "weights") / f"{task.weights}.safetensors"
@@ -233,11 +256,10 @@ def _train(arguments: argparse.Namespace) -> int:
 
 def _evaluate(arguments: argparse.Namespace) -> int:
     from bench import device, plots, training, weights
-    from bench.explaining import call
 
     task = _one_task(arguments)
     device.keep_freed_memory()
-    recipe = call(task.recipe, {"data": _data(arguments)})
+    recipe = _recipe(task, arguments)
     network = training.fold_batch_norm(recipe.network())
     weights.load(network, arguments.weights or weights.path_of(str(task.weights)))
     probability = training.probabilities(network, recipe, device=str(device.choose(arguments.device)))
@@ -269,9 +291,16 @@ def _one_task(arguments: argparse.Namespace) -> Task:
     if arguments.task not in registry.TASKS:
         raise RequestError(registry.unknown(arguments.task, registry.TASKS, "task"))
     task = registry.TASKS[arguments.task]
-    if task.recipe is None and arguments.command in (_train, _evaluate):
-        raise RequestError(f"task {task.name} has no training recipe")
     return task
+
+
+def _recipe(task: Task, arguments: argparse.Namespace) -> Any:
+    from bench.core import RequestError
+    from bench.explaining import call
+
+    if task.recipe is None:
+        raise RequestError(f"task {task.name} has no training recipe")
+    return call(task.recipe, {"data": _data(arguments)})
 
 
 def _data(arguments: argparse.Namespace) -> Any:
@@ -292,7 +321,9 @@ def _write_run_facts(arguments: argparse.Namespace, plan: Any, outcome: Outcome,
     facts = {
         "command": " ".join(["python -m bench", *sys.argv[1:]]),
         "bench": __version__,
-        "versions": {name: version(name) for name in ("torch", "captum", "quantus", "zennit", "numpy", "scipy", "pandas")},
+        "versions": {
+            name: version(name) for name in ("torch", "captum", "quantus", "zennit", "numpy", "scipy", "pandas")
+        },
         "environment": describe(plan.device),
         "seed": plan.seed,
         "profile": arguments.profile,

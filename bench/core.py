@@ -61,15 +61,17 @@ class Problem:
 
     def take(self, rows: Sequence[int]) -> Problem:
         """The same problem with only the given rows, in the given order."""
-        index = torch.as_tensor(list(rows), dtype=torch.long, device=self.inputs.device)
+
+        def of(values: Tensor | None) -> Tensor | None:
+            return None if values is None else values[list(rows)]
+
         return replace(
             self,
-            inputs=self.inputs[index],
-            sample_ids=tuple(self.sample_ids[i] for i in rows),
-            **{
-                name: None if (value := getattr(self, name)) is None else value[index.to(value.device)]
-                for name in ("targets", "truth", "labels")
-            },
+            inputs=self.inputs[list(rows)],
+            sample_ids=tuple(self.sample_ids[row] for row in rows),
+            targets=of(self.targets),
+            truth=of(self.truth),
+            labels=of(self.labels),
         )
 
 

@@ -7,6 +7,7 @@ import platform
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from bench.core import Problem, RequestError
 
@@ -30,20 +31,27 @@ def describe(device: torch.device) -> str:
 
 
 def place(problem: Problem, device: torch.device, batch_size: int | None) -> Problem:
-    """The problem on the device, images channels-last (twice as fast on a CPU), with a batch size that suits it."""
-    images = problem.inputs.dim() == 4
-    form = torch.channels_last if images else torch.contiguous_format
+    """The problem on the device, in the memory format and with the batch size that suit it."""
+    form = memory_format(problem.inputs)
+
+    def moved(values: Tensor | None) -> Tensor | None:
+        return None if values is None else values.to(device)
+
     return replace(
         problem,
-        model=problem.model.to(device, memory_format=form).eval(),
-        inputs=problem.inputs.to(device, memory_format=form),
+        model=problem.model.to(device).to(memory_format=form).eval(),
+        inputs=problem.inputs.to(device).to(memory_format=form),
         baseline=problem.baseline.to(device),
+        targets=moved(problem.targets),
+        truth=moved(problem.truth),
+        labels=moved(problem.labels),
         batch_size=batch_size or batch_for(problem.inputs[0].numel(), device),
-        **{
-            name: None if (value := getattr(problem, name)) is None else value.to(device)
-            for name in ("targets", "truth", "labels")
-        },
     )
+
+
+def memory_format(inputs: Tensor) -> torch.memory_format:
+    """Channels-last for images, which a CPU convolves nearly twice as fast; signals stay as they are."""
+    return torch.channels_last if inputs.dim() == 4 else torch.contiguous_format
 
 
 def batch_for(values: int, device: torch.device) -> int:

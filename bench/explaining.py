@@ -15,7 +15,7 @@ from torch import Tensor
 
 from bench import guard
 from bench.core import BenchError, Entry, Problem
-from bench.meter import Cost, PeakMemory, measured
+from bench.meter import Cost, Meter, PeakMemory, measured
 from bench.seeding import SampleRng
 
 
@@ -50,12 +50,15 @@ def absent(entry: Entry, problem: Problem) -> str:
     return f"{entry.name} needs {' and '.join(lacking)}, which the task does not have" if lacking else ""
 
 
-def explain(method: Entry, problem: Problem, *, task: str, seed: int, draw: int = 0) -> Tensor:
-    """A method's attributions (N, *S), its promises checked. `draw` numbers repeated explanations of a sample."""
+def explain(method: Entry, problem: Problem, *, task: str, seed: int, draw: int = 0) -> tuple[Tensor, Meter]:
+    """A method's attributions (N, *S), its promises checked, and what they cost.
+
+    `draw` numbers repeated explanations of a sample, which draw afresh.
+    """
     rng = SampleRng((seed, task, method.id, draw), problem.sample_ids, problem.inputs.device)
-    with guard.unchanged(problem):
+    with guard.unchanged(problem), measured(problem.model) as meter:
         attribution = call(method.fn, {"problem": problem, "rng": rng}, method.params)
-    return guard.checked(attribution, problem)
+    return guard.checked(attribution, problem), meter
 
 
 def explain_all(method: Entry, problem: Problem, *, task: str, seed: int) -> Explained:
@@ -70,8 +73,7 @@ def explain_all(method: Entry, problem: Problem, *, task: str, seed: int) -> Exp
     while queue:
         rows = queue.pop(0)
         try:
-            with measured(problem.model) as meter:
-                made = explain(method, problem.take(rows), task=task, seed=seed)
+            made, meter = explain(method, problem.take(rows), task=task, seed=seed)
         except Exception as error:  # a plug-in may raise anything; it becomes rows, and the run goes on
             if len(rows) > 1:
                 queue = [[row] for row in rows] + queue

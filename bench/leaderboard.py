@@ -91,7 +91,11 @@ def _metric_table(rows: pd.DataFrame) -> pd.DataFrame:
     full = [name for i, name in enumerate(methods) if len(values) and not np.isnan(values[:, i]).any()]
     first = rows.iloc[0]
     higher = bool(first["higher_is_better"])
-    means = np.array([np.nan if np.isnan(v).all() else np.nanmean(v) for v in values.T]) if len(values) else np.full(len(methods), np.nan)
+    means = (
+        np.array([np.nan if np.isnan(v).all() else np.nanmean(v) for v in values.T])
+        if len(values)
+        else np.full(len(methods), np.nan)
+    )
     low, high = stats.interval(stats.bootstrap_means(values)) if len(values) else (means, means)
     rank = pd.Series(stats.ranks(means[[m in full for m in methods]], higher_is_better=higher), index=full)
     best_first = rank.sort_values(kind="stable").index

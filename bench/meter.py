@@ -67,12 +67,14 @@ class PeakMemory(TorchDispatchMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.now = self.peak = 0
         self._alive: set[int] = set()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        known = {t.untyped_storage()._cdata for t in _tensors(args)} | {t.untyped_storage()._cdata for t in _tensors((kwargs or {}).values())}
+        known = {t.untyped_storage()._cdata for t in _tensors(args)} | {
+            t.untyped_storage()._cdata for t in _tensors((kwargs or {}).values())
+        }
         result = func(*args, **(kwargs or {}))
         for tensor in _tensors(result if isinstance(result, (tuple, list)) else (result,)):
             storage = tensor.untyped_storage()

@@ -18,13 +18,19 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from bench.leaderboard import RANKING_FAMILIES
 from bench.files import atomic
+from bench.leaderboard import RANKING_FAMILIES
 
 CONTROL = "random"
 DASHES = ["-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (5, 2, 1, 2))]
 MARKERS = "osD^vPX<>*hp8d"
-STYLE = {"font.size": 9, "axes.titlesize": 10, "axes.labelsize": 9, "svg.hashsalt": "bench", "svg.fonttype": "none"}
+STYLE: Any = {
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.labelsize": 9,
+    "svg.hashsalt": "bench",
+    "svg.fonttype": "none",
+}
 
 
 def all_of_task(
@@ -85,7 +91,9 @@ def heatmap(wide: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
         axes.text(column + 0.05, -0.12, str(facts.loc[metrics[column], "metric_family"]), fontsize=8.5, style="italic")
     axes.xaxis.tick_bottom()
     axes.set(xlabel="", ylabel="")
-    axes.set_title(f"{task}: mean over {_n(wide)} samples, coloured by distance from the random control", pad=20, loc="left")
+    axes.set_title(
+        f"{task}: mean over {_n(wide)} samples, coloured by distance from the random control", pad=20, loc="left"
+    )
     return figure
 
 
@@ -95,7 +103,9 @@ def distributions(rows: pd.DataFrame, wide: pd.DataFrame, long: pd.DataFrame, ta
     methods = list(wide["method"])
     columns = min(4, max(1, len(metrics)))
     lines = -(-max(1, len(metrics)) // columns)
-    figure, panels = _figure(lines, columns, width=1.3 + 2.6 * columns, height=0.8 + lines * (0.9 + 0.24 * len(methods)), sharey=True)
+    figure, panels = _figure(
+        lines, columns, width=1.3 + 2.6 * columns, height=0.8 + lines * (0.9 + 0.24 * len(methods)), sharey=True
+    )
     for axes, metric in zip(panels, metrics, strict=False):
         own = rows[(rows["metric"] == metric) & (rows["status"] == "ok")]
         table = long[long["metric"] == metric].set_index("method").reindex(methods)
@@ -180,12 +190,18 @@ def cost(wide: pd.DataFrame, task: str) -> Figure:
 def gallery(maps: dict[str, Any], wide: pd.DataFrame, task: str) -> Figure:
     """A few samples with the maps of all methods side by side."""
     inputs = maps["inputs"]
-    methods = [name for name in wide["method"] if f"method={name}" in maps]
+    drawn = {str(arrays["method_id"]): arrays["maps"] for arrays in maps.values() if "maps" in arrays}
+    shown = wide[wide["method_id"].isin(drawn)]
+    methods = list(shown["method"])
     samples = range(len(inputs["inputs"]))
     signal = inputs["inputs"].ndim == 3
     width, height = (1.75, 1.05) if signal else (1.25, 1.32)
     figure, panels = _figure(
-        len(samples), 1 + len(methods), width=width * (1 + len(methods)) + 0.4, height=height * len(samples) + 0.7, grid=False
+        len(samples),
+        1 + len(methods),
+        width=width * (1 + len(methods)) + 0.4,
+        height=height * len(samples) + 0.7,
+        grid=False,
     )
     table = np.array(panels).reshape(len(samples), 1 + len(methods))
     for row in samples:
@@ -195,8 +211,8 @@ def gallery(maps: dict[str, Any], wide: pd.DataFrame, task: str) -> Figure:
         if inputs["label"][row] != inputs["explained"][row]:
             caption += f"\ntrue: {inputs['label'][row]}"
         table[row, 0].set_ylabel(caption, fontsize=8, rotation=0, ha="right", va="center")
-        for column, name in enumerate(methods, start=1):
-            _draw_map(table[row, column], one, maps[f"method={name}"]["maps"][row])
+        for column, method_id in enumerate(shown["method_id"], start=1):
+            _draw_map(table[row, column], one, drawn[method_id][row])
     for axes, title in zip(table[0], ["input", *methods], strict=True):
         axes.set_title(title.replace("_", "\n"), fontsize=8.5)
     figure.suptitle(
@@ -212,11 +228,16 @@ def training_curves(history: pd.DataFrame, task: str) -> Figure:
     figure, (left, right) = _figure(1, 2, width=8, height=3)
     left.plot(history["epoch"], history["loss"], color="black")
     left.set(xlabel="epoch", ylabel="training loss (nats)")
-    for column, label, dashes in (("train_accuracy", "training batches", "--"), ("test_accuracy", "test, averaged weights", "-")):
+    for column, label, dashes in (
+        ("train_accuracy", "training batches", "--"),
+        ("test_accuracy", "test, averaged weights", "-"),
+    ):
         right.plot(history["epoch"], history[column], ls=dashes, label=label)
     right.set(xlabel="epoch", ylabel="accuracy", ylim=(0, 1))
     right.legend(frameon=False, loc="lower right")
-    figure.suptitle(f"{task}: test accuracy {history['test_accuracy'].iloc[-1]:.4f} after {len(history)} epochs", fontsize=10)
+    figure.suptitle(
+        f"{task}: test accuracy {history['test_accuracy'].iloc[-1]:.4f} after {len(history)} epochs", fontsize=10
+    )
     return figure
 
 
@@ -226,9 +247,13 @@ def confusion(probability: np.ndarray, labels: np.ndarray, class_names: tuple[st
 
     counts = confusion_matrix(labels, probability.argmax(1), labels=range(len(class_names)))
     figure, (axes,) = _figure(1, 1, width=2 + 0.55 * len(class_names), height=1.4 + 0.45 * len(class_names), grid=False)
-    sns.heatmap(counts, annot=True, fmt="d", cmap="Blues", cbar=False, ax=axes, xticklabels=class_names, yticklabels=class_names)
+    sns.heatmap(
+        counts, annot=True, fmt="d", cmap="Blues", cbar=False, ax=axes, xticklabels=class_names, yticklabels=class_names
+    )
     axes.set(xlabel="predicted class", ylabel="true class")
-    axes.set_title(f"{task}: {len(labels)} test samples, accuracy {(probability.argmax(1) == labels).mean():.4f}", loc="left")
+    axes.set_title(
+        f"{task}: {len(labels)} test samples, accuracy {(probability.argmax(1) == labels).mean():.4f}", loc="left"
+    )
     return figure
 
 
@@ -294,7 +319,9 @@ def _draw_map(axes: Axes, one: np.ndarray, attribution: np.ndarray) -> None:
         strength = np.clip(np.abs(attribution) / limit, 0, 1)
         colours = np.where(attribution[:, None] > 0, [[0.70, 0.09, 0.17, 1]], [[0.13, 0.40, 0.67, 1]])
         colours[:, 3] = strength
-        axes.add_collection(LineCollection(bent, colors=colours, linewidths=1 + 2 * strength, capstyle="butt", zorder=2))
+        axes.add_collection(
+            LineCollection(bent, colors=colours, linewidths=1 + 2 * strength, capstyle="butt", zorder=2)
+        )
     else:
         grey = one.mean(0)
         axes.imshow(0.55 + 0.45 * grey / max(grey.max(), 1e-9), cmap="gray", vmin=0, vmax=1)
@@ -319,7 +346,12 @@ def _label_points(axes: Axes, board: pd.DataFrame) -> None:
         shift = sum(abs(x - a) < 0.6 and abs(y - b) < 0.3 for a, b in placed)
         side, where = (-7, "right") if x > middle else (7, "left")
         axes.annotate(
-            row["method"], (row["seconds"], y), xytext=(side, 4 - 10 * shift), textcoords="offset points", ha=where, fontsize=8.5
+            row["method"],
+            (row["seconds"], y),
+            xytext=(side, 4 - 10 * shift),
+            textcoords="offset points",
+            ha=where,
+            fontsize=8.5,
         )
         placed.append((x, y))
 

@@ -126,9 +126,7 @@ class Probe:
         rows = torch.arange(size).repeat_interleave(len(counts))
         numbers = counts.repeat(size)
         parts = []
-        for some_rows, some_numbers in zip(
-            rows.split(self.batch_size), numbers.split(self.batch_size), strict=True
-        ):
+        for some_rows, some_numbers in zip(rows.split(self.batch_size), numbers.split(self.batch_size), strict=True):
             here, limits = some_rows.to(position.device), some_numbers.to(position.device)
             is_top = (position[here] < limits[:, None]).view(-1, *attribution.shape[1:])
             present = is_top if largest_present else ~is_top

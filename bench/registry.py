@@ -6,12 +6,15 @@ under a module name of its own, `bench.methods.<stem>`. A user's files join in b
 
 from __future__ import annotations
 
+import ast
 import difflib
 import fnmatch
 import importlib.util
 import inspect
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, TypeVar
@@ -37,9 +40,7 @@ OFFERED = {
 }
 
 
-def method(
-    *, cite: str, family: str, needs: Iterable[str] = (), version: int = 1
-) -> Callable[[Function], Function]:
+def method(*, cite: str, family: str, needs: Iterable[str] = (), version: int = 1) -> Callable[[Function], Function]:
     """Registers `fn(problem, [rng], *, hyper-parameters) -> (N, *S)` under its own name."""
 
     def register(fn: Function) -> Function:
@@ -113,17 +114,35 @@ def task(
 
 
 def select(registry: Mapping[str, E], patterns: Iterable[str], kind: str) -> list[E]:
-    """The entries whose names match any pattern (shell wildcards), in registry order.
+    """The entries that match any pattern, in registry order.
 
+    A pattern is a name with shell wildcards (`lrp*`), or a name with hyper-parameters of its own (`smoothgrad[samples=8]`).
     Raises RequestError with the nearest name when a pattern matches nothing.
     """
-    chosen: set[str] = set()
+    chosen: dict[str, E] = {}
     for pattern in patterns:
-        found = fnmatch.filter(registry, pattern)
+        settings = re.fullmatch(r"([^\[\]]+)\[(\w+=[^\[\]]*)\]", pattern)
+        found = fnmatch.filter(registry, settings[1] if settings else pattern)
         if not found:
-            raise RequestError(unknown(pattern, registry, kind))
-        chosen.update(found)
-    return [registry[name] for name in registry if name in chosen]
+            raise RequestError(unknown(settings[1] if settings else pattern, registry, kind))
+        entries = [with_params(registry[name], settings[2]) if settings else registry[name] for name in found]
+        chosen.update({entry.id: entry for entry in entries})
+    order = {name: place for place, name in enumerate(registry)}
+    return sorted(chosen.values(), key=lambda entry: order[entry.name])
+
+
+def with_params(entry: E, settings: str) -> E:
+    """The entry with other hyper-parameters, given as `name=value,name=value`; they enter its id."""
+    params = dict(entry.params)
+    for setting in settings.split(","):
+        name, _, text = setting.partition("=")
+        if name not in params:
+            raise RequestError(unknown(name, params, f"hyper-parameter of {entry.name}"))
+        try:
+            params[name] = ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            params[name] = text
+    return replace(entry, params=tuple(params.items()))
 
 
 def unknown(name: str, known: Iterable[str], kind: str) -> str:
@@ -131,7 +150,7 @@ def unknown(name: str, known: Iterable[str], kind: str) -> str:
     known = sorted(known)
     nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
     hint = f"; did you mean '{nearest[0]}'?" if nearest else ""
-    return f"unknown {kind} '{name}'{hint} (there are: {', '.join(known)})"
+    return f"unknown {kind} '{name}'{hint} (there is: {', '.join(known) or 'none'})"
 
 
 def home(kind: str) -> Path:

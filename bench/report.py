@@ -44,13 +44,22 @@ def printed(out: Path) -> str:
     board = pd.read_csv(path)
     parts = []
     for task, own in board.groupby("task", sort=True):
-        own = own.dropna(axis=1, how="all").drop(columns=["task", "method_id", "mean_rank"], errors="ignore")
-        span = own["rank_low"].map("{:.0f}".format) + "-" + own["rank_high"].map("{:.0f}".format)
-        own.insert(4, "95 %", span.where(own["rank"].notna(), "-"))
-        own = own.drop(columns=["rank_low", "rank_high"])
-        own.columns = [name.replace("quantus_", "q_") for name in own.columns]
-        body = own.to_string(index=False, na_rep="-", float_format=lambda value: f"{value:.4g}", line_width=160)
-        parts.append(f"\n{task} ({own['n'].max()} samples; rank over the faithfulness metrics)\n{body}")
+        metrics = [
+            name for name in list(own.columns)[list(own.columns).index("mean_rank") + 1 :] if own[name].notna().any()
+        ]
+        ranked = own["rank"].notna()
+        table = pd.DataFrame(
+            {
+                "method": own["method"],
+                "rank": own["rank"].map("{:g}".format).where(ranked, own["status"]),
+                "95 %": (own["rank_low"].map("{:g}".format) + "-" + own["rank_high"].map("{:g}".format)).where(
+                    ranked, ""
+                ),
+            }
+            | {name.replace("quantus_", "q_"): own[name].map("{:.4g}".format).replace("nan", "-") for name in metrics}
+        )
+        body = table.to_string(index=False, line_width=160)
+        parts.append(f"\n{task}: {own['n'].max()} samples, ranked by mean rank over the faithfulness metrics\n{body}")
     return "\n".join(parts) + "\n"
 
 

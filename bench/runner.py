@@ -48,10 +48,10 @@ class Plan:
     methods: Sequence[Entry]
     metrics: Sequence[Metric]
     samples: Callable[[Task], int | None]  # how many of a task's samples; None is all
+    data: Data
+    device: torch.device
     seed: int = 0
-    data: Data = Data()
-    device: torch.device = torch.device("cpu")
-    batch_size: int | None = None
+    batch_size: int | None = None  # None: what suits the input and the device
     fresh: bool = False
 
 
@@ -174,9 +174,7 @@ def _tell(outcome: Outcome, task: Task, method: Entry, record: Record) -> None:
             outcome.failures[task.name, method.name, note] += 1
 
 
-def _keep_maps(
-    store: Store, task: Task, method: Entry, probe: Probe, explained: Explained, gallery: list[str]
-) -> None:
+def _keep_maps(store: Store, task: Task, method: Entry, probe: Probe, explained: Explained, gallery: list[str]) -> None:
     """Keeps the gallery samples and their maps for pictures, when all of them are among those explained."""
     problem = probe.problem
     if not set(gallery) <= set(problem.sample_ids):
@@ -193,7 +191,7 @@ def _keep_maps(
     }
     store.write_maps(task.name, "inputs", inputs)
     maps = {"maps": explained.attribution[rows].float().cpu().numpy(), "method_id": np.array(method.id)}
-    store.write_maps(task.name, f"method={method.name}", maps)
+    store.write_maps(task.name, f"method={method.name}-{digest(method.id)[:8]}", maps)
 
 
 @contextmanager

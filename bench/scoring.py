@@ -62,9 +62,7 @@ def score(metric: Metric, method: Entry, probe: Probe, explained: Explained, *, 
     return Scores(values_ok, tuple(status), tuple(note), curves)
 
 
-def _measure(
-    metric: Metric, method: Entry, probe: Probe, explained: Explained, *, task: str, seed: int
-) -> Tensor:
+def _measure(metric: Metric, method: Entry, probe: Probe, explained: Explained, *, task: str, seed: int) -> Tensor:
     """What the metric returns, checked: scores (N,) or curves (N, steps + 1), float64 on the CPU."""
     problem = probe.problem
     offered = {
@@ -92,8 +90,8 @@ def _explainer(method: Entry, probe: Probe, *, task: str, seed: int) -> Callable
 
     def explain_again(inputs: Tensor, draw: int) -> Tensor:
         changed = replace(problem, inputs=inputs.to(problem.inputs))
-        parts = torch.arange(len(problem)).split(problem.batch_size)
-        return torch.cat([explain(method, changed.take(p.tolist()), task=task, seed=seed, draw=draw) for p in parts])
+        parts = [changed.take(rows.tolist()) for rows in torch.arange(len(problem)).split(problem.batch_size)]
+        return torch.cat([explain(method, part, task=task, seed=seed, draw=draw)[0] for part in parts])
 
     return explain_again
 

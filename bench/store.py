@@ -146,4 +146,3 @@ def _read(path: Path, columns: list[str] | None) -> pa.Table:
         return pq.ParquetFile(path).read(columns=columns)
     except (pa.ArrowInvalid, OSError) as error:
         raise BenchError(f"{path}: not a score file of this harness ({error}); delete it and run again") from error
-

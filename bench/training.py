@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from bench.core import Recipe, digest
+from bench.device import memory_format
 
 BATCH = 32  # of evaluation; large batches gain nothing on a CPU
 
@@ -27,9 +29,8 @@ def fit(recipe: Recipe, *, seed: int = 0, device: str = "cpu") -> Iterator[tuple
     torch.manual_seed(seed)
     rng = torch.Generator().manual_seed(seed)
     inputs, labels = recipe.train
-    images = inputs.dim() == 4
-    form = torch.channels_last if images else torch.contiguous_format
-    network = recipe.network().to(device, memory_format=form)
+    form = memory_format(inputs)
+    network = recipe.network().to(device).to(memory_format=form)
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.average_decay), use_buffers=True)
     optimiser = torch.optim.AdamW(network.parameters(), weight_decay=recipe.weight_decay)
     steps = len(inputs) // recipe.batch_size
@@ -41,7 +42,7 @@ def fit(recipe: Recipe, *, seed: int = 0, device: str = "cpu") -> Iterator[tuple
         network.train()
         losses, hits = [], 0
         for rows in torch.randperm(len(inputs), generator=rng)[: steps * recipe.batch_size].split(recipe.batch_size):
-            batch = recipe.augment(recipe.prepare(inputs[rows]), rng).to(device, memory_format=form)
+            batch = recipe.augment(recipe.prepare(inputs[rows]), rng).to(device).to(memory_format=form)
             target = labels[rows].to(device)
             with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=recipe.bfloat16):
                 logits = network(batch)
@@ -73,7 +74,7 @@ def fold_batch_norm(network: nn.Module) -> nn.Module:
     """
     network = copy.deepcopy(network).float().cpu().eval()
     children = list(network.named_children())
-    for (before, first), (name, second) in zip(children, children[1:], strict=False):
+    for (before, first), (name, second) in pairwise(children):
         if isinstance(second, nn.modules.batchnorm._BatchNorm):
             setattr(network, before, fuse_conv_bn_eval(first, second))  # type: ignore[type-var]
             delattr(network, name)
@@ -83,11 +84,10 @@ def fold_batch_norm(network: nn.Module) -> nn.Module:
 @torch.inference_mode()
 def probabilities(network: nn.Module, recipe: Recipe, *, device: str = "cpu") -> np.ndarray:
     """Class probabilities (N, K) of the recipe's test inputs."""
-    network = network.to(device).eval()
-    form = torch.channels_last if recipe.test[0].dim() == 4 else torch.contiguous_format
-    network = network.to(memory_format=form)
+    form = memory_format(recipe.test[0])
+    network = network.to(device).to(memory_format=form).eval()
     parts = [
-        network(recipe.prepare(batch).to(device, memory_format=form)).softmax(1).cpu()
+        network(recipe.prepare(batch).to(device).to(memory_format=form)).softmax(1).cpu()
         for batch in recipe.test[0].split(BATCH)
     ]
     return torch.cat(parts).numpy()
@@ -151,5 +151,3 @@ def facts(recipe: Recipe, figures: dict[str, float], *, seed: int) -> dict[str, 
         "data_fingerprint": data_digest(recipe),
         "torch": torch.__version__,
     }
-
-

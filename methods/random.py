@@ -3,8 +3,8 @@
 from torch import Tensor
 
 from bench.core import Problem
-from bench.seeding import SampleRng
 from bench.registry import method
+from bench.seeding import SampleRng
 
 
 @method(cite="", family="control")

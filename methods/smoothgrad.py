@@ -10,8 +10,8 @@ from captum.attr import Saliency
 from torch import Tensor
 
 from bench.core import Problem
-from bench.seeding import SampleRng
 from bench.registry import method
+from bench.seeding import SampleRng
 
 
 @method(cite="smilkov2017smoothgrad", family="gradient")

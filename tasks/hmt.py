@@ -114,7 +114,9 @@ def augment(tiles: Tensor, rng: torch.Generator) -> Tensor:
     top, left = torch.randint(0, tiles.shape[-1] - 112 + 1, (2,), generator=rng).tolist()
     tiles = tiles[..., top : top + 112, left : left + 112]
     turns = torch.randint(0, 8, (len(tiles),), generator=rng).tolist()
-    turned = torch.stack([torch.rot90(t.flip(-1) if k > 3 else t, k % 4, (1, 2)) for t, k in zip(tiles, turns, strict=True)])
+    turned = torch.stack(
+        [torch.rot90(t.flip(-1) if k > 3 else t, k % 4, (1, 2)) for t, k in zip(tiles, turns, strict=True)]
+    )
     # Beer-Lambert: the amount of stain is a power of the transmitted light.
     power = torch.exp(0.15 * torch.randn(len(tiles), 3, 1, 1, generator=rng) / 2)
     return turned.clamp_min(1e-3).pow(power)

@@ -193,7 +193,7 @@ def _expanded(attribution: Tensor) -> np.ndarray:
     return np.ascontiguousarray(attribution.float().cpu().numpy())[:, None]
 
 
-class _quiet(warnings.catch_warnings):  # type: ignore[type-arg]  # noqa: N801
+class _quiet(warnings.catch_warnings):  # noqa: N801
     """Quantus warns once per step that a perturbation changed nothing; a status tells that better."""
 
     def __enter__(self) -> None:

@@ -1,0 +1,56 @@
+"""Problems that every law runs on: the real networks with their shipped weights, one for signals and one for images."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from bench import registry
+from bench.core import Problem
+from bench.probe import Probe
+
+sys.path.insert(0, str(Path(__file__).parent))
+registry.load_all()
+
+
+def signal_problem(samples: int = 6, batch_size: int = 4) -> Problem:
+    """MNIST-1D with its shipped network."""
+    task = registry.TASKS["mnist1d"]
+    return with_targets(task.fn(tuple(task.samples()[:samples])), batch_size)
+
+
+def image_problem(samples: int = 4, batch_size: int = 3, size: int = 36) -> Problem:
+    """The HMT network with its shipped weights, on tiles drawn here: blurred noise in the colours of a stain."""
+    from bench.weights import shipped
+
+    network = sys.modules["bench.tasks.hmt"].network
+    model, fingerprint = shipped("hmt", network())
+    rng = np.random.default_rng(0)
+    coarse = torch.from_numpy(rng.random((samples, 3, size // 6, size // 6), dtype=np.float32))
+    inputs = torch.nn.functional.interpolate(coarse, size=(size, size), mode="bilinear", align_corners=False)
+    inputs = inputs * torch.tensor([0.9, 0.6, 0.8]).view(1, 3, 1, 1)
+    problem = Problem(
+        model=model,
+        inputs=inputs,
+        sample_ids=tuple(f"tile/{row}" for row in range(samples)),
+        baseline=torch.zeros(3, 1, 1),
+        layers=("pool1", "pool2"),
+        top_k=0.9,
+        fingerprint=fingerprint,
+    )
+    return with_targets(problem, batch_size)
+
+
+def with_targets(problem: Problem, batch_size: int) -> Problem:
+    from dataclasses import replace
+
+    return Probe(replace(problem, batch_size=batch_size), batch_size=batch_size).problem
+
+
+@pytest.fixture(params=["signal", "image"])
+def problem(request: pytest.FixtureRequest) -> Problem:
+    return signal_problem() if request.param == "signal" else image_problem()
