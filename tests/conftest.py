@@ -11,6 +11,7 @@ import torch
 
 from bench import registry
 from bench.core import Problem
+from bench.device import place
 from bench.probe import Probe
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -46,9 +47,8 @@ def image_problem(samples: int = 4, batch_size: int = 3, size: int = 36) -> Prob
 
 
 def with_targets(problem: Problem, batch_size: int) -> Problem:
-    from dataclasses import replace
-
-    return Probe(replace(problem, batch_size=batch_size), batch_size=batch_size).problem
+    """The problem as the runner hands it over: on its device, and with the classes that the model predicts."""
+    return Probe(place(problem, torch.device("cpu"), batch_size), batch_size=batch_size).problem
 
 
 @pytest.fixture(params=["signal", "image"])

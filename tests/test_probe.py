@@ -1,0 +1,156 @@
+"""Ranking, masks and the shared queries, worked by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from conftest import image_problem, signal_problem
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from bench.core import Problem
+from bench.masking import area, blend, count, even_counts, ranks, upsample
+from bench.probe import Probe
+
+
+class Votes(nn.Module):
+    """Logits of two classes: the weighted sum of the features, and zero. p of class 0 is sigmoid(w . x)."""
+
+    def __init__(self, weights: list[float]) -> None:
+        super().__init__()
+        self.weights = nn.Parameter(torch.tensor(weights), requires_grad=False)
+        self.asked: list[Tensor] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.asked.extend(x.clone())
+        vote = (x.sum(1) * self.weights).flatten(1).sum(1)
+        return torch.stack([vote, torch.zeros_like(vote)], dim=1)
+
+
+def votes(weights: list[float], inputs: list[list[float]], **fields: object) -> Probe:
+    problem = Problem(
+        model=Votes(weights).eval(),
+        inputs=torch.tensor(inputs)[:, None],
+        sample_ids=tuple(map(str, range(len(inputs)))),
+        baseline=torch.zeros(1, 1),
+        layers=(),
+        top_k=0.5,
+        fingerprint="",
+        targets=torch.zeros(len(inputs), dtype=torch.long),
+    )
+    return Probe(problem, batch_size=fields.pop("batch_size", 3))  # type: ignore[arg-type]
+
+
+def sigmoid(value: float) -> float:
+    return 1 / (1 + math.exp(-value))
+
+
+def test_ranks_break_ties_by_index():
+    assert ranks(torch.tensor([[1.0, 3.0, 1.0, 2.0, 3.0]])).tolist() == [[3, 0, 4, 2, 1]]
+
+
+@given(st.lists(st.lists(st.sampled_from([0.0, 1.0, -2.5]), min_size=6, max_size=6), min_size=1, max_size=4))
+def test_every_rank_is_taken_once(rows):
+    found = ranks(torch.tensor(rows))
+    assert (found.sort(1).values == torch.arange(6)).all()
+
+
+@given(st.integers(1, 100), st.integers(0, 500))
+def test_count_is_the_whole_part_of_the_exact_product(percent, features):
+    assert count(percent / 100, features) == percent * features // 100
+
+
+def test_even_counts_run_from_none_to_all():
+    assert even_counts(4, 10).tolist() == [0, 2, 5, 7, 10]
+    assert even_counts(32, 3).tolist() == [0, 1, 2, 3]
+
+
+def test_blend_takes_all_channels_of_a_pixel_from_the_baseline():
+    inputs = torch.arange(12.0).view(1, 3, 2, 2)
+    baseline = torch.tensor([-1.0, -2.0, -3.0]).view(3, 1, 1)
+    present = torch.tensor([[[True, False], [False, True]]])
+    assert blend(inputs, baseline, present).flatten(2).tolist() == [[[0, -1, -1, 3], [4, -2, -2, 7], [8, -3, -3, 11]]]
+
+
+def test_area_is_the_trapezoid_over_zero_to_one():
+    assert area(torch.tensor([[1.0, 0.5, 0.0], [1.0, 1.0, 1.0]])).tolist() == [0.5, 1.0]
+
+
+def test_upsample_has_half_pixel_centres():
+    assert upsample(torch.tensor([[[0.0, 1.0]]]), torch.Size([4])).tolist() == [[[0.0, 0.25, 0.75, 1.0]]]
+
+
+def test_curves_worked_by_hand():
+    probe = votes([1.0, 2.0, -1.0], [[1.0, 1.0, 1.0]])
+    best_first = torch.tensor([[0.5, 0.9, -0.3]])  # order: feature 1, 0, 2
+    deletion = [sigmoid(2), sigmoid(0), sigmoid(-1), sigmoid(0)]
+    insertion = [sigmoid(0), sigmoid(2), sigmoid(3), sigmoid(2)]
+    assert probe.deletion(best_first, 3)[0].tolist() == pytest.approx(deletion)
+    assert probe.insertion(best_first, 3)[0].tolist() == pytest.approx(insertion)
+    assert probe.kept(best_first, 0.34).tolist() == pytest.approx([sigmoid(2)])
+    assert probe.removed(best_first, 0.67).tolist() == pytest.approx([sigmoid(-1)])
+
+
+def test_the_same_question_is_asked_once():
+    probe = votes([1.0, 2.0, -1.0, 0.5], [[1.0, 2.0, 3.0, 4.0], [0.5, 0.1, 0.2, 0.3]])
+    maps = torch.tensor([[4.0, 3.0, 2.0, 1.0], [1.0, 2.0, 3.0, 4.0]])
+    probe.deletion(maps, 4)
+    asked = probe.tally.asked
+    assert asked == 2 * 3 + 2 + 1  # three steps inside, two full inputs, one empty input for both
+    probe.deletion(maps, 4)
+    probe.deletion(maps.clone(), 4)
+    assert probe.tally.asked == asked
+    probe.insertion(maps, 4)
+    assert probe.tally.asked == asked + 2 * 3
+
+
+def test_ask_once_answers_a_repeated_input_from_memory_and_in_order():
+    probe = votes([1.0, 1.0], [[1.0, 0.0], [0.0, 3.0]])
+    rows = torch.tensor([0, 1, 0, 1])
+    inputs = torch.tensor([[[1.0, 0.0]], [[0.0, 3.0]], [[1.0, 0.0]], [[2.0, 0.0]]])
+    expected = [sigmoid(1), sigmoid(3), sigmoid(1), sigmoid(2)]
+    assert probe.ask_once(inputs, rows).tolist() == pytest.approx(expected)
+    assert (probe.tally.asked, probe.tally.shared) == (3, 1)
+    assert probe.ask_once(inputs, rows).tolist() == pytest.approx(expected)
+    assert (probe.tally.asked, probe.tally.shared) == (3, 5)
+
+
+def test_part_of_a_probe_knows_what_the_whole_knows():
+    probe = votes([1.0, 2.0], [[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+    whole = probe.full
+    asked = probe.tally.asked
+    part = probe.take([2, 0])
+    assert part.full.tolist() == whole[[2, 0]].tolist()
+    assert probe.tally.asked == asked
+    assert part.problem.sample_ids == ("2", "0")
+    assert probe.take([2, 0]) is part
+    assert probe.take([0, 1, 2]) is probe
+
+
+def test_the_explained_class_is_the_prediction_unless_the_task_says_otherwise():
+    problem = signal_problem()
+    predicted = problem.model(problem.inputs).argmax(1)
+    assert torch.equal(problem.targets, predicted)
+    other = Probe(problem.take([0, 1]), batch_size=2)
+    assert torch.equal(other.targets, predicted[:2])
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 64])
+def test_curves_do_not_depend_on_the_batch(problem, batch_size):
+    maps = torch.randn(len(problem), *problem.shape, generator=torch.Generator().manual_seed(0))
+    curves = Probe(problem, batch_size=batch_size).deletion(maps, 8)
+    torch.testing.assert_close(curves, Probe(problem, batch_size=5).deletion(maps, 8), rtol=0, atol=1e-6)
+
+
+def test_a_mask_hides_a_pixel_of_an_image_in_all_channels():
+    problem = image_problem(samples=1, size=12)
+    watched: list[Tensor] = []
+    handle = problem.model.register_forward_pre_hook(lambda _module, inputs: watched.append(inputs[0]))
+    maps = torch.arange(144.0).view(1, 12, 12)
+    Probe(problem, batch_size=1).removed(maps, 0.25)
+    handle.remove()
+    hidden = (watched[-1] == 0).all(1).flatten()
+    assert hidden.nonzero()[:, 0].tolist() == list(range(108, 144))

@@ -1,0 +1,126 @@
+"""The course's own numbers: its weights in these architectures must give its probabilities, SISE maps, drop and increase.
+
+Tolerances are what float32 leaves: the course's TensorFlow code and this one add in different orders.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+import torch
+from conftest import with_targets
+from reference import shared, values, with_course_weights
+
+from bench.core import Problem
+from bench.data import Data
+from bench.metrics.faithfulness import drop, increase
+from bench.probe import Probe
+
+SIZE = 224
+
+
+@pytest.fixture(scope="module")
+def signals() -> Problem:
+    """All 1000 test signals."""
+    task = sys.modules["bench.tasks.mnist1d"]
+    made = task.load()
+    problem = Problem(
+        model=with_course_weights(task.network(), "mnist1d"),
+        inputs=torch.from_numpy(made["x_test"]),
+        sample_ids=tuple(map(str, range(1000))),
+        baseline=torch.zeros(1, 1),
+        layers=("relu1", "relu2", "relu3"),
+        top_k=0.30,
+        fingerprint="",
+    )
+    return with_targets(problem, 250)
+
+
+@pytest.fixture(scope="module")
+def tiles() -> Problem:
+    """The 16 test tiles of the reference maps, at the course's size."""
+    names = values("hmt_maps")["files"]
+    inputs = hmt_inputs(names)
+    problem = Problem(
+        model=with_course_weights(sys.modules["bench.tasks.hmt"].network(), "hmt"),
+        inputs=inputs,
+        sample_ids=tuple(names),
+        baseline=torch.zeros(3, 1, 1),
+        layers=("pool1", "pool2"),
+        top_k=0.90,
+        fingerprint="",
+    )
+    return with_targets(problem, 8)
+
+
+def hmt_inputs(names: np.ndarray) -> torch.Tensor:
+    task = sys.modules["bench.tasks.hmt"]
+    split = task.files(task.find(Data(shared("BENCH_DATA", "data"))))["test"]
+    return task.prepare(task.read([name.removesuffix(".tif") for name in names], split, SIZE)[0])
+
+
+def test_probabilities_mnist1d(signals):
+    course = values("mnist1d_course_probabilities")
+    found = signals.model(signals.inputs).softmax(1).numpy()
+    np.testing.assert_allclose(found, course["probabilities"], atol=4e-5)
+    assert (found.argmax(1) == course["labels"]).mean() == 0.877
+
+
+def test_probabilities_hmt():
+    course = values("hmt_course_probabilities")
+    rows = np.arange(0, 496, 8)  # every eighth tile: 62 of all classes
+    model = with_course_weights(sys.modules["bench.tasks.hmt"].network(), "hmt")
+    batches = hmt_inputs(course["files"][rows]).split(8)
+    found = torch.cat([model(batch).softmax(1) for batch in batches]).numpy()
+    np.testing.assert_allclose(found, course["probabilities"][rows], atol=8e-6)
+
+
+def test_sise_on_signals(signals):
+    course, sise = values("mnist1d_maps"), sys.modules["bench.methods.sise"]
+    some = signals.take(range(32))
+    assert (some.targets.numpy() == course["explained_class"]).all()
+    # 3e-6, not the 2e-6 of the tiles: masks are divided by feature maps as small as 1e-3
+    np.testing.assert_allclose(sise.layer_maps(some)[:4].numpy(), course["sise_layer_maps_first4"], atol=3e-6)
+    np.testing.assert_allclose(sise.sise(some).numpy(), course["sise_three_conv_layers"], atol=3e-5)
+    np.testing.assert_allclose(sise.sise(some, blocks=1).numpy(), course["sise_last_conv"], atol=3e-6)
+
+
+def test_sise_on_tiles(tiles):
+    course, sise = values("hmt_maps"), sys.modules["bench.methods.sise"]
+    assert (tiles.targets.numpy() == course["explained_class"]).all()
+    np.testing.assert_allclose(sise.sise(tiles).numpy(), course["sise_two_pool_layers"], atol=3e-5)
+    layer = values("hmt_sise_layer_maps")
+    rows = [tiles.sample_ids.index(name) for name in layer["files"]]
+    np.testing.assert_allclose(sise.layer_maps(tiles.take(rows)).numpy(), layer["maps"], atol=2e-6)
+
+
+@pytest.mark.parametrize("name", ["sise_three_conv_layers", "sise_last_conv", "random"])
+def test_drop_and_increase_on_signals(signals, name):
+    check_drop_and_increase(signals.take(range(32)), "mnist1d", name)
+
+
+@pytest.mark.parametrize("name", ["sise_two_pool_layers", "random"])
+def test_drop_and_increase_on_tiles(tiles, name):
+    check_drop_and_increase(tiles, "hmt", name)
+
+
+def test_the_course_table_for_sise_at_the_last_layer(signals):
+    maps = sys.modules["bench.methods.sise"].sise(signals, blocks=1)
+    probe = Probe(signals, batch_size=250)
+    assert drop(probe, maps).mean().item() == pytest.approx(13.717, abs=5e-4)
+    assert increase(probe, maps).mean().item() == 37.5
+
+
+def check_drop_and_increase(problem: Problem, task: str, name: str) -> None:
+    """Columns: drop, increase, probability, probability masked, threshold, features kept."""
+    course = values(f"{task}_drop_increase")[name]
+    maps = torch.from_numpy(np.broadcast_to(values(f"{task}_maps")[name], (len(problem), *problem.shape)).copy())
+    probe = Probe(problem, batch_size=problem.batch_size)
+    np.testing.assert_allclose(drop(probe, maps).numpy() / 100, course[:, 0], atol=4e-6)
+    tossed = np.abs(course[:, 2] - course[:, 3]) < 1e-6  # a rise within rounding is a coin toss
+    assert ((increase(probe, maps).numpy() / 100 == course[:, 1]) | tossed).all()
+    assert (course[:, 5] == int(problem.top_k * probe.features)).all()
+    np.testing.assert_allclose(probe.full.numpy(), course[:, 2], atol=4e-6)
+    np.testing.assert_allclose(probe.kept(maps, problem.top_k).numpy(), course[:, 3], atol=4e-6)

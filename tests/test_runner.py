@@ -1,0 +1,338 @@
+"""The four laws, through the runner and a real store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import Tensor
+
+from bench import runner
+from bench.core import BenchError, DataMissing, Entry, Metric, Problem, Task
+from bench.data import Data
+from bench.registry import METHODS, METRICS, TASKS
+from bench.runner import Plan, run
+from bench.store import Store
+
+
+class Silent:
+    """A progress bar that only counts."""
+
+    def __init__(self) -> None:
+        self.total: float | None = None
+        self.done = 0.0
+
+    def update(self, n: float | None = 1) -> None:
+        self.done += n or 0
+
+    def set_description_str(self, desc: str | None = None) -> None: ...
+
+    def refresh(self) -> None: ...
+
+
+FAST = ["drop", "deletion", "quantus_faithfulness_correlation", "quantus_sparseness"]
+
+
+def plan(samples: int = 6, **changes: object) -> Plan:
+    asked = Plan(
+        tasks=[TASKS["mnist1d"]],
+        methods=[METHODS[name] for name in ("random", "saliency", "smoothgrad")],
+        metrics=[METRICS[name] for name in FAST],
+        samples=lambda task: samples,
+        data=Data(offline=True),
+        device=torch.device("cpu"),
+    )
+    return replace(asked, **changes)  # type: ignore[arg-type]
+
+
+def scores(store: Store) -> pd.Series:
+    rows = store.read().set_index(["method", "metric", "sample_id"])
+    assert rows.index.is_unique
+    return rows["score"].sort_index()
+
+
+def method(name: str, fn: Callable[..., object], needs: tuple[str, ...] = ()) -> Entry:
+    injected = tuple(fn.__code__.co_varnames[: fn.__code__.co_argcount])
+    return Entry(name, fn, "test", "", 1, (), injected, frozenset(needs))
+
+
+def test_every_cell_has_a_row_per_sample_and_the_bar_ends_full(tmp_path):
+    bar = Silent()
+    outcome = run(plan(), Store(tmp_path), bar)
+    assert len(scores(Store(tmp_path))) == 3 * 4 * 6
+    assert outcome.rows == {"ok": 72}
+    assert bar.done == bar.total == 3 * (1 + 4)
+
+
+def test_a_second_run_asks_the_model_nothing(tmp_path):
+    run(plan(), Store(tmp_path), Silent())
+    before = scores(Store(tmp_path))
+    again = run(plan(), Store(tmp_path), Silent())
+    assert (again.queries, again.rows, again.kept) == (0, {}, 72)
+    pd.testing.assert_series_equal(scores(Store(tmp_path)), before)
+
+
+def test_fresh_computes_all_again_and_finds_the_same(tmp_path):
+    run(plan(), Store(tmp_path), Silent())
+    before = scores(Store(tmp_path))
+    again = run(plan(fresh=True), Store(tmp_path), Silent())
+    assert again.queries > 0
+    assert again.rows == {"ok": 72}
+    pd.testing.assert_series_equal(scores(Store(tmp_path)), before)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 64])
+def test_batch_size_and_chunks_do_not_change_a_score(tmp_path, monkeypatch, batch_size):
+    run(plan(20), Store(tmp_path / "a"), Silent())
+    monkeypatch.setattr(runner, "CHUNK_LIMITS", (3, 3))
+    run(plan(20, batch_size=batch_size), Store(tmp_path / "b"), Silent())
+    # percentages of float32 probabilities
+    pd.testing.assert_series_equal(scores(Store(tmp_path / "b")), scores(Store(tmp_path / "a")), atol=1e-4, rtol=0)
+
+
+def test_sample_order_does_not_change_a_score(tmp_path):
+    task = TASKS["mnist1d"]
+    backwards = replace(task, samples=lambda: task.samples()[:8][::-1])
+    run(plan(8), Store(tmp_path / "a"), Silent())
+    run(plan(8, tasks=[backwards]), Store(tmp_path / "b"), Silent())
+    pd.testing.assert_series_equal(scores(Store(tmp_path / "b")), scores(Store(tmp_path / "a")), atol=1e-4, rtol=0)
+
+
+def test_what_ran_before_does_not_change_a_score(tmp_path):
+    run(plan(), Store(tmp_path / "a"), Silent())
+    for name in ("smoothgrad", "random", "saliency"):
+        for metric in reversed(FAST):
+            run(plan(methods=[METHODS[name]], metrics=[METRICS[metric]]), Store(tmp_path / "b"), Silent())
+    pd.testing.assert_series_equal(scores(Store(tmp_path / "b")), scores(Store(tmp_path / "a")), atol=1e-4, rtol=0)
+
+
+def test_more_samples_compute_only_those(tmp_path):
+    run(plan(4), Store(tmp_path), Silent())
+    few = scores(Store(tmp_path))
+    outcome = run(plan(6), Store(tmp_path), Silent())
+    assert (outcome.rows, outcome.kept) == ({"ok": 3 * 4 * 2}, 3 * 4 * 4)
+    more = scores(Store(tmp_path))
+    pd.testing.assert_series_equal(more[few.index], few)
+    assert len(more) == 72
+
+
+def test_a_changed_input_is_a_new_question(tmp_path):
+    task = TASKS["mnist1d"]
+
+    def nudged(sample_ids: tuple[str, ...]) -> Problem:
+        problem = task.fn(sample_ids)
+        inputs = problem.inputs.clone()
+        inputs[[name == task.samples()[1] for name in sample_ids]] += 0.01
+        return replace(problem, inputs=inputs)
+
+    run(plan(), Store(tmp_path), Silent())
+    outcome = run(plan(tasks=[replace(task, fn=nudged)]), Store(tmp_path), Silent())
+    assert outcome.rows == {"ok": 3 * 4}
+    assert len(scores(Store(tmp_path))) == 72
+
+
+def test_new_weights_or_another_seed_or_version_are_other_cells(tmp_path):
+    run(plan(), Store(tmp_path), Silent())
+    task = TASKS["mnist1d"]
+    retrained = replace(task, fn=lambda sample_ids: replace(task.fn(sample_ids), fingerprint="other"))
+    for changed in (
+        plan(tasks=[retrained]),
+        plan(seed=1),
+        plan(methods=[replace(entry, version=2) for entry in plan().methods]),
+        plan(metrics=[replace(entry, version=2) for entry in plan().metrics]),
+    ):
+        assert run(changed, Store(tmp_path), Silent()).rows == {"ok": 72}
+
+
+def raises(problem: Problem) -> Tensor:
+    raise RuntimeError("out of luck")
+
+
+def not_finite(problem: Problem) -> Tensor:
+    return problem.inputs[:, 0] / 0
+
+
+def constant(problem: Problem) -> Tensor:
+    return torch.ones(len(problem), *problem.shape)
+
+
+def wrong_shape(problem: Problem) -> Tensor:
+    return problem.inputs
+
+
+def not_a_tensor(problem: Problem) -> object:
+    return problem.inputs.numpy()
+
+
+def not_floating(problem: Problem) -> Tensor:
+    return problem.inputs[:, 0] > 0
+
+
+def leaves_a_hook(problem: Problem) -> Tensor:
+    problem.model.relu2.register_forward_hook(lambda *_: None)
+    return problem.inputs[:, 0].clone()
+
+
+def changes_weights(problem: Problem) -> Tensor:
+    problem.model.dense.weight.data.mul_(2)
+    return problem.inputs[:, 0].clone()
+
+
+def changes_inputs(problem: Problem) -> Tensor:
+    return problem.inputs.mul_(2)[:, 0].clone()
+
+
+def trains(problem: Problem) -> Tensor:
+    problem.model.train()
+    return problem.inputs[:, 0].clone()
+
+
+def needs_truth(problem: Problem) -> Tensor:
+    raise AssertionError("must not be called")
+
+
+MISBEHAVIOUR = [
+    (raises, "failed", "RuntimeError: out of luck (test_runner.py:"),
+    (not_finite, "undefined", "the attribution is not finite"),
+    (constant, "undefined", "the attribution is constant"),
+    (wrong_shape, "failed", "it returned shape (1, 1, 40), (1, 40) is needed"),
+    (not_a_tensor, "failed", "it returned ndarray, a tensor of shape (1, 40) is needed"),
+    (not_floating, "failed", "it returned torch.bool, a floating type is needed"),
+    (leaves_a_hook, "failed", "it left a hook on relu2"),
+    (changes_weights, "failed", "it changed the weights dense.weight"),
+    (changes_inputs, "failed", "it changed its inputs"),
+    (trains, "failed", "it changed the mode of the model, conv1"),
+    (needs_truth, "skipped", "needs_truth needs truth, which the task does not have"),
+]
+
+
+@pytest.mark.parametrize(("fn", "status", "note"), MISBEHAVIOUR, ids=[fn.__name__ for fn, _, _ in MISBEHAVIOUR])
+def test_a_method_that_misbehaves_becomes_rows_and_the_next_is_not_touched(tmp_path, fn, status, note):
+    odd = method(fn.__name__, fn, ("truth",) if fn is needs_truth else ())
+    outcome = run(plan(methods=[odd, METHODS["saliency"]], metrics=[METRICS["drop"]]), Store(tmp_path / "both"), Silent())
+    run(plan(methods=[METHODS["saliency"]], metrics=[METRICS["drop"]]), Store(tmp_path / "alone"), Silent())
+    rows = Store(tmp_path / "both").read().groupby("method")
+    assert set(rows.get_group(fn.__name__)["status"]) == {status}
+    assert rows.get_group(fn.__name__)["note"].str.startswith(note).all()
+    assert rows.get_group(fn.__name__)["score"].isna().all()
+    assert outcome.failed == (status == "failed")
+    good = Store(tmp_path / "alone").read()["score"].to_numpy()
+    np.testing.assert_array_equal(rows.get_group("saliency")["score"].to_numpy(), good)
+
+
+def test_only_the_guilty_sample_of_a_batch_fails(tmp_path):
+    guilty = TASKS["mnist1d"].samples()[2]
+
+    def dislikes(problem: Problem) -> Tensor:
+        if guilty in problem.sample_ids:
+            raise ValueError("not this one")
+        return problem.inputs[:, 0].clone()
+
+    asked = plan(methods=[method("dislikes", dislikes)], metrics=[METRICS["drop"]], batch_size=6)
+    assert run(asked, Store(tmp_path), Silent()).rows == {"ok": 5, "failed": 1}
+    rows = Store(tmp_path).read().set_index("sample_id")
+    assert rows.index[rows["status"] == "failed"].tolist() == [guilty]
+
+
+def test_a_failure_is_tried_again_and_replaced(tmp_path):
+    broken = [True]
+
+    def sometimes(problem: Problem) -> Tensor:
+        if broken:
+            raise RuntimeError("not yet")
+        return problem.inputs[:, 0].clone()
+
+    asked = plan(methods=[method("sometimes", sometimes)], metrics=[METRICS["drop"]])
+    assert run(asked, Store(tmp_path), Silent()).rows == {"failed": 6}
+    broken.clear()
+    assert run(asked, Store(tmp_path), Silent()).rows == {"ok": 6}
+    assert set(Store(tmp_path).read()["status"]) == {"ok"}
+    assert run(asked, Store(tmp_path), Silent()).queries == 0
+
+
+def test_a_run_that_is_stopped_leaves_whole_files_and_goes_on(tmp_path):
+    class Stops(Silent):
+        def update(self, n: float | None = 1) -> None:
+            super().update(n)
+            if self.done == 7:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(plan(), Store(tmp_path), Stops())
+    kept = len(Store(tmp_path).read())
+    assert 0 < kept < 72
+    assert not list(tmp_path.rglob("*.part"))
+    outcome = run(plan(), Store(tmp_path), Silent())
+    assert (outcome.kept, sum(outcome.rows.values())) == (kept, 72 - kept)
+
+
+def test_a_task_without_data_is_skipped_and_a_broken_one_told(tmp_path):
+    def away(sample_ids: tuple[str, ...]) -> Problem:
+        raise DataMissing("away: fetch it")
+
+    def corrupt(sample_ids: tuple[str, ...]) -> Problem:
+        raise BenchError("tile.tif: truncated")
+
+    tasks = [
+        Task("away", away, "image", "", 1, (), ("sample_ids",), samples=lambda: ["a"]),
+        Task("corrupt", corrupt, "image", "", 1, (), ("sample_ids",), samples=lambda: ["a"]),
+        TASKS["mnist1d"],
+    ]
+    outcome = run(plan(tasks=tasks), Store(tmp_path), Silent())
+    assert outcome.skipped_tasks == {"away": "away: fetch it"}
+    assert outcome.failed_tasks == {"corrupt": "tile.tif: truncated"}
+    assert outcome.rows == {"ok": 72}
+
+
+def test_random_subsets_are_shared_by_all_methods(tmp_path):
+    subsets = [METRICS["quantus_faithfulness_correlation"]]
+    controls = [METHODS["random"], METHODS["input_magnitude"]]  # these ask the model nothing themselves
+    one = run(plan(methods=controls[:1], metrics=subsets), Store(tmp_path / "one"), Silent())
+    two = run(plan(methods=controls, metrics=subsets), Store(tmp_path / "two"), Silent())
+    assert two.queries == one.queries == 6 + 6 * (1 + 32)
+    assert two.tally.shared - one.tally.shared == 6 * (1 + 32)
+
+
+def test_memory_of_a_run_is_bounded_by_the_chunk(tmp_path, monkeypatch):
+    monkeypatch.setattr(runner, "CHUNK_LIMITS", (4, 4))
+    sizes = []
+
+    def watched(problem: Problem) -> Tensor:
+        sizes.append(len(problem))
+        return problem.inputs[:, 0].clone()
+
+    run(plan(10, methods=[method("watched", watched)], metrics=[METRICS["drop"]]), Store(tmp_path), Silent())
+    assert max(sizes) == 4
+
+
+def test_maps_of_the_gallery_are_kept(tmp_path):
+    run(plan(8), Store(tmp_path), Silent())
+    maps = Store(tmp_path).read_maps("mnist1d")
+    assert maps["inputs"]["sample_ids"].tolist() == TASKS["mnist1d"].samples()[: runner.GALLERY]
+    drawn = {str(own["method_id"]): own["maps"].shape for own in maps.values() if "maps" in own}
+    assert drawn == {entry.id: (6, 40) for entry in plan().methods}
+
+
+def test_curves_are_stored_and_their_area_is_the_score(tmp_path):
+    run(plan(), Store(tmp_path), Silent())
+    rows = Store(tmp_path).read(curves=True)
+    assert set(rows["metric"]) == {"deletion"}
+    areas = [np.trapezoid(curve, dx=1 / (len(curve) - 1)) for curve in rows["curve"]]
+    np.testing.assert_allclose(areas, rows["score"], atol=1e-6)
+
+
+def test_a_metric_that_breaks_the_model_is_told(tmp_path):
+    def shifts(probe: object, attribution: Tensor) -> Tensor:
+        probe.problem.model.conv1.bias.data.add_(1)  # type: ignore[attr-defined]
+        return attribution.sum(1)
+
+    odd = Metric("shifts", shifts, "faithfulness", "", 1, (), ("probe", "attribution"))
+    run(plan(metrics=[odd, METRICS["drop"]]), Store(tmp_path), Silent())
+    rows = Store(tmp_path).read().groupby("metric")["status"].unique()
+    assert list(rows["shifts"]) == ["failed"]
+    assert list(rows["drop"]) == ["ok"]

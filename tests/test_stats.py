@@ -1,0 +1,93 @@
+"""Intervals, ranks and groups against hand-worked values, scipy, and simulation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats as scipy_stats
+
+from bench import stats
+
+
+def test_ranks_share_ties_and_heed_the_direction():
+    assert stats.ranks(np.array([3.0, 1.0, 3.0, 2.0]), higher_is_better=True).tolist() == [1.5, 4, 1.5, 3]
+    assert stats.ranks(np.array([[3.0, 1.0], [1.0, 1.0]]), higher_is_better=False).tolist() == [[2, 1], [1.5, 1.5]]
+
+
+def test_holm_by_hand():
+    # sorted: 0.01 * 3, 0.03 * 2, then 0.04 * 1 raised to the step before it
+    assert stats.holm(np.array([0.04, 0.01, 0.03])).tolist() == pytest.approx([0.06, 0.03, 0.06])
+
+
+def test_two_columns_differ_as_scipys_paired_t_test_says():
+    rng = np.random.default_rng(0)
+    scores = rng.normal(size=(20, 2)) + [0.0, 0.8]
+    p = scipy_stats.ttest_rel(scores[:, 0], scores[:, 1]).pvalue
+    assert stats.different(scores)[0, 1] == (p < 0.05)
+    assert p < 0.05
+
+
+def test_copies_never_differ_and_a_constant_gap_always_does():
+    column = np.random.default_rng(0).normal(size=30)
+    found = stats.different(np.stack([column, column, column + 1], axis=1))
+    assert found.tolist() == [[False, False, True], [False, False, True], [True, True, False]]
+
+
+def test_on_noise_a_difference_is_found_in_at_most_one_run_in_twenty():
+    rng = np.random.default_rng(1)
+    found = [stats.different(rng.normal(size=(50, 5))).any() for _ in range(400)]
+    # 5 % of 400 is 20; a binomial exceeds 31 once in 200 such simulations
+    assert sum(found) <= 31
+
+
+@pytest.mark.parametrize(
+    ("pairs", "expected"),
+    [
+        ([], ["a", "a", "a", "a"]),
+        ([(0, 3)], ["a", "ab", "ab", "b"]),
+        ([(0, 2), (0, 3), (1, 3)], ["a", "ab", "bc", "c"]),
+        ([(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)], ["a", "b", "c", "d"]),
+        ([(0, 2)], ["a", "ab", "b", "ab"]),
+    ],
+)
+def test_letters_by_hand(pairs, expected):
+    differ = np.zeros((4, 4), dtype=bool)
+    for i, j in pairs:
+        differ[i, j] = differ[j, i] = True
+    assert stats.letters(differ) == expected
+
+
+def test_a_letter_is_shared_exactly_by_those_that_do_not_differ():
+    rng = np.random.default_rng(2)
+    for _ in range(50):
+        upper = np.triu(rng.random((7, 7)) < 0.4, 1)
+        differ = upper | upper.T
+        found = stats.letters(differ)
+        for i in range(7):
+            for j in range(7):
+                assert bool(set(found[i]) & set(found[j])) == (not differ[i, j])
+
+
+def test_the_bootstrap_interval_is_that_of_the_normal_theory():
+    scores = np.random.default_rng(3).normal(2, 3, size=(400, 1))
+    low, high = stats.interval(stats.bootstrap_means(scores))
+    half = 1.96 * scores.std() / np.sqrt(400)
+    # 1000 replicates: an end of the interval varies by about 5 % of its half width
+    assert low[0] == pytest.approx(scores.mean() - half, abs=0.15 * half)
+    assert high[0] == pytest.approx(scores.mean() + half, abs=0.15 * half)
+
+
+def test_resamples_are_paired_and_reproducible():
+    column = np.random.default_rng(4).normal(size=50)
+    means = stats.bootstrap_means(np.stack([column, column + 5], axis=1))
+    np.testing.assert_allclose(means[:, 1] - means[:, 0], 5)
+    np.testing.assert_array_equal(means, stats.bootstrap_means(np.stack([column, column + 5], axis=1)))
+
+
+def test_missing_samples_are_left_out_of_a_mean():
+    scores = np.array([[1.0, np.nan], [1.0, 4.0], [1.0, np.nan]])
+    means = stats.bootstrap_means(scores)
+    assert (means[:, 0] == 1).all()
+    assert set(means[~np.isnan(means[:, 1]), 1]) == {4.0}
+    low, high = stats.interval(np.full((10, 1), np.nan))
+    assert np.isnan([low[0], high[0]]).all()
