@@ -37,8 +37,10 @@ def all_of_task(
     task: str, rows: pd.DataFrame, wide: pd.DataFrame, long: pd.DataFrame, curves: pd.DataFrame, *, maps: dict[str, Any]
 ) -> Iterator[tuple[str, Figure]]:
     """Name and figure of every plot that the task's tables allow."""
-    yield "heatmap", heatmap(wide, long, task)
-    yield "distributions", distributions(rows, wide, long, task)
+    if (long["metric_family"] != "cost").any():
+        yield "heatmap", heatmap(wide, long, task)
+    if long["metric_family"].isin(RANKING_FAMILIES).any():
+        yield "distributions", distributions(rows, wide, long, task)
     if len(curves):
         yield "curves", mean_curves(curves, wide, task)
     if {"seconds"} <= set(wide) and wide["mean_rank"].notna().any():
@@ -64,6 +66,7 @@ def heatmap(wide: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
     facts = long.drop_duplicates("metric").set_index("metric")
     means = long.pivot(index="method", columns="metric", values="mean").loc[methods, metrics]
     sign = np.where(facts.loc[metrics, "higher_is_better"], 1.0, -1.0)
+    zero = CONTROL if CONTROL in means.index else "mean"
     centre = means.loc[CONTROL] if CONTROL in means.index else means.mean()
     gain = (means - centre) * sign
     colour = gain / gain.abs().max().replace(0, 1)
@@ -78,7 +81,7 @@ def heatmap(wide: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
         fmt="",
         linewidths=1.5,
         annot_kws={"size": 8.5},
-        cbar_kws={"label": f"worse  ←  {CONTROL}  →  best", "ticks": [], "pad": 0.015, "aspect": 30},
+        cbar_kws={"label": f"worse  ←  {zero}  →  best", "ticks": [], "pad": 0.015, "aspect": 30},
     )
     axes.set_xticklabels([_wrapped(_with_arrow(facts.loc[m])) for m in metrics], rotation=0, fontsize=8)
     ranks = wide.set_index("method")["rank"]
@@ -92,7 +95,7 @@ def heatmap(wide: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
     axes.xaxis.tick_bottom()
     axes.set(xlabel="", ylabel="")
     axes.set_title(
-        f"{task}: mean over {_n(wide)} samples, coloured by distance from the random control", pad=20, loc="left"
+        f"{task}: mean over {_n(wide)} samples, coloured by distance from the {zero}", pad=20, loc="left"
     )
     return figure
 

@@ -1,0 +1,171 @@
+"""Tables worked by hand: three methods, ties, a missing score, two settings of one method, old versions and weights."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench import leaderboard
+
+RAISES = {"up": True, "down": False}
+
+
+def rows(table: dict[str, dict[str, list[float]]], **fields: object) -> pd.DataFrame:
+    """method -> metric -> scores per sample, as rows of the store; NaN is an undefined score."""
+    found = []
+    for method, metrics in table.items():
+        for metric, scores in metrics.items():
+            for number, score in enumerate(scores):
+                row = {
+                    "task": "toy",
+                    "method": method.split("@")[0],
+                    "metric": metric,
+                    "task_id": "toy@1",
+                    "method_id": method if "@" in method else f"{method}@1",
+                    "metric_id": f"{metric}@1",
+                    "method_family": "test",
+                    "metric_family": "cost" if metric == "seconds" else "faithfulness",
+                    "higher_is_better": RAISES.get(metric, False),
+                    "label": f"{metric} (%)",
+                    "fingerprint": "weights",
+                    "seed": 0,
+                    "sample_id": f"s{number}",
+                    "score": score,
+                    "status": "undefined" if np.isnan(score) else "ok",
+                    "note": "why" if np.isnan(score) else "",
+                    "written": "2026-01-01",
+                }
+                found.append(row | fields)
+    return pd.DataFrame(found)
+
+
+THREE = {
+    "random": {"up": [0.0, 1.0, 2.0, 1.0], "down": [9.0, 9.0, 8.0, 10.0], "seconds": [0.0] * 4},
+    "good": {"up": [5.0, 6.0, 7.0, 6.0], "down": [1.0, 2.0, 1.0, 0.0], "seconds": [2.0] * 4},
+    "same": {"up": [6.0, 5.0, 6.0, 7.0], "down": [2.0, 1.0, 0.0, 1.0], "seconds": [1.0] * 4},
+}
+
+
+def test_a_board_worked_by_hand():
+    board = leaderboard.wide_table(rows(THREE)).set_index("method")
+    assert board.index.tolist() == ["good", "same", "random"]
+    assert board["rank"].tolist() == [1.5, 1.5, 3]
+    assert board["mean_rank"].tolist() == [1.5, 1.5, 3]
+    assert board["up"].tolist() == [6, 6, 1]
+    assert board["down"].tolist() == [1, 1, 9]
+    assert board["seconds"].tolist() == [2, 1, 0]
+    assert board.loc["random", ["rank_low", "rank_high"]].tolist() == [3, 3]
+    # what `good` gains on `up` in a resample it loses on `down`: the two are tied in every one
+    assert board.loc["good", ["rank_low", "rank_high"]].tolist() == [1.5, 1.5]
+    assert (board["n"] == 4).all()
+    assert (board["status"] == "complete").all()
+
+
+def test_a_long_table_worked_by_hand():
+    table = leaderboard.long_table(rows(THREE)).set_index(["metric", "method"])
+    assert table.loc["up", "rank"].to_dict() == {"good": 1.5, "same": 1.5, "random": 3}
+    assert table.loc["down", "rank"].to_dict() == {"good": 1.5, "same": 1.5, "random": 3}
+    assert table.loc["up", "group"].to_dict() == {"good": "a", "same": "a", "random": "b"}
+    assert table.loc[("up", "good"), "low"] >= 5
+    assert table.loc[("up", "good"), "high"] <= 7
+    assert (table["status"] == "ok").all()
+
+
+def test_costs_take_no_part_in_ranks():
+    cheap = {name: metrics | {"seconds": [float(i)] * 4} for i, (name, metrics) in enumerate(THREE.items())}
+    dear = {name: metrics | {"seconds": [9.0 - i] * 4} for i, (name, metrics) in enumerate(THREE.items())}
+    ranks = [leaderboard.wide_table(rows(table)).set_index("method")["rank"].to_dict() for table in (cheap, dear)]
+    assert ranks[0] == ranks[1]
+
+
+def test_a_method_with_a_missing_score_is_listed_last_without_a_rank():
+    table = THREE | {"best": {"up": [99.0, 99.0, np.nan, 99.0], "down": [0.0] * 4, "seconds": [0.0] * 4}}
+    board = leaderboard.wide_table(rows(table)).set_index("method")
+    assert board.index.tolist() == ["good", "same", "random", "best"]
+    assert board.loc["best", "status"] == "incomplete"
+    assert np.isnan(board.loc["best", "rank"])
+    assert board.loc["best", "up"] == 99
+    assert board["rank"].tolist()[:3] == [1.5, 1.5, 3]
+    long = leaderboard.long_table(rows(table)).set_index(["metric", "method"])
+    assert long.loc[("up", "best"), "status"] == "undefined 1 of 4"
+    assert long.loc[("up", "best"), "n"] == 3
+    assert long.loc[("up", "best"), "group"] == ""
+
+
+def test_a_method_with_fewer_samples_is_incomplete():
+    table = THREE | {"new": {"up": [9.0, 9.0], "down": [0.0, 0.0], "seconds": [0.0] * 2}}
+    board = leaderboard.wide_table(rows(table)).set_index("method")
+    assert board.loc["new", ["status", "n"]].tolist() == ["incomplete", 2]
+    assert board.index[-1] == "new"
+
+
+def test_a_sample_on_which_a_metric_is_undefined_for_all_counts_for_none():
+    table = {name: metrics | {"up": [np.nan, *metrics["up"][1:]]} for name, metrics in THREE.items()}
+    board = leaderboard.wide_table(rows(table)).set_index("method")
+    assert (board["status"] == "complete").all()
+    assert board.loc["random", "up"] == pytest.approx(4 / 3)
+    assert leaderboard.long_table(rows(table)).set_index(["metric", "method"]).loc[("up", "good"), "n"] == 3
+
+
+def test_two_settings_of_a_method_are_two_methods():
+    table = {"smooth@1[samples=8]": THREE["good"], "smooth@1[samples=32]": THREE["same"], "random": THREE["random"]}
+    board = leaderboard.wide_table(rows(table))
+    assert sorted(board["method"]) == ["random", "smooth@1[samples=32]", "smooth@1[samples=8]"]
+
+
+def test_only_the_newest_version_and_the_latest_weights_count():
+    old = rows({"good@1": THREE["random"]}, written="2026-01-01")
+    new = rows({"good@2": THREE["good"]}, written="2025-12-31")
+    assert leaderboard.current(pd.concat([new, old]))["method_id"].unique().tolist() == ["good@2"]
+    retrained = rows(THREE, fingerprint="retrained", written="2026-02-02")
+    both = pd.concat([rows(THREE), retrained])
+    assert leaderboard.current(both)["fingerprint"].unique().tolist() == ["retrained"]
+
+
+def test_seeds_are_averaged_per_sample():
+    first = rows({"random": {"up": [0.0, 2.0]}})
+    second = rows({"random": {"up": [2.0, 2.0]}}, seed=1)
+    table = leaderboard.long_table(pd.concat([first, second]))
+    assert table[["n", "mean"]].iloc[0].tolist() == [2, 1.5]
+
+
+@pytest.mark.parametrize("methods", [["random"], ["good"], ["good", "same"]])
+@pytest.mark.parametrize("samples", [1, 2])
+@pytest.mark.parametrize("metrics", [["up"], ["seconds"], ["up", "down", "seconds"]])
+def test_small_and_partial_stores_make_tables(methods, samples, metrics):
+    table = {name: {metric: THREE[name][metric][:samples] for metric in metrics} for name in methods}
+    board = leaderboard.wide_table(rows(table))
+    assert sorted(board["method"]) == sorted(methods)
+    assert board["rank"].notna().all() == (metrics != ["seconds"])
+    assert len(leaderboard.long_table(rows(table))) == len(methods) * len(metrics)
+
+
+def test_all_methods_undefined_makes_a_table_without_ranks():
+    board = leaderboard.wide_table(rows({"a": {"up": [np.nan, np.nan]}, "b": {"up": [np.nan, np.nan]}}))
+    assert board["rank"].isna().all()
+    assert (board["status"] == "incomplete").all()
+
+
+def test_failures_are_grouped_by_reason():
+    table = leaderboard.failures(rows({"a": {"up": [np.nan, 1.0, np.nan]}, "b": {"up": [1.0, 1.0, 1.0]}}))
+    assert table.to_dict("records") == [
+        {"task": "toy", "method": "a", "metric": "up", "status": "undefined", "note": "why", "n": 2}
+    ]
+
+
+def test_mean_curves_by_hand():
+    frame = rows({"a": {"down": [0.5, 0.5]}})
+    frame["curve"] = [np.array([1.0, 0.5, 0.0]), np.array([1.0, 0.7, 0.2])]
+    curves = leaderboard.mean_curves(frame)
+    assert curves["share"].tolist() == [0, 0.5, 1]
+    assert curves["p"].tolist() == pytest.approx([1, 0.6, 0.1])
+    assert curves.loc[0, ["low", "high"]].tolist() == [1, 1]
+    assert 0.5 <= curves.loc[1, "low"] < 0.6 < curves.loc[1, "high"] <= 0.7
+
+
+def test_row_order_does_not_change_the_tables():
+    frame = rows(THREE)
+    shuffled = frame.sample(frac=1, random_state=0)
+    pd.testing.assert_frame_equal(leaderboard.wide_table(shuffled), leaderboard.wide_table(frame))
+    pd.testing.assert_frame_equal(leaderboard.long_table(shuffled), leaderboard.long_table(frame))
