@@ -94,9 +94,7 @@ def heatmap(wide: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
         axes.text(column + 0.05, -0.12, str(facts.loc[metrics[column], "metric_family"]), fontsize=8.5, style="italic")
     axes.xaxis.tick_bottom()
     axes.set(xlabel="", ylabel="")
-    axes.set_title(
-        f"{task}: mean over {_n(wide)} samples, coloured by distance from the {zero}", pad=20, loc="left"
-    )
+    axes.set_title(f"{task}: mean over {_n(wide)} samples, coloured by distance from the {zero}", pad=20, loc="left")
     return figure
 
 

@@ -259,7 +259,9 @@ def test_metrics_that_fail_or_misbehave_become_rows():
 
 
 def test_a_metric_without_what_it_needs_is_skipped():
-    metric = Metric("pointing", lambda attribution: attribution, "localisation", "", 1, (), ("attribution",), frozenset({"truth"}))
+    metric = Metric(
+        "pointing", lambda attribution: attribution, "localisation", "", 1, (), ("attribution",), frozenset({"truth"})
+    )
     problem = signal_problem()
     found = score(metric, METHODS["saliency"], probe_of(problem), given(maps_for(problem)), task="t", seed=0)
     assert set(found.status) == {"skipped"}

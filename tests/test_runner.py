@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -214,7 +213,9 @@ MISBEHAVIOUR = [
 @pytest.mark.parametrize(("fn", "status", "note"), MISBEHAVIOUR, ids=[fn.__name__ for fn, _, _ in MISBEHAVIOUR])
 def test_a_method_that_misbehaves_becomes_rows_and_the_next_is_not_touched(tmp_path, fn, status, note):
     odd = method(fn.__name__, fn, ("truth",) if fn is needs_truth else ())
-    outcome = run(plan(methods=[odd, METHODS["saliency"]], metrics=[METRICS["drop"]]), Store(tmp_path / "both"), Silent())
+    outcome = run(
+        plan(methods=[odd, METHODS["saliency"]], metrics=[METRICS["drop"]]), Store(tmp_path / "both"), Silent()
+    )
     run(plan(methods=[METHODS["saliency"]], metrics=[METRICS["drop"]]), Store(tmp_path / "alone"), Silent())
     rows = Store(tmp_path / "both").read().groupby("method")
     assert set(rows.get_group(fn.__name__)["status"]) == {status}

@@ -21,7 +21,7 @@ def test_holm_by_hand():
 
 def test_two_columns_differ_as_scipys_paired_t_test_says():
     rng = np.random.default_rng(0)
-    scores = rng.normal(size=(20, 2)) + [0.0, 0.8]
+    scores = rng.normal([0.0, 0.8], size=(20, 2))
     p = scipy_stats.ttest_rel(scores[:, 0], scores[:, 1]).pvalue
     assert stats.different(scores)[0, 1] == (p < 0.05)
     assert p < 0.05

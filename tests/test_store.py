@@ -37,7 +37,12 @@ def test_rows_come_back_as_they_were_written(tmp_path):
     rows = store.read(curves=True)
     assert rows["sample_id"].tolist() == ["a", "b"]
     assert rows["score"].tolist() == [1.0, 2.0]
-    assert rows.loc[0, ["task", "method", "metric", "label"]].tolist() == ["mnist1d", "saliency", "deletion", "deletion AUC"]
+    assert rows.loc[0, ["task", "method", "metric", "label"]].tolist() == [
+        "mnist1d",
+        "saliency",
+        "deletion",
+        "deletion AUC",
+    ]
     assert not rows.loc[0, "higher_is_better"]
     assert rows.loc[0, "curve"].tolist() == [1.0, 0.5, 0.0]
     assert list(rows.columns) == SCHEMA.names
@@ -80,9 +85,14 @@ def test_an_empty_store_reads_as_an_empty_table(tmp_path):
 def test_atomic_leaves_the_old_file_and_no_part_when_writing_fails(tmp_path):
     path = tmp_path / "scores.csv"
     path.write_text("old")
-    with pytest.raises(ZeroDivisionError), atomic(path) as part:
-        part.write_text("half")
-        _ = 1 / 0
+
+    def fail() -> None:
+        with atomic(path) as part:
+            part.write_text("half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert [p.name for p in tmp_path.iterdir()] == ["scores.csv"]
     assert path.read_text() == "old"
     with atomic(path) as part:
