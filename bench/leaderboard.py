@@ -15,6 +15,7 @@ import pandas as pd
 from bench import stats
 
 RANKING_FAMILIES = ("faithfulness", "localisation")
+CURVE_COLUMNS = ["task", "metric", "label", "method", "method_family", "share", "p", "low", "high"]
 FAMILY_ORDER = ("faithfulness", "localisation", "randomisation", "robustness", "axiom", "complexity", "cost")
 
 
@@ -80,7 +81,7 @@ def mean_curves(rows: pd.DataFrame) -> pd.DataFrame:
                 }
             )
         )
-    return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=CURVE_COLUMNS)
 
 
 def _metric_table(rows: pd.DataFrame) -> pd.DataFrame:

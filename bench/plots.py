@@ -70,7 +70,7 @@ def heatmap(wide: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
     centre = means.loc[CONTROL] if CONTROL in means.index else means.mean()
     gain = (means - centre) * sign
     colour = gain / gain.abs().max().replace(0, 1)
-    figure, (axes,) = _figure(1, 1, width=2.6 + 1.02 * len(metrics), height=1.9 + 0.42 * len(methods))
+    figure, (axes,) = _figure(1, 1, width=max(7.0, 2.6 + 1.02 * len(metrics)), height=1.9 + 0.42 * len(methods))
     sns.heatmap(
         colour,
         ax=axes,
@@ -105,7 +105,11 @@ def distributions(rows: pd.DataFrame, wide: pd.DataFrame, long: pd.DataFrame, ta
     columns = min(4, max(1, len(metrics)))
     lines = -(-max(1, len(metrics)) // columns)
     figure, panels = _figure(
-        lines, columns, width=1.3 + 2.6 * columns, height=0.8 + lines * (0.9 + 0.24 * len(methods)), sharey=True
+        lines,
+        columns,
+        width=max(8.5, 1.3 + 2.6 * columns),
+        height=0.8 + lines * (0.9 + 0.24 * len(methods)),
+        sharey=True,
     )
     for axes, metric in zip(panels, metrics, strict=False):
         own = rows[(rows["metric"] == metric) & (rows["status"] == "ok")]
