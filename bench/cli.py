@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -32,9 +33,13 @@ examples:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command and returns the exit code: 0 done, 1 something failed, 2 the request is wrong."""
     arguments = parser().parse_args(argv)
+    arguments.words = list(sys.argv[1:] if argv is None else argv)
     from bench.core import BenchError, RequestError
 
     try:
+        out = getattr(arguments, "out", None)
+        if out is not None and out.exists() and not out.is_dir():
+            raise RequestError(f"--out {out}: that is a file, a folder is needed")
         return int(arguments.command(arguments))
     except RequestError as error:
         print(f"bench: {error}", file=sys.stderr)
@@ -85,7 +90,7 @@ def _add_run(commands: Any) -> None:
     )
     amount.add_argument("--samples", type=_positive, metavar="N", help="N samples of each task instead")
     amount.add_argument(
-        "--seed", type=int, default=0, metavar="S", help="of methods and metrics that draw (default: 0)"
+        "--seed", type=_seed, default=0, metavar="S", help="of methods and metrics that draw (default: 0)"
     )
     how = run.add_argument_group("how (never changes a score)")
     how.add_argument(
@@ -118,7 +123,7 @@ def _add_task_commands(commands: Any) -> None:
     train.add_argument("task", metavar="TASK")
     train.add_argument("--to", type=Path, metavar="FOLDER", help="where the weights go (default: OUT/weights)")
     train.add_argument("--epochs", type=_positive, metavar="N", help="instead of the recipe's own number")
-    train.add_argument("--seed", type=int, default=0, metavar="S", help="default: 0")
+    train.add_argument("--seed", type=_seed, default=0, metavar="S", help="default: 0")
     evaluate = commands.add_parser("evaluate", help="measure a task's model on its test data")
     evaluate.add_argument("task", metavar="TASK")
     evaluate.add_argument("--weights", type=Path, metavar="FILE", help="a .safetensors file (default: the shipped one)")
@@ -176,7 +181,7 @@ def _run(arguments: argparse.Namespace) -> int:
         tasks=registry.select(registry.TASKS, arguments.task or ["*"], "task"),
         methods=registry.select(registry.METHODS, arguments.method or ["*"], "method"),
         metrics=registry.select(registry.METRICS, arguments.metric or ["*"], "metric"),
-        samples=lambda task: arguments.samples or dict(task.profiles).get(arguments.profile),
+        samples=lambda task: arguments.samples or _profile(task, arguments.profile),
         seed=arguments.seed,
         data=_data(arguments),
         device=device.choose(arguments.device),
@@ -192,6 +197,15 @@ def _run(arguments: argparse.Namespace) -> int:
     _write_report(arguments.out)
     _print_outcome(outcome, time.perf_counter() - start, arguments.out)
     return 1 if outcome.failed else 0
+
+
+def _profile(task: Task, name: str) -> int | None:
+    from bench.core import RequestError
+
+    profiles = dict(task.profiles)
+    if name not in profiles:
+        raise RequestError(f"task {task.name} has no profile {name} (it has: {', '.join(profiles)}); say --samples N")
+    return profiles[name]
 
 
 def _list(arguments: argparse.Namespace) -> int:
@@ -319,7 +333,7 @@ def _write_run_facts(arguments: argparse.Namespace, plan: Any, outcome: Outcome,
     from bench.files import atomic
 
     facts = {
-        "command": " ".join(["python -m bench", *sys.argv[1:]]),
+        "command": shlex.join(["python", "-m", "bench", *arguments.words]),
         "bench": __version__,
         "versions": {
             name: version(name) for name in ("torch", "captum", "quantus", "zennit", "numpy", "scipy", "pandas")
@@ -366,7 +380,8 @@ def _print_outcome(outcome: Outcome, seconds: float, out: Path) -> None:
         f"{seconds:.0f} s; rows written: {written}; already there: {outcome.kept}; "
         f"model queries: {outcome.queries} (metrics asked {outcome.tally.asked}, shared {outcome.tally.shared})"
     )
-    print(f"results are in {out}: leaderboard.csv, leaderboards/, plots/, failures.csv, run.json")
+    there = "leaderboard.csv, leaderboards/, plots/, failures.csv, run.json"
+    print(f"results are in {out}: {there if (out / 'leaderboard.csv').is_file() else 'run.json'}")
 
 
 def _bar(**settings: Any) -> Any:
@@ -389,10 +404,15 @@ def _as_json(entry: Any) -> dict[str, Any]:
 
 
 def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return value
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is no whole number of at least 1")
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 2**63:
+        raise argparse.ArgumentTypeError(f"'{text}' is no whole number from 0 to 2**63 - 1")
+    return int(text)
 
 
 def _batch_size(text: str) -> int | None:

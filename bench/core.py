@@ -44,7 +44,7 @@ class Problem:
     baseline: Tensor  # (C, 1, ...): what "absent" means
     layers: tuple[str, ...]  # names of the block-end layers, first to last
     top_k: float  # share of the features that `drop`, `increase` and `topk_deletion` look at
-    fingerprint: str  # of the weights and of how the data is prepared
+    fingerprint: str  # of the weights, and of anything else the task knows to matter to all samples
     targets: Tensor | None = None  # (N,) explained class
     truth: Tensor | None = None  # (N, *S) bool, where the evidence really is
     labels: Tensor | None = None  # (N,) true class, for captions only
@@ -98,7 +98,7 @@ class Recipe:
 class Entry:
     """A registered function. What can change its results is in its id, and nothing else is."""
 
-    name: str
+    name: str  # with the settings that differ from the defaults, if any: `smoothgrad[samples=8]`
     fn: Callable[..., Any]
     family: str
     cite: str
@@ -111,7 +111,7 @@ class Entry:
     def id(self) -> str:
         """For example `smoothgrad@1[samples=32,sigma=0.15]`."""
         inside = ",".join(f"{key}={value}" for key, value in self.params)
-        return f"{self.name}@{self.version}" + (f"[{inside}]" if inside else "")
+        return f"{self.name.split('[')[0]}@{self.version}" + (f"[{inside}]" if inside else "")
 
     @property
     def summary(self) -> str:
@@ -147,13 +147,14 @@ class Cell:
     method: str
     metric: str
     seed: int
-    fingerprint: str  # of the task's weights and preparation
+    fingerprint: str  # of the task: weights, baseline, layers, top_k
 
     @property
     def key(self) -> str:
         return digest(self.task, self.method, self.metric, self.seed, self.fingerprint)[:16]
 
 
+OPTIONAL = ("layers", "targets", "truth", "labels", "class_names")  # fields that a task may leave empty
 STATUSES = ("ok", "undefined", "skipped", "failed")
 
 
@@ -163,10 +164,11 @@ class Record:
 
     cell: Cell
     sample_ids: tuple[str, ...]
-    sample_digests: tuple[str, ...]  # of each sample's own input: a changed image is a new question
+    sample_digests: tuple[str, ...]  # of each sample's own input, target and truth: a changed image is a new question
     scores: np.ndarray  # (N,) float64; NaN unless status is ok
     status: tuple[str, ...]  # (N,) of STATUSES
     note: tuple[str, ...]  # (N,) why, when not ok
+    features: int  # of a sample
     seconds: float  # spent on this record, the explanation not included
     environment: str
     curves: np.ndarray | None = None  # (N, steps + 1), when the metric is the area under a curve

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -91,7 +93,7 @@ def extract(archive: Path, target: Path) -> None:
                     raise BenchError(f"{archive}: member '{member.filename}' points outside the archive; not unpacked")
             zipped.extractall(part)
         part.rename(target)
-    except (zipfile.BadZipFile, EOFError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError) as error:
         raise BenchError(f"{archive}: not a complete zip file ({error})") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
@@ -106,7 +108,8 @@ def read_rgb(path: Path, size: tuple[int, int], stored: tuple[int, int]) -> np.n
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(path) as image:
+        with warnings.catch_warnings(), Image.open(path) as image:
+            warnings.simplefilter("ignore")  # Pillow warns of a torn file and then raises
             image.load()
             if image.mode != "RGB":
                 raise BenchError(f"{path}: mode is {image.mode}, an RGB image is needed")

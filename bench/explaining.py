@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,14 +51,18 @@ def absent(entry: Entry, problem: Problem) -> str:
     return f"{entry.name} needs {' and '.join(lacking)}, which the task does not have" if lacking else ""
 
 
-def explain(method: Entry, problem: Problem, *, task: str, seed: int, draw: int = 0) -> tuple[Tensor, Meter]:
+def explain(
+    method: Entry, problem: Problem, *, task: str, seed: int, draw: int = 0, memory: PeakMemory | None = None
+) -> tuple[Tensor, Meter]:
     """A method's attributions (N, *S), its promises checked, and what they cost.
 
-    `draw` numbers repeated explanations of a sample, which draw afresh.
+    The method works on a copy of the model and the tensors. `draw` numbers repeated explanations of a sample, which draw
+    afresh. `memory`, if given, watches the method's own tensors.
     """
     rng = SampleRng((seed, task, method.id, draw), problem.sample_ids, problem.inputs.device)
-    with guard.unchanged(problem), measured(problem.model) as meter:
-        attribution = call(method.fn, {"problem": problem, "rng": rng}, method.params)
+    own = guard.isolated(problem)
+    with guard.unchanged(own), measured(own.model) as meter, memory or nullcontext():
+        attribution = call(method.fn, {"problem": own, "rng": rng}, method.params)
     return guard.checked(attribution, problem), meter
 
 
@@ -105,8 +110,8 @@ def reason(error: BaseException) -> str:
 def _peak_memory(method: Entry, problem: Problem, *, task: str, seed: int) -> float:
     """MiB of tensors alive at once while one sample is explained. It warms the model up too. NaN where it fails."""
     try:
-        with PeakMemory() as memory:
-            explain(method, problem, task=task, seed=seed)
+        memory = PeakMemory()
+        explain(method, problem, task=task, seed=seed, memory=memory)
     except Exception:  # the call that counts follows and reports it
         return float(np.nan)
     return memory.peak / 2**20

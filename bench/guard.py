@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -14,21 +18,36 @@ from bench.core import ContractError, Problem
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
+def isolated(problem: Problem) -> Problem:
+    """The problem with a model and tensors of its own: whatever a method does to them, nobody else sees it."""
+    return replace(
+        problem,
+        model=copy.deepcopy(problem.model),
+        inputs=problem.inputs.detach().clone(),
+        baseline=problem.baseline.clone(),
+        targets=None if problem.targets is None else problem.targets.clone(),
+        truth=None if problem.truth is None else problem.truth.clone(),
+    )
+
+
 @contextmanager
 def unchanged(problem: Problem) -> Iterator[None]:
-    """Raises ContractError when the block changes inputs, weights, modes or hooks, after putting them back."""
-    model, inputs = problem.model, problem.inputs.detach().clone()
-    state = {name: value.detach().clone() for name, value in model.state_dict().items()}
-    modes = {name: module.training for name, module in model.named_modules()}
-    gradients = {name: parameter.requires_grad for name, parameter in model.named_parameters()}
-    hooks = _hooks(model)
+    """Raises ContractError when the block leaves a trace: in the problem, or in the global state of torch and NumPy.
+
+    Weights, tensors and global state are put back first.
+    """
+    tensors = {name: getattr(problem, name) for name in ("inputs", "baseline", "targets", "truth")}
+    kept = {name: value.detach().clone() for name, value in tensors.items() if value is not None}
+    state = {name: value.detach().clone() for name, value in problem.model.state_dict().items()}
+    traits, world = _traits(problem.model), _World()
     try:
         yield
     finally:
         broken = [
-            *_restore_tensors(problem, inputs, state),
-            *_restore_flags(model, modes, gradients),
-            *_restore_hooks(model, hooks),
+            *_restore_tensors(problem, kept),
+            *_restore_weights(problem.model, state),
+            *_differing_traits(problem.model, traits),
+            *world.restore(),
         ]
     if broken:
         raise ContractError(f"it {'; '.join(broken)}")
@@ -43,7 +62,8 @@ def checked(attribution: Any, problem: Problem) -> Tensor:
         raise ContractError(f"it returned shape {tuple(attribution.shape)}, {wanted} is needed")
     if not attribution.is_floating_point():
         raise ContractError(f"it returned {attribution.dtype}, a floating type is needed")
-    return attribution.detach().to(problem.inputs.device)
+    exact = attribution.dtype if attribution.dtype == torch.float64 else torch.float32
+    return attribution.detach().to(problem.inputs.device, exact, copy=True)  # a copy: the method may reuse its buffer
 
 
 def flaws(attribution: Tensor) -> list[tuple[str, str]]:
@@ -61,47 +81,95 @@ def flaws(attribution: Tensor) -> list[tuple[str, str]]:
     ]
 
 
-def _restore_tensors(problem: Problem, inputs: Tensor, state: dict[str, Tensor]) -> list[str]:
+def _restore_tensors(problem: Problem, kept: dict[str, Tensor]) -> list[str]:
     broken = []
-    if not torch.equal(problem.inputs.detach(), inputs):
-        problem.inputs.data.copy_(inputs)
-        broken.append("changed its inputs")
+    for name, value in kept.items():
+        now = getattr(problem, name)
+        if not torch.equal(now.detach(), value):
+            now.data.copy_(value)
+            broken.append(f"changed its {name}")
     if problem.inputs.requires_grad or problem.inputs.grad is not None:
         problem.inputs.requires_grad_(False).grad = None
         broken.append("left a gradient on its inputs")
-    now = problem.model.state_dict()
-    changed = [name for name in state if name not in now or not torch.equal(now[name], state[name])]
-    if changed or set(now) - set(state):
-        problem.model.load_state_dict(state, strict=False)
-        broken.append(f"changed the weights {', '.join(changed[:3]) or 'by adding some'}")
     return broken
 
 
-def _restore_flags(model: nn.Module, modes: dict[str, bool], gradients: dict[str, bool]) -> list[str]:
-    broken = []
-    moved = [name or "the model" for name, module in model.named_modules() if module.training != modes.get(name)]
-    if moved:
-        for name, module in model.named_modules():
-            module.training = modes.get(name, False)
-        broken.append(f"changed the mode of {', '.join(moved[:3])}")
-    flipped = [name for name, p in model.named_parameters() if p.requires_grad != gradients.get(name)]
-    for name, parameter in model.named_parameters():
-        parameter.requires_grad_(gradients.get(name, False))
-        parameter.grad = None
-    if flipped:
-        broken.append(f"changed requires_grad of {', '.join(flipped[:3])}")
+def _restore_weights(model: nn.Module, state: dict[str, Tensor]) -> list[str]:
+    now = model.state_dict()
+    changed = [
+        name
+        for name in sorted(set(state) | set(now))
+        if name not in now or name not in state or not _same(now[name], state[name])
+    ]
+    if changed:
+        model.load_state_dict(state, strict=False)
+        return [f"changed the weights {', '.join(changed[:3])}"]
+    return []
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    return one.dtype == other.dtype and torch.equal(one, other)
+
+
+def _traits(model: nn.Module) -> dict[str, dict[str, object]]:
+    """What a model is beyond its weights, per module: its kind, mode, hooks, plain settings, and who needs a gradient."""
+    return {
+        name: {
+            "the kind": type(module),
+            "the mode": module.training,
+            "a hook": tuple(tuple(getattr(module, kind)) for kind in HOOKS),
+            "the settings": {k: v for k, v in vars(module).items() if isinstance(v, (int, float, str, tuple))},
+            "the forward function": vars(module).get("forward"),
+            "requires_grad": tuple(p.requires_grad for p in module.parameters(recurse=False)),
+        }
+        for name, module in model.named_modules()
+    }
+
+
+def _differing_traits(model: nn.Module, before: dict[str, dict[str, object]]) -> list[str]:
+    after = _traits(model)
+    if set(after) != set(before):
+        return [f"added or removed the modules {', '.join(sorted(set(after) ^ set(before))[:3])}"]
+    broken: list[str] = []
+    for trait in ("the kind", "the mode", "a hook", "the settings", "the forward function", "requires_grad"):
+        names = [name or "the model" for name in before if before[name][trait] != after[name][trait]]
+        if names and not (trait == "the settings" and any("the mode" in text for text in broken)):
+            verb = "left" if trait == "a hook" else "changed"
+            broken.append(f"{verb} {trait} {'on' if trait == 'a hook' else 'of'} {', '.join(names[:3])}")
     return broken
 
 
-def _hooks(model: nn.Module) -> dict[tuple[str, str], set[int]]:
-    return {(name, kind): set(getattr(module, kind)) for name, module in model.named_modules() for kind in HOOKS}
+class _World:
+    """The global state that a plug-in could leave changed."""
+
+    def __init__(self) -> None:
+        self.grad, self.dtype = torch.is_grad_enabled(), torch.get_default_dtype()
+        self.hooks = _global_hooks()
+        self.torch, self.numpy, self.python = torch.get_rng_state(), np.random.get_state(), random.getstate()
+
+    def restore(self) -> list[str]:
+        """Puts everything back and tells what was changed."""
+        broken = []
+        if (torch.is_grad_enabled(), torch.get_default_dtype()) != (self.grad, self.dtype):
+            torch.set_grad_enabled(self.grad)
+            torch.set_default_dtype(self.dtype)
+            broken.append("changed torch's global grad mode or default dtype")
+        if _global_hooks() != self.hooks:
+            broken.append("left a global module hook")
+        drew = {
+            "torch": not torch.equal(torch.get_rng_state(), self.torch),
+            "NumPy": not all(map(np.array_equal, np.random.get_state(), self.numpy)),
+            "Python": random.getstate() != self.python,
+        }
+        torch.set_rng_state(self.torch)
+        np.random.set_state(self.numpy)
+        random.setstate(self.python)
+        if any(drew.values()):
+            who = " and ".join(name for name, changed in drew.items() if changed)
+            broken.append(f"drew from the global random state of {who}; draw from `rng` instead")
+        return broken
 
 
-def _restore_hooks(model: nn.Module, known: dict[tuple[str, str], set[int]]) -> list[str]:
-    left = []
-    for name, module in model.named_modules():
-        for kind in HOOKS:
-            for extra in set(getattr(module, kind)) - known.get((name, kind), set()):
-                del getattr(module, kind)[extra]
-                left.append(name or "the model")
-    return [f"left a hook on {', '.join(sorted(set(left))[:3])}"] if left else []
+def _global_hooks() -> tuple[tuple[int, ...], ...]:
+    module = torch.nn.modules.module
+    return tuple(tuple(getattr(module, f"_global{kind}", ())) for kind in HOOKS)

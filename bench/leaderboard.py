@@ -13,27 +13,26 @@ import numpy as np
 import pandas as pd
 
 from bench import stats
+from bench.masking import even_counts
 
 RANKING_FAMILIES = ("faithfulness", "localisation")
-CURVE_COLUMNS = ["task", "metric", "label", "method", "method_family", "share", "p", "low", "high"]
+CURVE_COLUMNS = ["task", "metric", "method", "label", "higher_is_better", "method_family", "share", "p", "low", "high"]
 FAMILY_ORDER = ("faithfulness", "localisation", "randomisation", "robustness", "axiom", "complexity", "cost")
 
 
 def current(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows that count: of each task its latest weights, of each method and metric its latest version."""
-    for name, within in (("fingerprint", ["task"]), ("task_id", ["task"])):
-        rows = _latest(rows, name, within)
+    """The rows that count: the newest version of each method and metric, on the newest input of each sample."""
     for kind in ("method", "metric"):
         version = rows[f"{kind}_id"].str.extract(r"@(\d+)", expand=False).astype(int)
-        settings = rows[f"{kind}_id"].str.replace(r"@\d+", "", regex=True)
-        newest = version.groupby([rows["task"], settings]).transform("max")
-        rows = rows[version == newest]
-    return rows
+        rows = rows[version == version.groupby([rows["task"], rows[kind]]).transform("max")]
+    newest = (
+        rows.sort_values("written", kind="stable").groupby(["task", "sample_id"])["sample_digest"].transform("last")
+    )
+    return rows[rows["sample_digest"] == newest.reindex(rows.index)]
 
 
 def long_table(rows: pd.DataFrame) -> pd.DataFrame:
     """One row per task, method and metric: n, mean, interval, rank, group, status."""
-    rows = _named(rows)
     tables = [_metric_table(part) for _, part in _groups(rows, ["task", "metric"])]
     if not tables:
         return pd.DataFrame(columns=["task", "method", "metric", "n"])
@@ -47,7 +46,6 @@ def long_table(rows: pd.DataFrame) -> pd.DataFrame:
 
 def wide_table(rows: pd.DataFrame) -> pd.DataFrame:
     """One row per task and method: rank, its interval, the mean of each metric, complete methods first."""
-    rows = _named(rows)
     long = long_table(rows)
     boards = [_board(part, long[long["task"] == task]) for (task,), part in _groups(rows, ["task"])]
     return pd.concat(boards, ignore_index=True) if boards else pd.DataFrame(columns=["task", "method", "n", "rank"])
@@ -55,54 +53,36 @@ def wide_table(rows: pd.DataFrame) -> pd.DataFrame:
 
 def failures(rows: pd.DataFrame) -> pd.DataFrame:
     """Every row without a score, grouped by reason, with the number of samples it holds for."""
-    without = _named(rows[rows["status"] != "ok"])
+    without = rows[rows["status"] != "ok"]
     keys = ["task", "method", "metric", "status", "note"]
     return without.groupby(keys, sort=True).size().rename("n").reset_index()
 
 
 def mean_curves(rows: pd.DataFrame) -> pd.DataFrame:
-    """Mean curve and its interval per task, metric and method: columns task, metric, label, method, share, p, low, high."""
+    """Mean curve and its interval per task, metric and method, over the share of features perturbed."""
     found = []
-    for (task, metric, method), part in _groups(_named(rows[rows["status"] == "ok"]), ["task", "metric", "method"]):
+    with_curve = rows[(rows["status"] == "ok") & rows["curve"].notna()]
+    for (task, metric, method), part in _groups(with_curve, ["task", "metric", "method"]):
         curves = np.stack(part["curve"].to_list()).astype(float)
+        features = int(part["features"].iloc[0])
         low, high = stats.interval(stats.bootstrap_means(curves))
+        facts = part.iloc[0][["label", "higher_is_better", "method_family"]].to_dict()
+        points = {"share": even_counts(curves.shape[1] - 1, features).numpy() / features, "p": curves.mean(0)}
         found.append(
             pd.DataFrame(
-                {
-                    "task": task,
-                    "metric": metric,
-                    "label": part["label"].iloc[0],
-                    "method": method,
-                    "method_family": part["method_family"].iloc[0],
-                    "share": np.linspace(0, 1, curves.shape[1]),
-                    "p": curves.mean(0),
-                    "low": low,
-                    "high": high,
-                }
+                {"task": task, "metric": metric, "method": method} | facts | points | {"low": low, "high": high}
             )
         )
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=CURVE_COLUMNS)
 
 
 def _metric_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """All methods on one metric of one task."""
+    """All methods on one metric of one task. Costs are measurements of the machine: they get no interval, rank or group."""
     methods = sorted(rows["method"].unique())
-    scores = _scores(rows).reindex(columns=methods)
-    values = scores.dropna(how="all").to_numpy()
-    full = [name for i, name in enumerate(methods) if len(values) and not np.isnan(values[:, i]).any()]
-    first = rows.iloc[0]
-    higher = bool(first["higher_is_better"])
-    means = (
-        np.array([np.nan if np.isnan(v).all() else np.nanmean(v) for v in values.T])
-        if len(values)
-        else np.full(len(methods), np.nan)
-    )
-    low, high = stats.interval(stats.bootstrap_means(values)) if len(values) else (means, means)
-    rank = pd.Series(stats.ranks(means[[m in full for m in methods]], higher_is_better=higher), index=full)
-    best_first = rank.sort_values(kind="stable").index
-    group = pd.Series(stats.letters(stats.different(scores.dropna(how="all")[best_first].to_numpy())), index=best_first)
-    by_method = rows.groupby("method")
-    return pd.DataFrame(
+    scores = _scores(rows).reindex(columns=methods).dropna(how="all")
+    first, by_method = rows.iloc[0], rows.groupby("method")
+    n = scores.notna().sum()
+    table = pd.DataFrame(
         {
             "task": first["task"],
             "method": methods,
@@ -112,51 +92,66 @@ def _metric_table(rows: pd.DataFrame) -> pd.DataFrame:
             "metric_id": first["metric_id"],
             "metric_family": first["metric_family"],
             "label": first["label"],
-            "higher_is_better": higher,
-            "n": np.isfinite(values).sum(0) if len(values) else 0,
-            "mean": means,
-            "low": low,
-            "high": high,
-            "rank": rank.reindex(methods).to_numpy(),
-            "group": group.reindex(methods).fillna("").to_numpy(),
+            "higher_is_better": bool(first["higher_is_better"]),
+            "n": n.to_numpy(),
+            "mean": scores.mean().to_numpy(),
+            "low": np.nan,
+            "high": np.nan,
+            "rank": np.nan,
+            "group": "",
             "status": [_status(by_method.get_group(name)["status"]) for name in methods],
         }
-    )
+    ).set_index("method", drop=False)
+    if len(scores) and first["metric_family"] != "cost":
+        _judge(table, scores)
+    return table
+
+
+def _judge(table: pd.DataFrame, scores: pd.DataFrame) -> None:
+    """Fills in intervals, and rank and group of the methods that have all the scores."""
+    if len(scores) > 1:
+        low, high = stats.interval(stats.bootstrap_means(scores.to_numpy()))
+        table["low"], table["high"] = low, high
+    full = table.index[table["n"] == len(scores)]
+    higher = bool(table["higher_is_better"].iloc[0])
+    rank = pd.Series(stats.ranks(table.loc[full, "mean"].to_numpy(), higher_is_better=higher), index=full)
+    best_first = rank.sort_values(kind="stable").index
+    table.loc[full, "rank"] = rank
+    table.loc[best_first, "group"] = stats.letters(stats.different(scores[best_first].to_numpy()))
 
 
 def _board(rows: pd.DataFrame, long: pd.DataFrame) -> pd.DataFrame:
     """The wide leaderboard of one task."""
     metrics = list(dict.fromkeys(long["metric"]))
     ranking = long[long["metric_family"].isin(RANKING_FAMILIES)]
-    judged = [m for m in dict.fromkeys(ranking["metric"]) if ranking.loc[ranking["metric"] == m, "rank"].notna().any()]
-    placed = ranking[ranking["metric"].isin(judged)].pivot(index="method", columns="metric", values="rank")
-    complete = sorted(placed.index[placed.notna().all(axis=1)]) if judged else []
-    rank, low, high, mean_rank = _overall(rows, complete, judged)
+    placed = ranking.pivot(index="method", columns="metric", values="rank").dropna(axis=1, how="all")
+    complete = sorted(placed.index[placed.notna().all(axis=1)]) if len(placed.columns) else []
     means = long.pivot(index="method", columns="metric", values="mean")[metrics]
-    first = rows.groupby("method")[["method_id", "method_family"]].first()
-    samples = rows.groupby("method")["sample_id"].nunique()
+    first = rows.groupby("method")[["method_id", "method_family"]].first().reindex(means.index)
+    scored = rows[(rows["status"] == "ok") & (rows["metric_family"] != "cost")].groupby("method")["sample_id"].nunique()
+    ok = set(complete) if len(placed.columns) else set(means.index[means.notna().all(axis=1)])
     table = pd.DataFrame(
         {
             "task": rows["task"].iloc[0],
             "method": means.index,
-            "method_id": first["method_id"].reindex(means.index).to_numpy(),
-            "family": first["method_family"].reindex(means.index).to_numpy(),
-            "n": samples.reindex(means.index).to_numpy(),
-            "status": ["complete" if name in complete else "incomplete" for name in means.index],
-            "rank": rank.reindex(means.index).to_numpy(),
-            "rank_low": low.reindex(means.index).to_numpy(),
-            "rank_high": high.reindex(means.index).to_numpy(),
-            "mean_rank": mean_rank.reindex(means.index).to_numpy(),
+            "method_id": first["method_id"].to_numpy(),
+            "family": first["method_family"].to_numpy(),
+            "n": scored.reindex(means.index).fillna(0).astype(int).to_numpy(),
+            "status": ["complete" if name in ok else "incomplete" for name in means.index],
+        }
+        | {
+            name: own.reindex(means.index).to_numpy()
+            for name, own in _overall(rows, complete, list(placed.columns)).items()
         }
     )
     table = pd.concat([table, means.reset_index(drop=True)], axis=1)
-    return table.sort_values(["rank", "method"], na_position="last", kind="stable").reset_index(drop=True)
+    return table.sort_values(["rank", "status", "method"], na_position="last", kind="stable").reset_index(drop=True)
 
 
-def _overall(rows: pd.DataFrame, methods: list[str], metrics: Iterable[str]) -> tuple[pd.Series, ...]:
+def _overall(rows: pd.DataFrame, methods: list[str], metrics: list[str]) -> dict[str, pd.Series]:
     """Rank of the mean rank over metrics, with its bootstrap interval over samples, and the mean rank itself."""
     if not methods:
-        return tuple(pd.Series(dtype=float) for _ in range(4))
+        return dict.fromkeys(("rank", "rank_low", "rank_high", "mean_rank"), pd.Series(dtype=float))
     observed, resampled = [], []
     samples = sorted(rows["sample_id"].unique())
     for name in metrics:
@@ -167,8 +162,11 @@ def _overall(rows: pd.DataFrame, methods: list[str], metrics: Iterable[str]) -> 
         resampled.append(stats.ranks(stats.bootstrap_means(scores), higher_is_better=higher))
     mean_rank = np.mean(observed, axis=0)
     low, high = stats.interval(stats.ranks(np.mean(resampled, axis=0), higher_is_better=False))
+    if len(samples) < 2:  # one sample says nothing of how it varies
+        low = high = np.full(len(methods), np.nan)
     rank = stats.ranks(mean_rank, higher_is_better=False)
-    return tuple(pd.Series(values, index=methods) for values in (rank, low, high, mean_rank))
+    columns = {"rank": rank, "rank_low": low, "rank_high": high, "mean_rank": mean_rank}
+    return {name: pd.Series(values, index=methods) for name, values in columns.items()}
 
 
 def _scores(rows: pd.DataFrame) -> pd.DataFrame:
@@ -181,21 +179,6 @@ def _status(statuses: pd.Series) -> str:
     counts = statuses.value_counts().sort_index()
     others = [f"{name} {n}" for name, n in counts.items() if name != "ok"]
     return "ok" if not others else f"{', '.join(others)} of {len(statuses)}"
-
-
-def _named(rows: pd.DataFrame) -> pd.DataFrame:
-    """Where several settings of one method or metric are in the store, their ids stand for their names."""
-    rows = rows.copy()
-    for kind in ("method", "metric"):
-        settings = rows.groupby(["task", kind])[f"{kind}_id"].transform("nunique")
-        rows[kind] = rows[kind].where(settings == 1, rows[f"{kind}_id"])
-    return rows
-
-
-def _latest(rows: pd.DataFrame, column: str, within: list[str]) -> pd.DataFrame:
-    """Of each group, the rows whose value of the column was written last."""
-    last = rows.sort_values(["written", column], kind="stable").groupby(within)[column].last()
-    return rows[rows[column].to_numpy() == rows[within[0]].map(last).to_numpy()]
 
 
 def _groups(rows: pd.DataFrame, keys: list[str]) -> Iterable[tuple[tuple[str, ...], pd.DataFrame]]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from bench.core import BenchError
+
 
 def ranks(attribution: Tensor) -> Tensor:
     """Position of every feature when sorted by attribution, highest first: (N, *S) -> (N, F) int64.
@@ -18,6 +20,8 @@ def ranks(attribution: Tensor) -> Tensor:
 
 def count(share: float, features: int) -> int:
     """int(share * features), safe from binary fractions such as 0.29 * 100 = 28.999..."""
+    if not 0 <= share <= 1:
+        raise BenchError(f"a share of the features lies between 0 and 1, not at {share}")
     return int(share * features + 1e-9)
 
 
@@ -32,9 +36,13 @@ def blend(inputs: Tensor, baseline: Tensor, present: Tensor) -> Tensor:
     return torch.where(present.unsqueeze(1), inputs, baseline)
 
 
-def area(curves: Tensor) -> Tensor:
-    """Area under curves over [0, 1] with even steps, by the trapezoid rule: (N, steps + 1) -> (N,)."""
-    return torch.trapezoid(curves, dx=1 / (curves.shape[1] - 1), dim=1)
+def area(curves: Tensor, features: int) -> Tensor:
+    """Area under curves over the share of features perturbed, by the trapezoid rule: (N, steps + 1) -> (N,).
+
+    A curve is sampled at `even_counts`; where those are not quite even, their true distances count.
+    """
+    shares = even_counts(curves.shape[1] - 1, features).to(curves) / features
+    return torch.trapezoid(curves, shares, dim=1)
 
 
 def upsample(maps: Tensor, shape: torch.Size) -> Tensor:

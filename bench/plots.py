@@ -164,8 +164,8 @@ def mean_curves(curves: pd.DataFrame, wide: pd.DataFrame, task: str) -> Figure:
             width = 2.2 if name == CONTROL else 1.4
             axes.plot(100 * own["share"], own["p"], color=colour, ls=dashes, lw=width, label=name)
             axes.fill_between(100 * own["share"], own["low"], own["high"], color=colour, alpha=0.13, lw=0)
-        verb = "removed" if "deletion" in metric else "put back"
-        better = "lower is better" if "deletion" in metric else "higher is better"
+        higher = bool(curves.loc[curves["metric"] == metric, "higher_is_better"].iloc[0])
+        verb, better = ("put back", "higher is better") if higher else ("removed", "lower is better")
         axes.set(xlabel=f"features {verb}, highest attribution first (%)", xlim=(0, 100), ylim=(0, 1.02))
         axes.set_title(f"{metric} ({better})", loc="left")
     panels[0].set_ylabel("mean probability of the explained class")

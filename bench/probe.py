@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from hashlib import blake2b
 
 import torch
@@ -31,18 +30,19 @@ class Probe:
     A problem without targets gets them here: the classes that the model predicts.
     """
 
-    def __init__(self, problem: Problem, *, batch_size: int, tally: Tally | None = None) -> None:
-        self.batch_size = batch_size
+    def __init__(self, problem: Problem, *, tally: Tally | None = None) -> None:
         self.tally = tally or Tally()
         self.problem = problem
+        self.features = problem.inputs[0, 0].numel()
+        self._full: Tensor | None = None
+        self._empty: Tensor | None = None
         self._curves: dict[tuple[object, ...], Tensor] = {}
         self._answers: dict[bytes, Tensor] = {}
         self._parts: dict[tuple[int, ...], Probe] = {}
         if problem.targets is None:
             logits = self._forward(problem.inputs)
             self.problem = replace(problem, targets=logits.argmax(1))
-            self.full = self._of_target(logits, torch.arange(len(problem)))
-        self.features = problem.inputs[0, 0].numel()
+            self._full = self._of_target(logits, torch.arange(len(problem)))
 
     def take(self, rows: Sequence[int]) -> Probe:
         """The same probe for some of the samples; what is known already stays known."""
@@ -50,10 +50,9 @@ class Probe:
         if rows == tuple(range(len(self.problem))):
             return self
         if rows not in self._parts:
-            part = Probe(self.problem.take(rows), batch_size=self.batch_size, tally=self.tally)
+            part = Probe(self.problem.take(rows), tally=self.tally)
             part._answers = self._answers
-            if "full" in self.__dict__:
-                part.full = self.full[list(rows)]
+            part._full = None if self._full is None else self._full[list(rows)]
             self._parts[rows] = part
         return self._parts[rows]
 
@@ -63,16 +62,20 @@ class Probe:
         assert self.problem.targets is not None
         return self.problem.targets
 
-    @cached_property
+    @property
     def full(self) -> Tensor:
         """p(x) of the unperturbed inputs (N,)."""
-        return self.ask(self.problem.inputs, torch.arange(len(self.problem)))
+        if self._full is None:
+            self._full = self.ask(self.problem.inputs, torch.arange(len(self.problem)))
+        return self._full.clone()
 
-    @cached_property
+    @property
     def empty(self) -> Tensor:
         """p of the input with every feature absent (N,); one query, since that input is the same for all samples."""
-        nothing = self.problem.baseline.expand_as(self.problem.inputs[0]).unsqueeze(0)
-        return self._forward(nothing).softmax(1)[0, self.targets].double()
+        if self._empty is None:
+            nothing = self.problem.baseline.expand_as(self.problem.inputs[0]).unsqueeze(0)
+            self._empty = self._forward(nothing).softmax(1)[0, self.targets].double()
+        return self._empty.clone()
 
     def ask(self, inputs: Tensor, rows: Tensor) -> Tensor:
         """p of the explained class of sample rows[m] for input m: (M, C, *S), (M,) -> (M,) float64."""
@@ -120,24 +123,24 @@ class Probe:
         key = (kind, digest(attribution), *counts.tolist())
         if key in self._curves:
             self.tally.shared += self._curves[key].numel()
-            return self._curves[key]
+            return self._curves[key].clone()
         position = ranks(attribution)
-        problem, size = self.problem, len(self.problem)
+        problem, size, batch = self.problem, len(self.problem), self.problem.batch_size
         rows = torch.arange(size).repeat_interleave(len(counts))
         numbers = counts.repeat(size)
         parts = []
-        for some_rows, some_numbers in zip(rows.split(self.batch_size), numbers.split(self.batch_size), strict=True):
+        for some_rows, some_numbers in zip(rows.split(batch), numbers.split(batch), strict=True):
             here, limits = some_rows.to(position.device), some_numbers.to(position.device)
             is_top = (position[here] < limits[:, None]).view(-1, *attribution.shape[1:])
             present = is_top if largest_present else ~is_top
             parts.append(self.ask(blend(problem.inputs[here], problem.baseline, present), some_rows))
         self._curves[key] = torch.cat(parts).view(size, len(counts)) if parts else self.full.new_empty(size, 0)
-        return self._curves[key]
+        return self._curves[key].clone()
 
     @torch.inference_mode()
     def _forward(self, inputs: Tensor) -> Tensor:
         self.tally.asked += len(inputs)
-        return torch.cat([self.problem.model(batch) for batch in inputs.split(self.batch_size)])
+        return torch.cat([self.problem.model(batch) for batch in inputs.split(self.problem.batch_size)])
 
     def _of_target(self, logits: Tensor, rows: Tensor) -> Tensor:
         """Softmax in the model's own precision, so that a rise too small for the model to tell is none."""

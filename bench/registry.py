@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 from torch import Tensor
 
-from bench.core import BenchError, Entry, Metric, Recipe, RequestError, Task
+from bench.core import OPTIONAL, BenchError, Entry, Metric, Recipe, RequestError, Task
 
 E = TypeVar("E", bound=Entry)
 Function = Callable[..., Any]
@@ -44,7 +44,7 @@ def method(*, cite: str, family: str, needs: Iterable[str] = (), version: int = 
     """Registers `fn(problem, [rng], *, hyper-parameters) -> (N, *S)` under its own name."""
 
     def register(fn: Function) -> Function:
-        _add(METHODS, Entry(**_read(fn, "method"), cite=cite, family=family, needs=frozenset(needs), version=version))
+        _add(METHODS, Entry(**_read(fn, "method", needs), cite=cite, family=family, version=version))
         return fn
 
     return register
@@ -67,12 +67,11 @@ def metric(
     """
 
     def register(fn: Function) -> Function:
-        read = _read(fn, "metric")
+        read = _read(fn, "metric", needs)
         entry = Metric(
             **read,
             cite=cite,
             family=family,
-            needs=frozenset(needs),
             version=version,
             higher_is_better=higher_is_better,
             label=label or read["name"].replace("_", " "),
@@ -128,12 +127,12 @@ def select(registry: Mapping[str, E], patterns: Iterable[str], kind: str) -> lis
         entries = [with_params(registry[name], settings[2]) if settings else registry[name] for name in found]
         chosen.update({entry.id: entry for entry in entries})
     order = {name: place for place, name in enumerate(registry)}
-    return sorted(chosen.values(), key=lambda entry: order[entry.name])
+    return sorted(chosen.values(), key=lambda entry: order[entry.name.split("[")[0]])
 
 
 def with_params(entry: E, settings: str) -> E:
-    """The entry with other hyper-parameters, given as `name=value,name=value`; they enter its id."""
-    params = dict(entry.params)
+    """The entry with other hyper-parameters, given as `name=value,name=value`; those that differ enter its name."""
+    params, defaults = dict(entry.params), dict(entry.params)
     for setting in settings.split(","):
         name, _, text = setting.partition("=")
         if name not in params:
@@ -142,7 +141,11 @@ def with_params(entry: E, settings: str) -> E:
             params[name] = ast.literal_eval(text)
         except (ValueError, SyntaxError):
             params[name] = text
-    return replace(entry, params=tuple(params.items()))
+        kind = (int, float) if isinstance(defaults[name], float) or defaults[name] is None else type(defaults[name])
+        if not isinstance(params[name], kind):
+            raise RequestError(f"{entry.name}: {name}={text} is no value for it (the default is {defaults[name]})")
+    changed = ",".join(f"{name}={value}" for name, value in params.items() if value != defaults[name])
+    return replace(entry, name=f"{entry.name}[{changed}]", params=tuple(params.items())) if changed else entry
 
 
 def unknown(name: str, known: Iterable[str], kind: str) -> str:
@@ -195,29 +198,33 @@ def _run_file(path: Path, name: str) -> None:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except BenchError:
+    except BenchError as error:
         del sys.modules[name]
-        raise
+        raise RequestError(f"plug-in {path}: {error}") from error
     except Exception as error:
         del sys.modules[name]
         raise RequestError(f"plug-in {path} could not be loaded: {type(error).__name__}: {error}") from error
 
 
-def _read(fn: Function, kind: str) -> dict[str, Any]:
+def _read(fn: Function, kind: str, needs: Iterable[str] = ()) -> dict[str, Any]:
     """Name, hyper-parameters and injected arguments of a function, read off its signature."""
     parameters = inspect.signature(fn).parameters.values()
     injected = tuple(p.name for p in parameters if p.default is p.empty)
-    strange = sorted(set(injected) - OFFERED[kind])
-    if strange:
-        offered = ", ".join(sorted(OFFERED[kind]))
-        raise RequestError(
-            f"{kind} '{fn.__name__}' asks for {', '.join(strange)}; without a default a {kind} may ask for: {offered}"
-        )
+    for asked, offered, verb, may in (
+        (injected, OFFERED[kind], "asks for", f"without a default a {kind} may ask for"),
+        (needs, OPTIONAL, "needs", "a task may offer"),
+    ):
+        strange = sorted(set(asked) - set(offered))
+        if strange:
+            raise RequestError(
+                f"{kind} '{fn.__name__}' {verb} {', '.join(strange)}; {may}: {', '.join(sorted(offered))}"
+            )
     return {
         "name": fn.__name__,
         "fn": fn,
         "params": tuple((p.name, p.default) for p in parameters if p.default is not p.empty),
         "injected": injected,
+        "needs": frozenset(needs),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from bench import leaderboard, plots
@@ -18,19 +19,20 @@ def write(out: Path, progress: Progress) -> None:
     rows = leaderboard.current(store.read())
     if rows.empty:
         return
-    wide, long = leaderboard.wide_table(rows), leaderboard.long_table(rows)
+    wide, long, curves = leaderboard.wide_table(rows), leaderboard.long_table(rows), leaderboard.mean_curves(rows)
     tasks = sorted(rows["task"].unique())
     for task in tasks:
-        own = wide[wide["task"] == task].dropna(axis=1, how="all")
-        _csv(own, out / "leaderboards" / f"{task}.csv")
+        own = wide[wide["task"] == task]
+        others = set(long["metric"]) - set(long.loc[long["task"] == task, "metric"])
+        _csv(own.drop(columns=sorted(others)), out / "leaderboards" / f"{task}.csv")
         _csv(long[long["task"] == task], out / "leaderboards" / f"{task}_long.csv")
     _csv(wide, out / "leaderboard.csv")
     _csv(leaderboard.failures(rows), out / "failures.csv")
-    curves = leaderboard.mean_curves(leaderboard.current(store.read(curves=True)))
     progress.total = 5 * len(tasks)
     for task in tasks:
         of_task = [frame[frame["task"] == task] for frame in (rows, wide, long, curves)]
-        for name, figure in plots.all_of_task(task, *of_task, maps=store.read_maps(task)):
+        maps = _current_maps(store, task, rows)
+        for name, figure in plots.all_of_task(task, *of_task, maps=maps):
             progress.set_description_str(f"{task} · {name}")
             plots.save(figure, out / "plots" / f"{task}_{name}")
             progress.update()
@@ -42,25 +44,36 @@ def printed(out: Path) -> str:
     if not path.is_file():
         return "no leaderboard yet: nothing has been scored"
     board = pd.read_csv(path)
+    first = list(board.columns).index("mean_rank") + 1
     parts = []
     for task, own in board.groupby("task", sort=True):
-        metrics = [
-            name for name in list(own.columns)[list(own.columns).index("mean_rank") + 1 :] if own[name].notna().any()
-        ]
+        metrics = [name for name in own.columns[first:] if own[name].notna().any()]
         ranked = own["rank"].notna()
+        span = own["rank_low"].map("{:g}".format) + "-" + own["rank_high"].map("{:g}".format)
         table = pd.DataFrame(
             {
-                "method": own["method"],
                 "rank": own["rank"].map("{:g}".format).where(ranked, own["status"]),
-                "95 %": (own["rank_low"].map("{:g}".format) + "-" + own["rank_high"].map("{:g}".format)).where(
-                    ranked, ""
-                ),
+                "95 %": span.where(own["rank_low"].notna(), ""),
             }
             | {name.replace("quantus_", "q_"): own[name].map("{:.4g}".format).replace("nan", "-") for name in metrics}
         )
-        body = table.to_string(index=False, line_width=160)
-        parts.append(f"\n{task}: {own['n'].max()} samples, ranked by mean rank over the faithfulness metrics\n{body}")
+        table.index = pd.Index(own["method"], name=None)
+        how = ", ranked by mean rank over the faithfulness metrics" if ranked.any() else ""
+        parts.append(f"\n{task}: {own['n'].max()} samples{how}\n{table.to_string(line_width=160)}")
     return "\n".join(parts) + "\n"
+
+
+def _current_maps(store: Store, task: str, rows: pd.DataFrame) -> dict[str, dict[str, np.ndarray]]:
+    """The kept maps that belong together: of the current weights, and of the samples that the kept inputs are of."""
+    maps = store.read_maps(task)
+    if "inputs" not in maps:
+        return {}
+    about = [[str(rows.loc[rows["task"] == task, "fingerprint"].iloc[0])], maps["inputs"]["sample_ids"].tolist()]
+    return {
+        name: arrays
+        for name, arrays in maps.items()
+        if [[str(arrays["fingerprint"])], arrays["sample_ids"].tolist()] == about
+    }
 
 
 def _csv(table: pd.DataFrame, path: Path) -> None:

@@ -10,17 +10,17 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 
-from bench.core import Cell, DataMissing, Entry, Metric, Problem, Record, Task, digest
+from bench.core import Cell, ContractError, DataMissing, Entry, Metric, Problem, Record, RequestError, Task, digest
 from bench.data import Data
 from bench.device import describe, place
 from bench.explaining import Explained, call, explain_all, reason
-from bench.meter import measured
+from bench.meter import Meter, measured
 from bench.probe import Probe, Tally
 from bench.scoring import score
 from bench.store import Store
@@ -89,8 +89,11 @@ def run(plan: Plan, store: Store, progress: Progress) -> Outcome:
     for task in plan.tasks:
         with _errors_told(task, outcome):
             ids = call(task.samples, {"data": plan.data})[: plan.samples(task)]
+            if not ids:
+                raise ContractError("it has no samples")
             one = load(task, ids[:1], plan)
             outcome.tasks[task.name] = {"id": task.id, "fingerprint": one.fingerprint, "samples": len(ids)}
+            store.mark_current(task, one.fingerprint)
             low, high = CHUNK_LIMITS
             size = max(low, min(high, VALUES_PER_CHUNK // one.inputs[0].numel()))
             work.append((task, ids, [ids[start : start + size] for start in range(0, len(ids), size)]))
@@ -107,16 +110,29 @@ def run(plan: Plan, store: Store, progress: Progress) -> Outcome:
 def load(task: Task, ids: Sequence[str], plan: Plan) -> Problem:
     """A task's problem for the given samples, on the plan's device."""
     problem: Problem = call(task.fn, {"sample_ids": tuple(ids), "data": plan.data}, task.params)
-    return place(problem, plan.device, plan.batch_size)
+    _check(problem, ids)
+    parts = (problem.fingerprint, problem.baseline, problem.layers, problem.top_k)
+    return place(replace(problem, fingerprint=digest(*parts)), plan.device, plan.batch_size)
+
+
+def _check(problem: Problem, ids: Sequence[str]) -> None:
+    """Raises ContractError when a task breaks its promise."""
+    if tuple(problem.sample_ids) != tuple(ids) or len(set(ids)) < len(ids):
+        raise ContractError(f"it was asked for samples {list(ids[:3])}... and gave {list(problem.sample_ids[:3])}...")
+    if len(problem.inputs) != len(ids) or problem.inputs.dim() < 3 or not problem.inputs.is_floating_point():
+        shape = tuple(problem.inputs.shape)
+        raise ContractError(f"inputs are {problem.inputs.dtype} {shape}, float ({len(ids)}, C, *S) is needed")
+    if not problem.inputs.isfinite().all():
+        raise ContractError("inputs are not finite")
 
 
 def _run_chunk(
     plan: Plan, task: Task, ids: list[str], gallery: list[str], store: Store, progress: Progress, outcome: Outcome
 ) -> None:
     problem = load(task, ids, plan)
-    digests = [digest(one) for one in problem.inputs]
+    digests = _sample_digests(problem)
     probe: Probe | None = None
-    with measured(problem.model) as meter:
+    with measured(problem.model) as meter, _counted(outcome, meter):
         for method in plan.methods:
             lacking = [_missing(plan, store, task, method, metric, problem, digests) for metric in plan.metrics]
             outcome.kept += sum(len(ids) - len(one.rows) for one in lacking)
@@ -124,7 +140,7 @@ def _run_chunk(
             if not wanted:
                 progress.update(1 + len(lacking))
                 continue
-            probe = probe or Probe(problem, batch_size=problem.batch_size, tally=outcome.tally)
+            probe = probe or Probe(problem, tally=outcome.tally)
             progress.set_description_str(f"{task.name} · {method.name} · explaining")
             explained = explain_all(method, probe.problem.take(wanted), task=task.id, seed=plan.seed)
             _keep_maps(store, task, method, probe.take(wanted), explained, gallery)
@@ -137,7 +153,21 @@ def _run_chunk(
                     store.write(record, task, method, one.metric)
                     _tell(outcome, task, method, record)
                 progress.update()
-    outcome.queries += meter.forwards
+
+
+@contextmanager
+def _counted(outcome: Outcome, meter: Meter) -> Iterator[None]:
+    """Adds the queries to the outcome, however the block ends."""
+    try:
+        yield
+    finally:
+        outcome.queries += meter.forwards
+
+
+def _sample_digests(problem: Problem) -> list[str]:
+    """What each sample is: its input, its truth, and its class where the task chooses that."""
+    fields = [values for values in (problem.inputs, problem.truth, problem.targets) if values is not None]
+    return [digest(*(values[row] for values in fields)) for row in range(len(problem))]
 
 
 def _missing(
@@ -159,6 +189,7 @@ def _record(
         sample_ids=probe.problem.sample_ids,
         sample_digests=tuple(digests[row] for row in lacking.rows),
         scores=scores.values,
+        features=probe.features,
         status=scores.status,
         note=scores.note,
         seconds=time.perf_counter() - start,
@@ -180,17 +211,18 @@ def _keep_maps(store: Store, task: Task, method: Entry, probe: Probe, explained:
     if not set(gallery) <= set(problem.sample_ids):
         return
     rows = [problem.sample_ids.index(name) for name in gallery]
-    named = np.array([*problem.class_names, *map(str, range(len(problem.class_names), int(probe.targets.max()) + 1))])
     labels = probe.targets if problem.labels is None else problem.labels
-    inputs = {
+    classes = 1 + int(max(probe.targets.max(), labels.max()))
+    named = np.array([*problem.class_names, *map(str, range(len(problem.class_names), classes))])
+    about = {"sample_ids": np.array(gallery), "fingerprint": np.array(problem.fingerprint)}
+    inputs = about | {
         "inputs": problem.inputs[rows].cpu().contiguous().numpy(),
-        "sample_ids": np.array(gallery),
         "explained": named[probe.targets[rows].cpu().numpy()],
         "label": named[labels[rows].cpu().numpy()],
         "probability": probe.full[rows].cpu().numpy(),
     }
     store.write_maps(task.name, "inputs", inputs)
-    maps = {"maps": explained.attribution[rows].float().cpu().numpy(), "method_id": np.array(method.id)}
+    maps = about | {"maps": explained.attribution[rows].float().cpu().numpy(), "method_id": np.array(method.id)}
     store.write_maps(task.name, f"method={method.name}-{digest(method.id)[:8]}", maps)
 
 
@@ -199,6 +231,8 @@ def _errors_told(task: Task, outcome: Outcome) -> Iterator[None]:
     """A task that cannot be loaded is told of, and the run goes on with the others."""
     try:
         yield
+    except RequestError:
+        raise
     except DataMissing as error:
         outcome.skipped_tasks[task.name] = str(error)
     except Exception as error:  # a task is a plug-in as well

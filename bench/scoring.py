@@ -35,10 +35,10 @@ def score(metric: Metric, method: Entry, probe: Probe, explained: Explained, *, 
     status, note = list(explained.status), list(explained.note)
     lacking = absent(metric, probe.problem)
     for row, was in enumerate(explained.status):
-        if was == "undefined" and "attribution" not in metric.injected:
-            status[row], note[row] = "ok", ""
-        elif lacking and was != "failed":
+        if lacking and was != "failed":
             status[row], note[row] = "skipped", lacking
+        elif was == "undefined" and "attribution" not in metric.injected:
+            status[row], note[row] = "ok", ""
     found: dict[int, Tensor] = {}
     queue = [[row for row, was in enumerate(status) if was == "ok"]]
     while queue:
@@ -54,7 +54,7 @@ def score(metric: Metric, method: Entry, probe: Probe, explained: Explained, *, 
                 status[rows[0]], note[rows[0]] = "failed", reason(error)
             continue
         found.update(zip(rows, values, strict=True))
-    numbers, curves = _summarise(found, len(status))
+    numbers, curves = _summarise(found, len(status), probe.features)
     for row, number in enumerate(numbers):
         if status[row] == "ok" and not np.isfinite(number):
             status[row], note[row] = "undefined", f"{metric.name} is not finite here"
@@ -74,7 +74,8 @@ def _measure(metric: Metric, method: Entry, probe: Probe, explained: Explained, 
     }
     with guard.unchanged(problem):
         values = call(metric.fn, offered, metric.params)
-    if not isinstance(values, Tensor) or values.dim() not in (1, 2) or len(values) != len(problem):
+    right = isinstance(values, Tensor) and values.dim() in (1, 2) and len(values) == len(problem)
+    if not right or (values.dim() == 2 and not 2 <= values.shape[1] <= probe.features + 1):
         got = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
         wanted = f"({len(problem)},) or ({len(problem)}, steps + 1)"
         raise ContractError(f"metric {metric.name} returned {got}, a tensor {wanted} is needed")
@@ -96,10 +97,10 @@ def _explainer(method: Entry, probe: Probe, *, task: str, seed: int) -> Callable
     return explain_again
 
 
-def _summarise(found: dict[int, Tensor], size: int) -> tuple[np.ndarray, np.ndarray | None]:
+def _summarise(found: dict[int, Tensor], size: int, features: int) -> tuple[np.ndarray, np.ndarray | None]:
     """Scores (N,), NaN where there are none, and the curves they are the areas under, where they are."""
     if not found:
         return np.full(size, np.nan), None
     nothing = torch.full_like(next(iter(found.values())), torch.nan)
     table = torch.stack([found.get(row, nothing) for row in range(size)])
-    return (area(table).numpy(), table.numpy()) if table.dim() == 2 else (table.numpy(), None)
+    return (area(table, features).numpy(), table.numpy()) if table.dim() == 2 else (table.numpy(), None)

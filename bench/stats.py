@@ -30,10 +30,14 @@ def bootstrap_means(scores: np.ndarray, *, seed: int = 0) -> np.ndarray:
 
 
 def interval(replicates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Percentile interval at LEVEL along the first axis: (REPEATS, M) -> (M,), (M,). NaN where a column is all NaN."""
+    """Percentile interval at LEVEL along the first axis: (REPEATS, M) -> (M,), (M,). NaN where a column is all NaN.
+
+    The ends are values that occurred, so that a rank's interval ends at ranks.
+    """
     tail = 50 * (1 - LEVEL)
     empty = np.isnan(replicates).all(0)
-    low, high = np.nanpercentile(np.where(empty, 0.0, replicates), [tail, 100 - tail], axis=0)
+    values = np.where(empty, 0.0, replicates)
+    low, high = np.nanpercentile(values, [tail, 100 - tail], axis=0, method="inverted_cdf")
     return np.where(empty, np.nan, low), np.where(empty, np.nan, high)
 
 

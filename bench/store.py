@@ -6,6 +6,7 @@ that leaderboards need (direction, family, label), so they can be rebuilt withou
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -34,6 +35,7 @@ SCHEMA = pa.schema(
         ("seed", pa.int64()),
         ("sample_id", pa.string()),
         ("sample_digest", pa.string()),
+        ("features", pa.int64()),
         ("score", pa.float64()),
         ("status", pa.string()),
         ("note", pa.string()),
@@ -57,7 +59,7 @@ class Store:
     def done(self, path: Path) -> dict[str, str]:
         """Sample id -> digest of its input, for the samples of a cell that need not be computed again.
 
-        Failures are not among them: they are tried again.
+        Failures and skipped samples are not among them: they are tried again.
         """
         if not path.is_file():
             return {}
@@ -65,7 +67,7 @@ class Store:
         return {
             sample: digest
             for sample, digest, status in zip(rows["sample_id"], rows["sample_digest"], rows["status"], strict=True)
-            if status != "failed"
+            if status not in ("failed", "skipped")
         }
 
     def write(self, record: Record, task: Entry, method: Entry, metric: Metric) -> None:
@@ -81,17 +83,24 @@ class Store:
         with atomic(path) as part:
             pq.write_table(table, part, compression="zstd")
 
-    def read(self, *, curves: bool = False) -> pd.DataFrame:
-        """Every row of the store, sorted, so that what is made from it does not depend on the order of writing."""
-        columns = [name for name in SCHEMA.names if curves or name != "curve"]
-        files = sorted((self.folder / "scores").glob("task=*/method=*/*.parquet"))
-        tables = [_read(path, columns) for path in files]
-        if curves:
-            tables = [table.filter(table["curve"].is_valid()) for table in tables]
-        if not tables:
-            return SCHEMA.empty_table().select(columns).to_pandas()
+    def mark_current(self, task: Entry, fingerprint: str) -> None:
+        """Notes which weights and settings of a task were asked for last: those are the ones reports are about."""
+        path = self.folder / "scores" / f"task={task.name}" / "current.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic(path) as part:
+            part.write_text(json.dumps({"task_id": task.id, "fingerprint": fingerprint}) + "\n", encoding="utf-8")
+
+    def read(self) -> pd.DataFrame:
+        """Every row about a task's current weights, sorted, so that nothing depends on the order of writing."""
+        tables = [SCHEMA.empty_table()]
+        for mark in sorted((self.folder / "scores").glob("task=*/current.json")):
+            current = json.loads(mark.read_text(encoding="utf-8"))
+            for path in sorted(mark.parent.glob("method=*/*.parquet")):
+                table = _read(path, None)
+                if all(len(table) and table[name][0].as_py() == value for name, value in current.items()):
+                    tables.append(table)
         frame = pa.concat_tables(tables).to_pandas()
-        keys = ["task", "method_id", "metric_id", "seed", "fingerprint", "sample_id"]
+        keys = ["task", "method_id", "metric_id", "seed", "sample_id"]
         return frame.sort_values(keys, kind="stable").reset_index(drop=True)
 
     def write_maps(self, task: str, name: str, arrays: dict[str, np.ndarray]) -> None:
@@ -125,6 +134,7 @@ def _table(record: Record, task: Entry, method: Entry, metric: Metric) -> pa.Tab
         "label": metric.label,
         "fingerprint": record.cell.fingerprint,
         "seed": record.cell.seed,
+        "features": record.features,
         "seconds": record.seconds / n,
         "environment": record.environment,
         "written": datetime.now(timezone.utc).isoformat(timespec="seconds"),

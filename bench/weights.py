@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from bench.core import BenchError, digest, model_digest
+from bench.core import BenchError, model_digest
 from bench.files import atomic
 from bench.registry import home
 
@@ -22,7 +22,7 @@ def shipped(stem: str, network: nn.Module) -> tuple[nn.Module, str]:
     """The network with the shipped weights, in eval mode, and their fingerprint."""
     load(network, path_of(stem))
     network.eval().requires_grad_(False)
-    return network, digest(model_digest(network))
+    return network, model_digest(network)
 
 
 def load(network: nn.Module, path: Path) -> None:

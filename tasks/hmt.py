@@ -73,6 +73,8 @@ def files(folder: Path) -> dict[str, dict[str, Path]]:
     tests = test_names()
     for split, names in found.items():
         base = folder / f"HMT_{split}" if split_layout else folder
+        if not base.is_dir():  # a folder with the test tiles alone is enough to explain them
+            continue
         for group in CLASSES:
             tiles = {
                 f"{group}/{path.name.removesuffix(path.suffix)}": path
@@ -123,7 +125,10 @@ def augment(tiles: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def recipe(data: Data) -> Recipe:
-    found = files(find(data))
+    folder = find(data)
+    found = files(folder)
+    if not found["train"]:
+        raise BenchError(f"{folder}: no HMT_train folder, which training needs")
     return Recipe(
         network=lambda: network(batch_norm=True),
         train=read(list(found["train"]), found["train"], STORED[0]),

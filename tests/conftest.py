@@ -48,7 +48,7 @@ def image_problem(samples: int = 4, batch_size: int = 3, size: int = 36) -> Prob
 
 def with_targets(problem: Problem, batch_size: int) -> Problem:
     """The problem as the runner hands it over: on its device, and with the classes that the model predicts."""
-    return Probe(place(problem, torch.device("cpu"), batch_size), batch_size=batch_size).problem
+    return Probe(place(problem, torch.device("cpu"), batch_size)).problem
 
 
 @pytest.fixture(params=["signal", "image"])

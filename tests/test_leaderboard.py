@@ -19,7 +19,7 @@ def rows(table: dict[str, dict[str, list[float]]], **fields: object) -> pd.DataF
             for number, score in enumerate(scores):
                 row = {
                     "task": "toy",
-                    "method": method.split("@")[0],
+                    "method": method.split("@")[0] + (f"[{method.split('[')[1]}" if "[" in method else ""),
                     "metric": metric,
                     "task_id": "toy@1",
                     "method_id": method if "@" in method else f"{method}@1",
@@ -31,6 +31,9 @@ def rows(table: dict[str, dict[str, list[float]]], **fields: object) -> pd.DataF
                     "fingerprint": "weights",
                     "seed": 0,
                     "sample_id": f"s{number}",
+                    "sample_digest": f"input {number}",
+                    "features": 10,
+                    "curve": None,
                     "score": score,
                     "status": "undefined" if np.isnan(score) else "ok",
                     "note": "why" if np.isnan(score) else "",
@@ -111,16 +114,41 @@ def test_a_sample_on_which_a_metric_is_undefined_for_all_counts_for_none():
 def test_two_settings_of_a_method_are_two_methods():
     table = {"smooth@1[samples=8]": THREE["good"], "smooth@1[samples=32]": THREE["same"], "random": THREE["random"]}
     board = leaderboard.wide_table(rows(table))
-    assert sorted(board["method"]) == ["random", "smooth@1[samples=32]", "smooth@1[samples=8]"]
+    assert sorted(board["method"]) == ["random", "smooth[samples=32]", "smooth[samples=8]"]
 
 
-def test_only_the_newest_version_and_the_latest_weights_count():
+def test_only_the_newest_version_counts_even_if_its_defaults_changed():
     old = rows({"good@1": THREE["random"]}, written="2026-01-01")
-    new = rows({"good@2": THREE["good"]}, written="2025-12-31")
-    assert leaderboard.current(pd.concat([new, old]))["method_id"].unique().tolist() == ["good@2"]
-    retrained = rows(THREE, fingerprint="retrained", written="2026-02-02")
-    both = pd.concat([rows(THREE), retrained])
-    assert leaderboard.current(both)["fingerprint"].unique().tolist() == ["retrained"]
+    new = rows({"good@2": THREE["good"]}, method_id="good@2[steps=9]", written="2025-12-31")
+    assert leaderboard.current(pd.concat([new, old]))["method_id"].unique().tolist() == ["good@2[steps=9]"]
+
+
+def test_a_score_of_an_input_that_has_changed_since_counts_no_more():
+    old = rows({"random": {"up": [1.0, 2.0]}, "good": {"up": [1.0, 2.0]}})
+    changed = rows({"good": {"up": [9.0]}}, sample_digest="changed", written="2026-02-02")
+    frame = pd.concat([old[(old["method"] != "good") | (old["sample_id"] != "s0")], changed], ignore_index=True)
+    board = leaderboard.wide_table(leaderboard.current(frame)).set_index("method")
+    assert board["n"].to_dict() == {"good": 2, "random": 1}
+    assert board.loc["random", "status"] == "incomplete"
+
+
+def test_costs_get_no_rank_no_group_and_no_interval():
+    table = leaderboard.long_table(rows(THREE)).set_index("metric").loc["seconds"]
+    assert table[["rank", "low", "high"]].isna().all(axis=None)
+    assert (table["group"] == "").all()
+
+
+def test_one_sample_is_no_ground_for_an_interval():
+    one = {name: {"up": metrics["up"][:1]} for name, metrics in THREE.items()}
+    assert leaderboard.wide_table(rows(one))[["rank_low", "rank_high"]].isna().all(axis=None)
+    assert leaderboard.long_table(rows(one))[["low", "high"]].isna().all(axis=None)
+
+
+def test_rank_intervals_end_at_ranks():
+    rng = np.random.default_rng(0)
+    noise = {name: {"up": list(rng.normal(size=12))} for name in "abcde"}
+    board = leaderboard.wide_table(rows(noise))
+    assert ((board[["rank_low", "rank_high"]] * 2) % 1 == 0).all(axis=None)
 
 
 def test_seeds_are_averaged_per_sample():
@@ -138,6 +166,7 @@ def test_small_and_partial_stores_make_tables(methods, samples, metrics):
     board = leaderboard.wide_table(rows(table))
     assert sorted(board["method"]) == sorted(methods)
     assert board["rank"].notna().all() == (metrics != ["seconds"])
+    assert (board["status"] == "complete").all()
     assert len(leaderboard.long_table(rows(table))) == len(methods) * len(metrics)
 
 
@@ -157,6 +186,7 @@ def test_failures_are_grouped_by_reason():
 def test_mean_curves_by_hand():
     frame = rows({"a": {"down": [0.5, 0.5]}})
     frame["curve"] = [np.array([1.0, 0.5, 0.0]), np.array([1.0, 0.7, 0.2])]
+    frame["metric_family"] = "faithfulness"
     curves = leaderboard.mean_curves(frame)
     assert curves["share"].tolist() == [0, 0.5, 1]
     assert curves["p"].tolist() == pytest.approx([1, 0.6, 0.1])

@@ -25,7 +25,7 @@ every_judge = pytest.mark.parametrize("metric", judged, ids=[metric.name for met
 
 
 def probe_of(problem: Problem) -> Probe:
-    return Probe(problem, batch_size=problem.batch_size)
+    return Probe(problem)
 
 
 def given(maps: Tensor) -> Explained:

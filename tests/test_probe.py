@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from bench.core import Problem
+from bench.core import BenchError, Problem
 from bench.masking import area, blend, count, even_counts, ranks, upsample
 from bench.probe import Probe
 
@@ -30,7 +31,7 @@ class Votes(nn.Module):
         return torch.stack([vote, torch.zeros_like(vote)], dim=1)
 
 
-def votes(weights: list[float], inputs: list[list[float]], **fields: object) -> Probe:
+def votes(weights: list[float], inputs: list[list[float]]) -> Probe:
     problem = Problem(
         model=Votes(weights).eval(),
         inputs=torch.tensor(inputs)[:, None],
@@ -40,8 +41,9 @@ def votes(weights: list[float], inputs: list[list[float]], **fields: object) -> 
         top_k=0.5,
         fingerprint="",
         targets=torch.zeros(len(inputs), dtype=torch.long),
+        batch_size=3,
     )
-    return Probe(problem, batch_size=fields.pop("batch_size", 3))  # type: ignore[arg-type]
+    return Probe(problem)
 
 
 def sigmoid(value: float) -> float:
@@ -76,7 +78,34 @@ def test_blend_takes_all_channels_of_a_pixel_from_the_baseline():
 
 
 def test_area_is_the_trapezoid_over_zero_to_one():
-    assert area(torch.tensor([[1.0, 0.5, 0.0], [1.0, 1.0, 1.0]])).tolist() == [0.5, 1.0]
+    assert area(torch.tensor([[1.0, 0.5, 0.0], [1.0, 1.0, 1.0]]), 10).tolist() == [0.5, 1.0]
+    # 3 steps over 10 features perturb 0, 3, 6 and all 10: the last step is wider
+    assert area(torch.tensor([[1.0, 1.0, 0.0, 0.0]]), 10).item() == pytest.approx(0.3 + 0.3 / 2)
+
+
+def test_a_straight_curve_has_half_the_area_whatever_the_steps():
+    for steps in (3, 7, 32):
+        shares = even_counts(steps, 40) / 40
+        assert area(1 - shares[None], 40).item() == pytest.approx(0.5)
+
+
+def test_a_share_outside_zero_to_one_is_an_error():
+    with pytest.raises(BenchError, match="between 0 and 1, not at 2"):
+        count(2, 10)
+
+
+def test_a_metric_cannot_spoil_what_the_probe_knows():
+    probe = votes([1.0, 2.0], [[1.0, 0.0]])
+    maps = torch.tensor([[1.0, 0.0]])
+    for ask in (
+        lambda: probe.full,
+        lambda: probe.empty,
+        lambda: probe.kept(maps, 0.5),
+        lambda: probe.deletion(maps, 2),
+    ):
+        before = ask().clone()
+        ask().mul_(0)
+        assert torch.equal(ask(), before)
 
 
 def test_upsample_has_half_pixel_centres():
@@ -134,15 +163,15 @@ def test_the_explained_class_is_the_prediction_unless_the_task_says_otherwise():
     problem = signal_problem()
     predicted = problem.model(problem.inputs).argmax(1)
     assert torch.equal(problem.targets, predicted)
-    other = Probe(problem.take([0, 1]), batch_size=2)
+    other = Probe(problem.take([0, 1]))
     assert torch.equal(other.targets, predicted[:2])
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 64])
 def test_curves_do_not_depend_on_the_batch(problem, batch_size):
     maps = torch.randn(len(problem), *problem.shape, generator=torch.Generator().manual_seed(0))
-    curves = Probe(problem, batch_size=batch_size).deletion(maps, 8)
-    torch.testing.assert_close(curves, Probe(problem, batch_size=5).deletion(maps, 8), rtol=0, atol=1e-6)
+    curves = Probe(replace(problem, batch_size=batch_size)).deletion(maps, 8)
+    torch.testing.assert_close(curves, Probe(problem).deletion(maps, 8), rtol=0, atol=1e-6)
 
 
 def test_a_mask_hides_a_pixel_of_an_image_in_all_channels():
@@ -150,7 +179,7 @@ def test_a_mask_hides_a_pixel_of_an_image_in_all_channels():
     watched: list[Tensor] = []
     handle = problem.model.register_forward_pre_hook(lambda _module, inputs: watched.append(inputs[0]))
     maps = torch.arange(144.0).view(1, 12, 12)
-    Probe(problem, batch_size=1).removed(maps, 0.25)
+    Probe(problem).removed(maps, 0.25)
     handle.remove()
     hidden = (watched[-1] == 0).all(1).flatten()
     assert hidden.nonzero()[:, 0].tolist() == list(range(108, 144))

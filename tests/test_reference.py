@@ -108,7 +108,7 @@ def test_drop_and_increase_on_tiles(tiles, name):
 
 def test_the_course_table_for_sise_at_the_last_layer(signals):
     maps = sys.modules["bench.methods.sise"].sise(signals, blocks=1)
-    probe = Probe(signals, batch_size=250)
+    probe = Probe(signals)
     assert drop(probe, maps).mean().item() == pytest.approx(13.717, abs=5e-4)
     assert increase(probe, maps).mean().item() == 37.5
 
@@ -117,7 +117,7 @@ def check_drop_and_increase(problem: Problem, task: str, name: str) -> None:
     """Columns: drop, increase, probability, probability masked, threshold, features kept."""
     course = values(f"{task}_drop_increase")[name]
     maps = torch.from_numpy(np.broadcast_to(values(f"{task}_maps")[name], (len(problem), *problem.shape)).copy())
-    probe = Probe(problem, batch_size=problem.batch_size)
+    probe = Probe(problem)
     np.testing.assert_allclose(drop(probe, maps).numpy() / 100, course[:, 0], atol=4e-6)
     tossed = np.abs(course[:, 2] - course[:, 3]) < 1e-6  # a rise within rounding is a coin toss
     assert ((increase(probe, maps).numpy() / 100 == course[:, 1]) | tossed).all()

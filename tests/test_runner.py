@@ -139,8 +139,12 @@ def test_new_weights_or_another_seed_or_version_are_other_cells(tmp_path):
     run(plan(), Store(tmp_path), Silent())
     task = TASKS["mnist1d"]
     retrained = replace(task, fn=lambda sample_ids: replace(task.fn(sample_ids), fingerprint="other"))
+    rescaled = replace(task, fn=lambda sample_ids: replace(task.fn(sample_ids), top_k=0.5))
+    darker = replace(task, fn=lambda sample_ids: replace(task.fn(sample_ids), baseline=torch.full((1, 1), -1.0)))
     for changed in (
         plan(tasks=[retrained]),
+        plan(tasks=[rescaled]),
+        plan(tasks=[darker]),
         plan(seed=1),
         plan(methods=[replace(entry, version=2) for entry in plan().methods]),
         plan(metrics=[replace(entry, version=2) for entry in plan().metrics]),
@@ -186,6 +190,40 @@ def changes_inputs(problem: Problem) -> Tensor:
     return problem.inputs.mul_(2)[:, 0].clone()
 
 
+def changes_the_target(problem: Problem) -> Tensor:
+    problem.targets.zero_()
+    return problem.inputs[:, 0].clone()
+
+
+def swaps_a_module(problem: Problem) -> Tensor:
+    problem.model.relu1 = torch.nn.Tanh().eval()
+    return problem.inputs[:, 0].clone()
+
+
+def halves(problem: Problem) -> Tensor:
+    problem.model.half()
+    return problem.inputs[:, 0].clone()
+
+
+def replaces_forward(problem: Problem) -> Tensor:
+    problem.model.forward = lambda x: x
+    return problem.inputs[:, 0].clone()
+
+
+def strides(problem: Problem) -> Tensor:
+    problem.model.conv1.stride = (2,)
+    return problem.inputs[:, 0].clone()
+
+
+def draws_globally(problem: Problem) -> Tensor:
+    return torch.rand(len(problem), *problem.shape)
+
+
+def turns_gradients_off(problem: Problem) -> Tensor:
+    torch.set_grad_enabled(False)
+    return problem.inputs[:, 0].clone()
+
+
 def trains(problem: Problem) -> Tensor:
     problem.model.train()
     return problem.inputs[:, 0].clone()
@@ -205,6 +243,13 @@ MISBEHAVIOUR = [
     (leaves_a_hook, "failed", "it left a hook on relu2"),
     (changes_weights, "failed", "it changed the weights dense.weight"),
     (changes_inputs, "failed", "it changed its inputs"),
+    (changes_the_target, "failed", "it changed its targets"),
+    (swaps_a_module, "failed", "it changed the kind of relu1"),
+    (halves, "failed", "it changed the weights conv1.bias, conv1.weight"),
+    (replaces_forward, "failed", "it changed the forward function of the model"),
+    (strides, "failed", "it changed the settings of conv1"),
+    (draws_globally, "failed", "it drew from the global random state of torch; draw from `rng` instead"),
+    (turns_gradients_off, "failed", "it changed torch's global grad mode or default dtype"),
     (trains, "failed", "it changed the mode of the model, conv1"),
     (needs_truth, "skipped", "needs_truth needs truth, which the task does not have"),
 ]
@@ -316,14 +361,17 @@ def test_maps_of_the_gallery_are_kept(tmp_path):
     maps = Store(tmp_path).read_maps("mnist1d")
     assert maps["inputs"]["sample_ids"].tolist() == TASKS["mnist1d"].samples()[: runner.GALLERY]
     drawn = {str(own["method_id"]): own["maps"].shape for own in maps.values() if "maps" in own}
+    assert len({str(own["fingerprint"]) for own in maps.values()}) == 1
     assert drawn == {entry.id: (6, 40) for entry in plan().methods}
 
 
 def test_curves_are_stored_and_their_area_is_the_score(tmp_path):
     run(plan(), Store(tmp_path), Silent())
-    rows = Store(tmp_path).read(curves=True)
+    rows = Store(tmp_path).read()
+    rows = rows[rows["curve"].notna()]
     assert set(rows["metric"]) == {"deletion"}
-    areas = [np.trapezoid(curve, dx=1 / (len(curve) - 1)) for curve in rows["curve"]]
+    removed = [step * 40 // 32 / 40 for step in range(33)]  # 32 steps over 40 points are not quite even
+    areas = [np.trapezoid(curve, removed) for curve in rows["curve"]]
     np.testing.assert_allclose(areas, rows["score"], atol=1e-6)
 
 
@@ -337,3 +385,82 @@ def test_a_metric_that_breaks_the_model_is_told(tmp_path):
     rows = Store(tmp_path).read().groupby("metric")["status"].unique()
     assert list(rows["shifts"]) == ["failed"]
     assert list(rows["drop"]) == ["ok"]
+
+
+def test_a_board_is_about_the_weights_asked_for_last(tmp_path):
+    task, store = TASKS["mnist1d"], Store(tmp_path)
+    other = replace(task, fn=lambda sample_ids: replace(task.fn(sample_ids), fingerprint="other"))
+    run(plan(), store, Silent())
+    first = set(store.read()["fingerprint"])
+    run(plan(tasks=[other]), store, Silent())
+    second = set(store.read()["fingerprint"])
+    again = run(plan(), store, Silent())
+    assert (again.queries, set(store.read()["fingerprint"])) == (0, first)
+    assert first != second
+
+
+def test_a_skipped_sample_is_scored_once_it_can_be(tmp_path):
+    task = TASKS["mnist1d"]
+    hit = Metric(
+        "hit", lambda attribution: attribution.sum(1), "localisation", "", 1, (), ("attribution",), frozenset({"truth"})
+    )
+    assert run(plan(metrics=[hit]), Store(tmp_path), Silent()).rows == {"skipped": 18}
+
+    def with_truth(sample_ids: tuple[str, ...]) -> Problem:
+        problem = task.fn(sample_ids)
+        return replace(problem, truth=problem.inputs[:, 0] > 0)
+
+    assert run(plan(metrics=[hit], tasks=[replace(task, fn=with_truth)]), Store(tmp_path), Silent()).rows == {"ok": 18}
+
+
+def test_a_method_may_reuse_its_buffer(tmp_path):
+    buffer = torch.zeros(1, 40)
+
+    def reuses(problem: Problem) -> Tensor:
+        return buffer.copy_(problem.inputs[:, 0])
+
+    def does_not(problem: Problem) -> Tensor:
+        return problem.inputs[:, 0].clone()
+
+    asked = plan(methods=[method("reuses", reuses), method("does_not", does_not)], batch_size=1)
+    run(asked, Store(tmp_path), Silent())
+    found = scores(Store(tmp_path))
+    np.testing.assert_array_equal(found["reuses"].to_numpy(), found["does_not"].to_numpy())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda problem: replace(problem, sample_ids=problem.sample_ids[::-1]), "it was asked for samples"),
+        (lambda problem: replace(problem, inputs=problem.inputs[1:]), "inputs are torch.float32"),
+        (lambda problem: replace(problem, inputs=problem.inputs.long()), "inputs are torch.int64"),
+        (lambda problem: replace(problem, inputs=problem.inputs / 0), "inputs are not finite"),
+    ],
+)
+def test_a_task_that_breaks_its_promise_is_told(tmp_path, change, message):
+    task = TASKS["mnist1d"]
+    odd = replace(
+        task, name="odd", fn=lambda sample_ids: change(task.fn(sample_ids + ("test/0000",) * (len(sample_ids) == 1)))
+    )
+    outcome = run(plan(tasks=[odd]), Store(tmp_path), Silent())
+    assert outcome.failed_tasks["odd"].startswith(message)
+
+
+def test_curves_too_short_or_too_long_are_told_and_the_rest_goes_on(tmp_path):
+    point = Metric("point", lambda attribution: attribution[:, :1], "faithfulness", "", 1, (), ("attribution",))
+    endless = Metric(
+        "endless", lambda attribution: attribution.repeat(1, 2), "faithfulness", "", 1, (), ("attribution",)
+    )
+    outcome = run(plan(metrics=[point, endless, METRICS["drop"]]), Store(tmp_path), Silent())
+    assert outcome.rows == {"failed": 36, "ok": 18}
+
+
+def test_a_task_without_class_names_or_with_labels_never_predicted_has_a_gallery(tmp_path):
+    task = TASKS["mnist1d"]
+
+    def bare(sample_ids: tuple[str, ...]) -> Problem:
+        problem = task.fn(sample_ids)
+        return replace(problem, class_names=(), labels=torch.full((len(problem),), 12))
+
+    run(plan(tasks=[replace(task, fn=bare)]), Store(tmp_path), Silent())
+    assert Store(tmp_path).read_maps("mnist1d")["inputs"]["label"].tolist() == ["12"] * 6

@@ -25,6 +25,7 @@ def record(ids: str, values: list[float], status: str = "ok") -> Record:
         scores=np.array(values),
         status=(status,) * n,
         note=("" if status == "ok" else "why",) * n,
+        features=10,
         seconds=1.0,
         environment="test",
         curves=np.tile([1.0, 0.5, 0.0], (n, 1)),
@@ -34,7 +35,8 @@ def record(ids: str, values: list[float], status: str = "ok") -> Record:
 def test_rows_come_back_as_they_were_written(tmp_path):
     store = Store(tmp_path)
     store.write(record("ba", [2.0, 1.0]), *PARTS)
-    rows = store.read(curves=True)
+    store.mark_current(PARTS[0], "weights")
+    rows = store.read()
     assert rows["sample_id"].tolist() == ["a", "b"]
     assert rows["score"].tolist() == [1.0, 2.0]
     assert rows.loc[0, ["task", "method", "metric", "label"]].tolist() == [
@@ -63,6 +65,7 @@ def test_later_rows_replace_earlier_ones_of_the_same_samples(tmp_path):
     store = Store(tmp_path)
     store.write(record("ab", [1.0, 2.0], "failed"), *PARTS)
     store.write(record("bc", [3.0, 4.0]), *PARTS)
+    store.mark_current(PARTS[0], "weights")
     rows = store.read()
     assert dict(zip(rows["sample_id"], rows["status"], strict=True)) == {"a": "failed", "b": "ok", "c": "ok"}
     assert store.done(store.path(CELL, *PARTS[:2])) == {"b": "digest of b", "c": "digest of c"}
@@ -72,6 +75,7 @@ def test_a_file_that_is_no_score_file_is_named(tmp_path):
     path = Store(tmp_path).path(CELL, *PARTS[:2])
     path.parent.mkdir(parents=True)
     path.write_bytes(b"PAR1 but no more")
+    Store(tmp_path).mark_current(PARTS[0], "weights")
     with pytest.raises(BenchError, match=rf"{CELL.key}.parquet: not a score file"):
         Store(tmp_path).read()
 

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.data import numpy_state_kept
-from bench.masking import blend
+from bench.masking import blend, ranks
 from bench.probe import Probe
 from bench.registry import Explain, metric
 from bench.seeding import SampleRng
@@ -80,7 +80,9 @@ def quantus_pixel_flipping(probe: Probe, attribution: Tensor, *, steps: int = 32
     number = min((n for n in range(2, probe.features + 1) if probe.features % n == 0), key=lambda n: abs(n - steps))
     step = probe.features // number
     judge = quantus.PixelFlipping(features_in_step=step, perturb_baseline=0.0, return_auc_per_sample=True, **PLAIN)
-    areas = _on_presence(judge, probe, attribution, torch.arange(len(attribution)))
+    # Quantus breaks ties arbitrarily: it is given the places in our order, highest first, and they have none.
+    places = (probe.features - ranks(attribution)).view_as(attribution)
+    areas = _on_presence(judge, probe, places, torch.arange(len(places)))
     return torch.tensor(areas, dtype=torch.float64) / (number - 1)
 
 

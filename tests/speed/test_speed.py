@@ -57,7 +57,7 @@ def test_deletion_curve_against_the_floor_and_quantus(benchmark, problem):
     attribution = maps(problem)
 
     def ours() -> int:
-        probe = Probe(problem, batch_size=problem.batch_size)
+        probe = Probe(problem)
         probe.deletion(attribution, STEPS)
         return probe.tally.asked
 
