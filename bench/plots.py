@@ -94,7 +94,8 @@ def heatmap(wide: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
         axes.text(column + 0.05, -0.12, str(facts.loc[metrics[column], "metric_family"]), fontsize=8.5, style="italic")
     axes.xaxis.tick_bottom()
     axes.set(xlabel="", ylabel="")
-    axes.set_title(f"{task}: mean over {_n(wide)} samples, coloured by distance from the {zero}", pad=20, loc="left")
+    title = f"{task}: mean over {_n(wide)} samples, coloured by distance from the {zero}"
+    figure.suptitle(title + " control" * (zero == CONTROL), fontsize=10, x=0.01, ha="left")
     return figure
 
 
