@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import math
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,6 +18,8 @@ from bench import guard
 from bench.core import BenchError, Entry, Problem
 from bench.meter import Cost, Meter, PeakMemory, measured
 from bench.seeding import SampleRng
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -67,35 +69,51 @@ def explain(
 
 
 def explain_all(method: Entry, problem: Problem, *, task: str, seed: int) -> Explained:
-    """Explains in batches; a batch that fails is tried sample by sample, so that only the guilty ones fail."""
-    size = len(problem)
-    maps: dict[int, Tensor] = {}
-    failures: dict[int, str] = {}
-    costs = torch.full((3, size), torch.nan, dtype=torch.float64)
+    """Explains N samples in batches; only the samples that are guilty of a failure fail."""
+    size, nothing = len(problem), problem.inputs.new_zeros(problem.shape)
+
+    def attempt(rows: list[int]) -> list[tuple[Tensor, list[float]]]:
+        maps, meter = explain(method, problem.take(rows), task=task, seed=seed)
+        shares = [value / len(rows) for value in (meter.seconds, meter.forwards, meter.backwards)]
+        return [(one, shares) for one in maps]
+
     lacking = absent(method, problem)
-    peak = float("nan") if lacking else _peak_memory(method, problem.take([0]), task=task, seed=seed)
-    queue = [] if lacking else [rows.tolist() for rows in torch.arange(size).split(problem.batch_size)]
-    while queue:
-        rows = queue.pop(0)
-        try:
-            made, meter = explain(method, problem.take(rows), task=task, seed=seed)
-        except Exception as error:  # a plug-in may raise anything; it becomes rows, and the run goes on
-            if len(rows) > 1:
-                queue = [[row] for row in rows] + queue
-            else:
-                failures[rows[0]] = reason(error)
-            continue
-        maps.update(zip(rows, made, strict=True))
-        costs[:, rows] = torch.tensor([[meter.seconds], [meter.forwards], [meter.backwards]]).double() / len(rows)
-    nothing = problem.inputs.new_zeros(problem.shape)
-    attribution = torch.stack([maps.get(row, nothing).to(next(iter(maps.values()), nothing)) for row in range(size)])
+    batches = [] if lacking else [rows.tolist() for rows in torch.arange(size).split(problem.batch_size)]
+    peak = math.nan if lacking else _peak_memory(method, problem.take([0]), task=task, seed=seed)
+    made, failures = in_parts(batches, attempt)
+    unknown = (nothing, [math.nan] * 3)
+    attribution = torch.stack(
+        [made.get(row, unknown)[0].to(next(iter(made.values()), unknown)[0]) for row in range(size)]
+    )
     verdicts = [
         ("skipped", lacking) if lacking else ("failed", failures[row]) if row in failures else flaw
         for row, flaw in enumerate(guard.flaws(attribution))
     ]
-    cost = Cost(costs[0], costs[1], costs[2], torch.full((size,), peak, dtype=torch.float64))
+    costs = torch.tensor([[*made.get(row, unknown)[1], peak] for row in range(size)], dtype=torch.float64)
     status, note = zip(*verdicts, strict=True)
-    return Explained(attribution, cost, status, note)
+    return Explained(attribution, Cost(*costs.unbind(1)), status, note)
+
+
+def in_parts(
+    batches: Sequence[list[int]], attempt: Callable[[list[int]], Sequence[R]]
+) -> tuple[dict[int, R], dict[int, str]]:
+    """Results by row, and reasons of failure by row, of an attempt that gives one result per row or raises.
+
+    A batch that raises is tried row by row, so that only the guilty rows fail.
+    """
+    results: dict[int, R] = {}
+    failures: dict[int, str] = {}
+    queue = [rows for rows in batches if rows]
+    while queue:
+        rows = queue.pop(0)
+        try:
+            results.update(zip(rows, attempt(rows), strict=True))
+        except Exception as error:  # a plug-in may raise anything; it becomes rows, and the run goes on
+            if len(rows) == 1:
+                failures[rows[0]] = reason(error)
+            else:
+                queue = [[row] for row in rows] + queue
+    return results, failures
 
 
 def reason(error: BaseException) -> str:
@@ -113,5 +131,5 @@ def _peak_memory(method: Entry, problem: Problem, *, task: str, seed: int) -> fl
         memory = PeakMemory()
         explain(method, problem, task=task, seed=seed, memory=memory)
     except Exception:  # the call that counts follows and reports it
-        return float(np.nan)
+        return math.nan
     return memory.peak / 2**20

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bench import guard
 from bench.core import ContractError, Entry, Metric
-from bench.explaining import Explained, absent, call, explain, reason
+from bench.explaining import Explained, absent, call, explain, in_parts
 from bench.masking import area
 from bench.probe import Probe
 from bench.seeding import SampleRng
@@ -39,21 +39,13 @@ def score(metric: Metric, method: Entry, probe: Probe, explained: Explained, *, 
             status[row], note[row] = "skipped", lacking
         elif was == "undefined" and "attribution" not in metric.injected:
             status[row], note[row] = "ok", ""
-    found: dict[int, Tensor] = {}
-    queue = [[row for row, was in enumerate(status) if was == "ok"]]
-    while queue:
-        rows = queue.pop(0)
-        if not rows:
-            continue
-        try:
-            values = _measure(metric, method, probe.take(rows), explained.take(rows), task=task, seed=seed)
-        except Exception as error:  # a plug-in may raise anything; it becomes rows, and the run goes on
-            if len(rows) > 1:
-                queue = [[row] for row in rows] + queue
-            else:
-                status[rows[0]], note[rows[0]] = "failed", reason(error)
-            continue
-        found.update(zip(rows, values, strict=True))
+
+    def attempt(rows: list[int]) -> list[Tensor]:
+        return list(_measure(metric, method, probe.take(rows), explained.take(rows), task=task, seed=seed))
+
+    found, failures = in_parts([[row for row, was in enumerate(status) if was == "ok"]], attempt)
+    for row, why in failures.items():
+        status[row], note[row] = "failed", why
     numbers, curves = _summarise(found, len(status), probe.features)
     for row, number in enumerate(numbers):
         if status[row] == "ok" and not np.isfinite(number):

@@ -45,7 +45,7 @@ def network(*, batch_norm: bool = False) -> nn.Sequential:
     return nn.Sequential(OrderedDict(layers))
 
 
-def test_names() -> frozenset[str]:
+def held_out() -> frozenset[str]:
     """`<class>/<stem>` of the 496 test tiles."""
     return frozenset(Path(__file__).with_name("hmt_test.txt").read_text(encoding="utf-8").split())
 
@@ -70,7 +70,7 @@ def files(folder: Path) -> dict[str, dict[str, Path]]:
     """Split -> `<class>/<stem>` -> file, in the order of the names."""
     split_layout = (folder / "HMT_test").is_dir()
     found: dict[str, dict[str, Path]] = {"train": {}, "test": {}}
-    tests = test_names()
+    tests = held_out()
     for split, names in found.items():
         base = folder / f"HMT_{split}" if split_layout else folder
         if not base.is_dir():  # a folder with the test tiles alone is enough to explain them

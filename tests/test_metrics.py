@@ -273,4 +273,5 @@ def test_quantus_warnings_do_not_reach_the_user():
     problem = replace(problem, inputs=torch.zeros_like(problem.inputs))  # no perturbation changes anything
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        scored("quantus_pixel_flipping", problem, maps_for(problem))
+        found = scored("quantus_pixel_flipping", problem, maps_for(problem))
+    assert np.ptp(found) == pytest.approx(0, abs=1e-9)

@@ -101,6 +101,7 @@ def test_undefined_scores_can_be_drawn():
     for table in ({"a": {"up": nan}, "random": {"up": nan}}, THREE | {"odd": {"up": nan, "down": [1.0, 2.0]}}):
         for _, figure in plots.all_of_task("toy", *tables(table), pd.DataFrame(), maps={}):
             figure.draw_without_rendering()
+            assert "random" in texts(figure)
 
 
 def test_saving_twice_gives_the_same_bytes(tmp_path: Path):

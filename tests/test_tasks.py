@@ -184,7 +184,7 @@ def nowhere(tmp_path, monkeypatch) -> None:
 def test_hmt_has_496_test_tiles_62_a_class(data):
     ids = TASKS["hmt"].samples(data)
     assert len(set(ids)) == len(ids) == 496
-    assert set(ids) == module("hmt").test_names()
+    assert set(ids) == module("hmt").held_out()
     assert Counter(name.split("/")[0] for name in ids) == dict.fromkeys(CLASSES, 62)
     assert [name.split("/")[0] for name in ids[:8]] == list(CLASSES)
     assert_every_prefix_is_balanced([name.split("/")[0] for name in ids])
