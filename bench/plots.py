@@ -22,6 +22,7 @@ from bench.files import atomic
 from bench.leaderboard import RANKING_FAMILIES
 
 CONTROL = "random"
+PALE = 0.15  # share of its colour that an uncertain difference keeps
 DASHES = ["-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (5, 2, 1, 2))]
 MARKERS = "osD^vPX<>*hp8d"
 STYLE: Any = {
@@ -70,6 +71,10 @@ def heatmap(wide: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
     centre = means.loc[CONTROL] if CONTROL in means.index else means.mean()
     gain = (means - centre) * sign
     colour = gain / gain.abs().max().replace(0, 1)
+    if CONTROL in means.index:  # a distance that may be chance must not shine
+        groups = long.pivot(index="method", columns="metric", values="group").loc[methods, metrics]
+        same = groups.apply(lambda column: [bool(set(group) & set(column[CONTROL])) for group in column])
+        colour = colour.where(~same, colour * PALE)
     figure, (axes,) = _figure(1, 1, width=max(7.0, 2.6 + 1.02 * len(metrics)), height=1.9 + 0.42 * len(methods))
     sns.heatmap(
         colour,
@@ -95,7 +100,8 @@ def heatmap(wide: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
     axes.xaxis.tick_bottom()
     axes.set(xlabel="", ylabel="")
     title = f"{task}: mean over {_n(wide)} samples, coloured by distance from the {zero}"
-    figure.suptitle(title + " control" * (zero == CONTROL), fontsize=10, x=0.01, ha="left")
+    pale = " control; pale where the two cannot be told apart" if zero == CONTROL else ""
+    figure.suptitle(title + pale, fontsize=10, x=0.01, ha="left")
     return figure
 
 

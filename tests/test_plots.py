@@ -34,6 +34,19 @@ def test_heatmap_shows_means_in_rank_order_with_directions_and_no_costs():
     assert np.asarray(colours).tolist() == [[1, 1], [1, 1], [0, 0]]  # the control is the zero of every column
 
 
+def test_heatmap_is_pale_where_a_method_cannot_be_told_from_the_control():
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=30)
+    table = {"random": noise, "lucky": rng.normal(size=30) + 0.1, "better": noise + 3}
+    _, wide, long = tables({name: {"up": list(scores)} for name, scores in table.items()})
+    axes = plots.heatmap(wide, long, "toy").axes[0]
+    names = [label.get_text().split()[0] for label in axes.get_yticklabels()]
+    colour = dict(zip(names, np.asarray(axes.collections[0].get_array()).ravel(), strict=True))
+    assert colour["better"] == 1
+    assert abs(colour["lucky"]) <= plots.PALE
+    assert colour["random"] == 0
+
+
 def test_distributions_mark_the_mean_of_the_random_control():
     figure = plots.distributions(*tables(THREE), "toy")
     visible = [axes for axes in figure.axes if axes.get_visible()]

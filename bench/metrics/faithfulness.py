@@ -33,7 +33,10 @@ def drop(probe: Probe, attribution: Tensor, *, k: float | None = None) -> Tensor
     limits=(0, 100),
 )
 def increase(probe: Probe, attribution: Tensor, *, k: float | None = None) -> Tensor:
-    """100 where p rises when only the top k of the features is kept, else 0; the mean is a percentage of samples. (N,)"""
+    """100 where p rises when only the top k of the features is kept, else 0; the mean is a percentage of samples. (N,)
+
+    A rise within the rounding of float32 (1e-6) is a coin toss between machines.
+    """
     kept = probe.kept(attribution, probe.problem.top_k if k is None else k)
     return 100 * (kept > probe.full).double()
 
