@@ -72,7 +72,7 @@ def heatmap(wide: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
     gain = (means - centre) * sign
     colour = gain / gain.abs().max().replace(0, 1)
     if CONTROL in means.index:  # a distance that may be chance must not shine
-        groups = long.pivot(index="method", columns="metric", values="group").loc[methods, metrics]
+        groups = long.pivot(index="method", columns="metric", values="group").loc[methods, metrics].fillna("")
         same = groups.apply(lambda column: [bool(set(group) & set(column[CONTROL])) for group in column])
         colour = colour.where(~same, colour * PALE)
     figure, (axes,) = _figure(1, 1, width=max(7.0, 2.6 + 1.02 * len(metrics)), height=1.9 + 0.42 * len(methods))

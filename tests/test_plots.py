@@ -111,7 +111,11 @@ def test_small_and_partial_stores_can_be_drawn(tmp_path, methods, metrics, sampl
 
 def test_undefined_scores_can_be_drawn():
     nan = [np.nan, np.nan]
-    for table in ({"a": {"up": nan}, "random": {"up": nan}}, THREE | {"odd": {"up": nan, "down": [1.0, 2.0]}}):
+    for table in (
+        {"a": {"up": nan}, "random": {"up": nan}},
+        THREE | {"odd": {"up": nan, "down": [1.0, 2.0]}},
+        THREE | {"few": {"up": nan}},
+    ):
         for _, figure in plots.all_of_task("toy", *tables(table), pd.DataFrame(), maps={}):
             figure.draw_without_rendering()
             assert "random" in texts(figure)
