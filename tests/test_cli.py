@@ -19,8 +19,6 @@ from bench import registry
 from bench.cli import main
 from bench.registry import METHODS, METRICS, TASKS
 
-# seaborn 0.13 passes `vert` to Matplotlib 3.11's boxplot
-pytestmark = pytest.mark.filterwarnings("ignore:vert. bool was deprecated:DeprecationWarning")
 
 BOARDS = ["leaderboard.csv", "leaderboards/mnist1d.csv", "leaderboards/mnist1d_long.csv", "failures.csv"]
 PLOTS = ["heatmap", "distributions", "curves", "cost", "gallery"]
