@@ -19,7 +19,6 @@ from bench import registry
 from bench.cli import main
 from bench.registry import METHODS, METRICS, TASKS
 
-
 BOARDS = ["leaderboard.csv", "leaderboards/mnist1d.csv", "leaderboards/mnist1d_long.csv", "failures.csv"]
 PLOTS = ["heatmap", "distributions", "curves", "cost", "gallery"]
 METHOD_NAMES = ["random", "saliency", "input_magnitude"]
