@@ -34,21 +34,23 @@ def isolated(problem: Problem) -> Problem:
 def unchanged(problem: Problem) -> Iterator[None]:
     """Raises ContractError when the block leaves a trace: in the problem, or in the global state of torch and NumPy.
 
-    Weights, tensors and global state are put back first.
+    Model, tensors and global state are put back first.
     """
     tensors = {name: getattr(problem, name) for name in ("inputs", "baseline", "targets", "truth")}
     kept = {name: value.detach().clone() for name, value in tensors.items() if value is not None}
     state = {name: value.detach().clone() for name, value in problem.model.state_dict().items()}
-    traits, world = _traits(problem.model), _World()
+    traits, parts, world = _traits(problem.model), _parts(problem.model), _World()
     try:
         yield
     finally:
         broken = [
             *_restore_tensors(problem, kept),
-            *_restore_weights(problem.model, state),
             *_differing_traits(problem.model, traits),
+            *_changed_weights(problem.model, state),
             *world.restore(),
         ]
+        if broken:
+            _put_back(parts, problem.model, state)
     if broken:
         raise ContractError(f"it {'; '.join(broken)}")
 
@@ -94,7 +96,7 @@ def _restore_tensors(problem: Problem, kept: dict[str, Tensor]) -> list[str]:
     return broken
 
 
-def _restore_weights(model: nn.Module, state: dict[str, Tensor]) -> list[str]:
+def _changed_weights(model: nn.Module, state: dict[str, Tensor]) -> list[str]:
     now = model.state_dict()
     changed = [
         name
@@ -102,9 +104,32 @@ def _restore_weights(model: nn.Module, state: dict[str, Tensor]) -> list[str]:
         if name not in now or name not in state or not _same(now[name], state[name])
     ]
     if changed:
-        model.load_state_dict(state, strict=False)
         return [f"changed the weights {', '.join(changed[:3])}"]
     return []
+
+
+Parts = list[tuple[nn.Module, dict[str, tuple[Any, dict[Any, Any] | None]]]]
+
+
+def _parts(model: nn.Module) -> Parts:
+    """Every attribute of every module, and what its dictionaries (hooks, children, parameters) hold."""
+    return [
+        (module, {k: (v, dict(v) if isinstance(v, dict) else None) for k, v in vars(module).items()})
+        for module in model.modules()
+    ]
+
+
+def _put_back(parts: Parts, model: nn.Module, state: dict[str, Tensor]) -> None:
+    """Restores a model in place: handles of its hooks refer to the very dictionaries."""
+    for module, attributes in parts:
+        vars(module).clear()
+        for name, (value, content) in attributes.items():
+            if content is not None:
+                value.clear()
+                value.update(content)
+            vars(module)[name] = value
+    for name, tensor in model.state_dict(keep_vars=True).items():
+        tensor.data = state[name]
 
 
 def _same(one: Tensor, other: Tensor) -> bool:

@@ -375,16 +375,39 @@ def test_curves_are_stored_and_their_area_is_the_score(tmp_path):
     np.testing.assert_allclose(areas, rows["score"], atol=1e-6)
 
 
-def test_a_metric_that_breaks_the_model_is_told(tmp_path):
-    def shifts(probe: object, attribution: Tensor) -> Tensor:
-        probe.problem.model.conv1.bias.data.add_(1)  # type: ignore[attr-defined]
+def shifts(model: torch.nn.Module) -> None:
+    model.conv1.bias.data.add_(1)
+
+
+def switches_mode(model: torch.nn.Module) -> None:
+    model.train()
+
+
+def hooks_in(model: torch.nn.Module) -> None:
+    model.conv1.register_forward_hook(lambda *_: _[2] * 2)
+
+
+def swaps(model: torch.nn.Module) -> None:
+    model.relu1 = torch.nn.Tanh().eval()
+
+
+def casts(model: torch.nn.Module) -> None:
+    model.half()
+
+
+@pytest.mark.parametrize("harm", [shifts, switches_mode, hooks_in, swaps, casts], ids=lambda harm: harm.__name__)
+def test_a_metric_that_breaks_the_model_is_told_and_the_next_is_not_touched(tmp_path, harm):
+    def harmful(probe: object, attribution: Tensor) -> Tensor:
+        harm(probe.problem.model)  # type: ignore[attr-defined]
         return attribution.sum(1)
 
-    odd = Metric("shifts", shifts, "faithfulness", "", 1, (), ("probe", "attribution"))
-    run(plan(metrics=[odd, METRICS["drop"]]), Store(tmp_path), Silent())
-    rows = Store(tmp_path).read().groupby("metric")["status"].unique()
-    assert list(rows["shifts"]) == ["failed"]
-    assert list(rows["drop"]) == ["ok"]
+    odd = Metric("harmful", harmful, "faithfulness", "", 1, (), ("probe", "attribution"))
+    run(plan(metrics=[odd, METRICS["drop"]]), Store(tmp_path / "both"), Silent())
+    run(plan(metrics=[METRICS["drop"]]), Store(tmp_path / "alone"), Silent())
+    rows = Store(tmp_path / "both").read()
+    assert set(rows.loc[rows["metric"] == "harmful", "status"]) == {"failed"}
+    found, expected = scores(Store(tmp_path / "both")), scores(Store(tmp_path / "alone"))
+    pd.testing.assert_series_equal(found[expected.index], expected)
 
 
 def test_a_board_is_about_the_weights_asked_for_last(tmp_path):
