@@ -97,7 +97,7 @@ def _add_run(commands: Any) -> None:
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto, the GPU if there is one"
     )
     how.add_argument(
-        "--batch-size", type=_batch_size, metavar="auto|N", help="inputs the model takes at once (default: auto)"
+        "--batch-size", type=_batch_size, metavar="auto|N", help="inputs the model takes at once (default: auto, timed)"
     )
     how.add_argument("--fresh", action="store_true", help="compute everything anew")
     _add_common(run)
@@ -349,6 +349,18 @@ def _write_run_facts(arguments: argparse.Namespace, plan: Any, outcome: Outcome,
         "rows_written": dict(outcome.rows),
         "rows_kept": outcome.kept,
         "model_queries": outcome.queries,
+        "work": {
+            task: {
+                "seconds": round(work.seconds, 3),
+                "forward_queries": work.forwards,
+                "backward_queries": work.backwards,
+                "floor_seconds": round(work.floor, 3),
+                "batch_size": plan.batch_size or work.pace.batch_size,
+                "seconds_per_forward": work.pace.forward,
+                "seconds_per_backward": work.pace.backward,
+            }
+            for task, work in outcome.work.items()
+        },
         "queries_by_metrics": outcome.tally.asked,
         "queries_shared": outcome.tally.shared,
         "seconds": round(seconds, 1),
@@ -376,6 +388,12 @@ def _print_outcome(outcome: Outcome, seconds: float, out: Path) -> None:
     for (task, method, why), count in outcome.failures.most_common(10):
         print(f"FAILED {task} · {method}: {why} ({count} rows)")
     written = ", ".join(f"{count} {status}" for status, count in sorted(outcome.rows.items())) or "none"
+    for name, work in outcome.work.items():
+        print(
+            f"{name}: {work.seconds:.0f} s for {work.forwards} model queries, {work.backwards} of them with a gradient; the "
+            f"bare model needs {work.floor:.0f} s for these in batches of {work.pace.batch_size}: "
+            f"measured / floor {work.seconds / work.floor:.2f}"
+        )
     print(
         f"{seconds:.0f} s; rows written: {written}; already there: {outcome.kept}; "
         f"model queries: {outcome.queries} (metrics asked {outcome.tally.asked}, shared {outcome.tally.shared})"

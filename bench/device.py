@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import ctypes
 import platform
-from dataclasses import replace
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from statistics import median
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bench.core import Problem, RequestError
 
-VALUES_PER_BATCH = {"cpu": 2**20, "cuda": 2**24}  # input values; see results/README.md for the timings
-LARGEST_BATCH = 512
+LARGEST_BATCH = 4096
+PATIENCE = 2  # doublings of the batch that may bring nothing before the search ends
 
 
 def choose(name: str) -> torch.device:
@@ -32,8 +35,8 @@ def describe(device: torch.device) -> str:
     return f"torch {torch.__version__}, {device.type} ({chip}), {platform.system()}"
 
 
-def place(problem: Problem, device: torch.device, batch_size: int | None) -> Problem:
-    """The problem on the device, in the memory format and with the batch size that suit it."""
+def place(problem: Problem, device: torch.device) -> Problem:
+    """The problem on the device, in the memory format that suits it."""
     form = memory_format(problem.inputs)
 
     def moved(values: Tensor | None) -> Tensor | None:
@@ -47,7 +50,6 @@ def place(problem: Problem, device: torch.device, batch_size: int | None) -> Pro
         targets=moved(problem.targets),
         truth=moved(problem.truth),
         labels=moved(problem.labels),
-        batch_size=batch_size or batch_for(problem.inputs[0].numel(), device),
     )
 
 
@@ -56,9 +58,79 @@ def memory_format(inputs: Tensor) -> torch.memory_format:
     return torch.channels_last if inputs.dim() == 4 else torch.contiguous_format
 
 
-def batch_for(values: int, device: torch.device) -> int:
-    """Inputs per batch for inputs of so many values each."""
-    return max(1, min(LARGEST_BATCH, VALUES_PER_BATCH[device.type] // values))
+@dataclass(frozen=True)
+class Pace:
+    """How fast the bare model is at its best batch size: what a run is measured against."""
+
+    batch_size: int
+    forward: float  # seconds an input
+    backward: float  # seconds more where a gradient is sent back to the input
+
+    def floor(self, forwards: int, backwards: int = 0) -> float:
+        """Seconds that so many queries would take if nothing but the model took time."""
+        return forwards * self.forward + backwards * self.backward
+
+
+def pace(problem: Problem) -> Pace:
+    """Times the bare model in batches of 1, 2, 4, ... and stops where larger ones bring nothing or do not fit.
+
+    On a CPU a larger batch is often slower, so the best one is found by timing and not by filling the memory.
+    """
+    times: dict[int, float] = {}
+    size = 1
+    while size <= LARGEST_BATCH:
+        repeats = -(-size // len(problem))
+        batch = torch.cat([problem.inputs] * repeats)[:size] if repeats > 1 else problem.inputs[:size]
+        try:
+            times[size] = _seconds(lambda batch=batch: _forward(problem.model, batch)) / size  # type: ignore[misc]
+        except (RuntimeError, MemoryError) as error:
+            if size == 1 or not out_of_memory(error):
+                raise
+            break
+        if size > min(times, key=times.__getitem__) * 2**PATIENCE:
+            break
+        size *= 2
+    # the smallest batch that is about as fast as the best: it needs the least memory
+    best = next(size for size, seconds in times.items() if seconds <= 1.03 * min(times.values()))
+    batch = torch.cat([problem.inputs] * -(-best // len(problem)))[:best]
+    both = _seconds(lambda: _gradient(problem.model, batch), rounds=2) / best
+    return Pace(best, min(times.values()), max(0.0, both - times[best]))
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Did the device's or the machine's memory not suffice?"""
+    return isinstance(error, (torch.cuda.OutOfMemoryError, MemoryError)) or "can't allocate memory" in str(error)
+
+
+def synchronise() -> None:
+    """Waits for the GPU, where there is one at work."""
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+
+
+def _seconds(ask: Callable[[], object], *, rounds: int = 3, least: float = 0.02) -> float:
+    """Median over a few rounds, each long enough to be timed, after a first call that warms up."""
+    ask()
+    times: list[float] = []
+    for _ in range(rounds):
+        calls, start = 0, time.perf_counter()
+        while not calls or time.perf_counter() - start < least:
+            ask()
+            synchronise()
+            calls += 1
+        times.append((time.perf_counter() - start) / calls)
+    return median(times)
+
+
+@torch.inference_mode()
+def _forward(model: nn.Module, batch: Tensor) -> None:
+    model(batch)
+
+
+def _gradient(model: nn.Module, batch: Tensor) -> None:
+    with torch.enable_grad():
+        inputs = batch.detach().clone().requires_grad_()
+        torch.autograd.grad(model(inputs).amax(1).sum(), inputs)
 
 
 def keep_freed_memory() -> None:

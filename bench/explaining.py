@@ -32,6 +32,9 @@ class Explained:
     note: tuple[str, ...]  # (N,) why, when not ok
 
     def take(self, rows: Sequence[int]) -> Explained:
+        """The explanations of some of the samples; itself for all of them, so that metrics are seen to ask about one map."""
+        if list(rows) == list(range(len(self.status))):
+            return self
         return Explained(
             self.attribution[list(rows)],
             self.cost.take(list(rows)),
@@ -99,7 +102,7 @@ def in_parts(
 ) -> tuple[dict[int, R], dict[int, str]]:
     """Results by row, and reasons of failure by row, of an attempt that gives one result per row or raises.
 
-    A batch that raises is tried row by row, so that only the guilty rows fail.
+    A batch that raises is halved until only the guilty rows fail; one that was too big for the memory fits in the end.
     """
     results: dict[int, R] = {}
     failures: dict[int, str] = {}
@@ -112,7 +115,7 @@ def in_parts(
             if len(rows) == 1:
                 failures[rows[0]] = reason(error)
             else:
-                queue = [[row] for row in rows] + queue
+                queue = [rows[: len(rows) // 2], rows[len(rows) // 2 :], *queue]
     return results, failures
 
 

@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
+
+from bench.device import synchronise
 
 
 @dataclass(frozen=True)
@@ -89,12 +90,6 @@ class PeakMemory(TorchDispatchMode):
     def _free(self, key: int, size: int) -> None:
         self._alive.discard(key)
         self.now -= size
-
-
-def synchronise() -> None:
-    """Waits for the GPU, where there is one at work."""
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
-        torch.cuda.synchronize()
 
 
 def _tensors(values: Any) -> Iterator[Tensor]:

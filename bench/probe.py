@@ -1,19 +1,32 @@
-"""The questions that metrics ask the model about perturbed inputs, each asked once and in full batches.
+"""The questions that metrics ask the model about perturbed inputs: each is asked once, in batches that suit the model.
 
-Masks, ranks and gathers stay on the model's device. A query is one input that the model is asked about.
+A query is one input that the model is asked about. Three kinds are shared:
+
+- the ends, the full and the empty input, by all metrics and methods;
+- answers that depend on no attribution (single cells, random subsets), by all metrics and methods;
+- the curves of one attribution, by all metrics: p while cells are removed (deletion), or kept (insertion), best first.
+
+Masks, ranks and gathers stay on the model's device, and only a batch of perturbed inputs exists at a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 
 import torch
 from torch import Tensor
 
+from bench.cells import Cells, partition
 from bench.core import Problem, digest
-from bench.masking import blend, count, even_counts, ranks
+from bench.device import out_of_memory
+from bench.imputation import impute
+from bench.masking import blend, count, ranks
+from bench.seeding import SampleRng
+
+Make = Callable[[slice, Tensor], Tensor]  # which queries, and the rows of their samples -> inputs (B, C, *S)
+Read = Callable[[Tensor, Tensor], Tensor]  # logits (B, K), rows of their samples -> what is wanted of them (B, ...)
 
 
 @dataclass
@@ -27,22 +40,30 @@ class Tally:
 class Probe:
     """Probabilities of the explained class for perturbed versions of a problem's inputs.
 
-    A problem without targets gets them here: the classes that the model predicts.
+    A problem without targets gets them here: the classes that the model predicts. `names` (of seed and task) tell apart
+    the random perturbations of different runs; beyond them a draw depends on its sample alone, so all methods meet the same.
     """
 
-    def __init__(self, problem: Problem, *, tally: Tally | None = None) -> None:
+    def __init__(self, problem: Problem, *, names: Sequence[object] = (), tally: Tally | None = None) -> None:
         self.tally = tally or Tally()
         self.problem = problem
         self.features = problem.inputs[0, 0].numel()
-        self._full: Tensor | None = None
-        self._empty: Tensor | None = None
-        self._curves: dict[tuple[object, ...], Tensor] = {}
-        self._answers: dict[bytes, Tensor] = {}
+        self._names = names
+        self._whole, self._rows = self, torch.arange(len(problem), device=problem.inputs.device)
+        self._batch = problem.batch_size
         self._parts: dict[tuple[int, ...], Probe] = {}
+        self._cells: dict[str, Cells] = {}
+        self._masks: dict[tuple[object, ...], Tensor] = {}
+        self._tables: dict[tuple[object, ...], Tensor] = {}
+        self._curves: dict[tuple[object, ...], Tensor] = {}
+        self._orders: dict[tuple[str, str], Tensor] = {}
+        self._inputs: dict[bytes, Tensor] = {}
+        self._nothing: Tensor | None = None
+        self._last: tuple[Tensor, int, str] | None = None
         if problem.targets is None:
-            logits = self._forward(problem.inputs)
-            self.problem = replace(problem, targets=logits.argmax(1))
-            self._full = self._of_target(logits, torch.arange(len(problem)))
+            found = self._ask(self._rows, lambda part, rows: problem.inputs[rows], _prediction)
+            self.problem = replace(problem, targets=found[:, 0].long())
+            self._tables["full",] = found[:, 1:]
 
     def take(self, rows: Sequence[int]) -> Probe:
         """The same probe for some of the samples; what is known already stays known."""
@@ -50,9 +71,8 @@ class Probe:
         if rows == tuple(range(len(self.problem))):
             return self
         if rows not in self._parts:
-            part = Probe(self.problem.take(rows), tally=self.tally)
-            part._answers = self._answers
-            part._full = None if self._full is None else self._full[list(rows)]
+            part = Probe(self.problem.take(rows), names=self._names, tally=self.tally)
+            part._whole, part._rows = self._whole, self._rows[list(rows)]
             self._parts[rows] = part
         return self._parts[rows]
 
@@ -65,21 +85,112 @@ class Probe:
     @property
     def full(self) -> Tensor:
         """p(x) of the unperturbed inputs (N,)."""
-        if self._full is None:
-            self._full = self.ask(self.problem.inputs, torch.arange(len(self.problem)))
-        return self._full.clone()
+        return self._table(("full",), 1, lambda rows, _columns: self.problem.inputs[rows])[:, 0]
 
     @property
     def empty(self) -> Tensor:
         """p of the input with every feature absent (N,); one query, since that input is the same for all samples."""
-        if self._empty is None:
-            nothing = self.problem.baseline.expand_as(self.problem.inputs[0]).unsqueeze(0)
-            self._empty = self._forward(nothing).softmax(1)[0, self.targets].double()
-        return self._empty.clone()
+        whole = self._whole
+        if whole._nothing is None:
+            nothing = self.problem.baseline.expand_as(self.problem.inputs[:1])
+            whole._nothing = self._ask(
+                self._rows[:1], lambda part, rows: nothing, lambda logits, rows: logits.softmax(1)
+            )
+        return whole._nothing[0, self.targets].double()
+
+    def cells(self, features: str) -> Cells:
+        """The partition called `features` (pixel, patch64, segment20) of these inputs."""
+        if features not in self._cells:
+            if self is self._whole:
+                self._cells[features] = partition(features, self.problem.inputs)
+            else:
+                self._cells[features] = self._whole.cells(features).take(self._rows)
+        return self._cells[features]
+
+    def deletion(self, attribution: Tensor, steps: int, *, features: str = "pixel") -> Tensor:
+        """p while features are removed, highest first, from none to all: (N, *S) -> (N, min(steps, cells) + 1)."""
+        return self.removed(attribution, self._even_counts(steps, features), features=features)
+
+    def insertion(self, attribution: Tensor, steps: int, *, features: str = "pixel") -> Tensor:
+        """p while features are put back, highest first, from none to all: (N, *S) -> (N, min(steps, cells) + 1)."""
+        return self.kept(attribution, self._even_counts(steps, features), features=features)
+
+    def counts(self, shares: Sequence[float], *, features: str = "pixel") -> Tensor:
+        """int(share * cells) for each sample and share: (N, M)."""
+        per_sample = self.cells(features).counts.tolist()
+        counts = torch.tensor([[count(share, number) for share in shares] for number in per_sample])
+        return counts.expand(len(self.problem), -1)
+
+    def removed(self, attribution: Tensor, counts: Tensor, *, features: str = "pixel") -> Tensor:
+        """p without so many of the highest features: (N, *S), (N, M) -> (N, M)."""
+        return self._curve(attribution, counts, features, kept=False)
+
+    def kept(self, attribution: Tensor, counts: Tensor, *, features: str = "pixel") -> Tensor:
+        """p with only so many of the highest features: (N, *S), (N, M) -> (N, M)."""
+        return self._curve(attribution, counts, features, kept=True)
+
+    def singles(self, features: str) -> Tensor:
+        """p with one cell absent, for each cell in turn: (N, cells); NaN where a sample has fewer."""
+        cells, problem = self.cells(features), self.problem
+
+        def make(rows: Tensor, columns: Tensor) -> Tensor:
+            return blend(problem.inputs[rows], problem.baseline, ~self._inside(cells, rows, columns))
+
+        return self._shared(("single", cells.name), cells.most, make, limits=cells.counts)
+
+    def disturbed(self, features: str, draws: int) -> Tensor:
+        """p with one cell's values drawn uniformly from the sample's own range, for each cell: (N, cells, draws)."""
+        cells, inputs = self.cells(features), self.problem.inputs
+        axes = tuple(range(2, inputs.dim()))
+        low, high = inputs.amin(axes, keepdim=True), inputs.amax(axes, keepdim=True)
+        noise: Tensor | None = None
+
+        def make(rows: Tensor, columns: Tensor) -> Tensor:
+            nonlocal noise
+            if noise is None:
+                noise = self._random("disturbed").uniform((draws, *inputs.shape[1:]))
+            other = low[rows] + (high - low)[rows] * noise[rows, columns % draws]
+            return blend(inputs[rows], other, ~self._inside(cells, rows, columns // draws))
+
+        table = self._shared(("disturbed", cells.name, draws), cells.most * draws, make, limits=cells.counts * draws)
+        return table.view(len(inputs), cells.most, draws)
+
+    def subsets(self, features: str, share: float, draws: int) -> tuple[Tensor, Tensor]:
+        """Random subsets of int(share * cells) cells, at least one, and p without them: (N, draws, cells) bool, (N, draws)."""
+        cells, problem = self.cells(features), self.problem
+        masks = self._subset_masks(cells, share, draws)
+
+        def make(rows: Tensor, columns: Tensor) -> Tensor:
+            removed = masks[rows, columns]
+            places = removed.view(-1, *problem.shape) if cells.labels is None else cells.take(rows).spread(removed)
+            return blend(problem.inputs[rows], problem.baseline, ~places)
+
+        return masks.clone(), self._shared(("subsets", cells.name, share, draws), draws, make)
+
+    def still_top(self, attribution: Tensor, counts: Tensor, noise: float) -> Tensor:
+        """Is the class still the model's first choice with so many of the highest features imputed? (N, M) -> (N, M) 0 or 1.
+
+        `noise` is the standard deviation of what is added to imputed values, as a share of the sample's range.
+        """
+        inputs, axes = self.problem.inputs, tuple(range(1, self.problem.inputs.dim()))
+        spread = noise * (inputs.amax(axes, keepdim=True) - inputs.amin(axes, keepdim=True))
+        order, limits = self._order(attribution, "pixel"), counts.to(inputs.device).flatten()
+        rows = torch.arange(len(inputs), device=inputs.device).repeat_interleave(counts.shape[1])
+        if ("road",) not in self._masks:
+            self._masks["road",] = self._random("road").normal(inputs.shape[1:])
+        normal = self._masks["road",]
+
+        def make(part: slice, rows: Tensor) -> Tensor:
+            known = order[rows] >= limits[part].view(-1, *(1,) * (order.dim() - 1))
+            some = inputs[rows]
+            return torch.where(known.unsqueeze(1), some, impute(some, known) + spread[rows] * normal[rows])
+
+        hits = self._ask(rows, make, lambda logits, rows: (logits.argmax(1) == self.targets[rows]).double())
+        return hits.view(counts.shape)
 
     def ask(self, inputs: Tensor, rows: Tensor) -> Tensor:
         """p of the explained class of sample rows[m] for input m: (M, C, *S), (M,) -> (M,) float64."""
-        return self._of_target(self._forward(inputs), rows)
+        return self._ask(rows.to(self._rows.device), lambda part, _rows: inputs[part])
 
     def ask_once(self, inputs: Tensor, rows: Tensor) -> Tensor:
         """Like `ask`, but an input asked about before, for any method or metric, is answered from memory.
@@ -87,62 +198,154 @@ class Probe:
         For libraries that build their own perturbed inputs. Where their masks do not depend on the attribution,
         all methods share the answers.
         """
+        known = self._whole._inputs
         keys = [blake2b(one.tobytes(), digest_size=16).digest() for one in inputs.cpu().contiguous().numpy()]
-        first_seen = {key: m for m, key in reversed(list(enumerate(keys))) if key not in self._answers}
+        first_seen = {key: m for m, key in reversed(list(enumerate(keys))) if key not in known}
         if first_seen:
-            fresh = sorted(first_seen.values())
-            for m, logits in zip(fresh, self._forward(inputs[fresh]), strict=True):
-                self._answers[keys[m]] = logits
+            fresh = torch.tensor(sorted(first_seen.values()), device=inputs.device)
+            asked = inputs[fresh]
+            answers = self._ask(fresh, lambda part, _rows: asked[part], lambda logits, _rows: logits)
+            known.update(zip((keys[m] for m in fresh.tolist()), answers, strict=True))
         self.tally.shared += len(keys) - len(first_seen)
-        return self._of_target(torch.stack([self._answers[key] for key in keys]), rows)
+        return _probability(torch.stack([known[key] for key in keys]), self.targets[rows.to(self._rows.device)])
 
-    def kept(self, attribution: Tensor, share: float) -> Tensor:
-        """p with only the int(share * F) highest features kept: (N, *S) -> (N,)."""
-        number = torch.tensor([count(share, self.features)])
-        return self._curve("kept", attribution, number, largest_present=True)[:, 0]
+    def _curve(self, attribution: Tensor, counts: Tensor, features: str, *, kept: bool) -> Tensor:
+        """p at each count of top cells removed or kept: (N, *S), (N, M) -> (N, M). Counts met before are not asked again."""
+        cells, problem = self.cells(features), self.problem
+        about = (kept, cells.name, self._name(attribution))
+        keys = [(*about, digest(column)) for column in counts.unbind(1)]
+        new = [m for m, key in enumerate(keys) if key not in self._curves]
+        number = cells.counts.expand(len(problem))
+        none, every = (self.empty, self.full) if kept else (self.full, self.empty)
+        if new:
+            some = counts[:, new].to(number.device)
+            answers = torch.where(some > 0, every[:, None], none[:, None])
+            rows, columns = ((some > 0) & (some < number[:, None])).nonzero().unbind(1)
+            limits = some[rows, columns]
+            order = self._order(attribution, features) if len(rows) else self._rows
+            shape = (-1,) + (1,) * len(problem.shape)
 
-    def removed(self, attribution: Tensor, share: float) -> Tensor:
-        """p without the int(share * F) highest features: (N, *S) -> (N,)."""
-        number = torch.tensor([count(share, self.features)])
-        return self._curve("removed", attribution, number, largest_present=False)[:, 0]
+            def make(part: slice, rows: Tensor) -> Tensor:
+                first = order[rows] < limits[part].view(shape)
+                return blend(problem.inputs[rows], problem.baseline, first if kept else ~first)
 
-    def deletion(self, attribution: Tensor, steps: int) -> Tensor:
-        """p while features are removed, highest first, from none to all: (N, *S) -> (N, min(steps, F) + 1)."""
-        inner = even_counts(steps, self.features)[1:-1]
-        asked = self._curve("removed", attribution, inner, largest_present=False)
-        return torch.cat([self.full[:, None], asked, self.empty[:, None]], dim=1)
+            answers[rows, columns] = self._ask(rows, make)
+            self._curves.update({keys[m]: column for m, column in zip(new, answers.unbind(1), strict=True)})
+        self.tally.shared += len(problem) * (len(keys) - len(new))
+        return torch.stack([self._curves[key] for key in keys], dim=1)
 
-    def insertion(self, attribution: Tensor, steps: int) -> Tensor:
-        """p while features are put back, highest first, from none to all: (N, *S) -> (N, min(steps, F) + 1)."""
-        inner = even_counts(steps, self.features)[1:-1]
-        asked = self._curve("kept", attribution, inner, largest_present=True)
-        return torch.cat([self.empty[:, None], asked, self.full[:, None]], dim=1)
+    def _shared(
+        self,
+        key: tuple[object, ...],
+        width: int,
+        make: Callable[[Tensor, Tensor], Tensor],
+        *,
+        limits: Tensor | None = None,
+    ) -> Tensor:
+        """`_table`, with what was known before counted as shared."""
+        before = self.tally.asked
+        answers = self._table(key, width, make, limits=limits)
+        self.tally.shared += int((~answers.isnan()).sum()) - (self.tally.asked - before)
+        return answers
 
-    def _curve(self, kind: str, attribution: Tensor, counts: Tensor, *, largest_present: bool) -> Tensor:
-        """p at each count of top features kept or removed: (N, *S), (M,) -> (N, M)."""
-        key = (kind, digest(attribution), *counts.tolist())
-        if key in self._curves:
-            self.tally.shared += self._curves[key].numel()
-            return self._curves[key].clone()
-        position = ranks(attribution)
-        problem, size, batch = self.problem, len(self.problem), self.problem.batch_size
-        rows = torch.arange(size).repeat_interleave(len(counts))
-        numbers = counts.repeat(size)
-        parts = []
-        for some_rows, some_numbers in zip(rows.split(batch), numbers.split(batch), strict=True):
-            here, limits = some_rows.to(position.device), some_numbers.to(position.device)
-            is_top = (position[here] < limits[:, None]).view(-1, *attribution.shape[1:])
-            present = is_top if largest_present else ~is_top
-            parts.append(self.ask(blend(problem.inputs[here], problem.baseline, present), some_rows))
-        self._curves[key] = torch.cat(parts).view(size, len(counts)) if parts else self.full.new_empty(size, 0)
-        return self._curves[key].clone()
+    def _table(
+        self,
+        key: tuple[object, ...],
+        width: int,
+        make: Callable[[Tensor, Tensor], Tensor],
+        *,
+        limits: Tensor | None = None,
+    ) -> Tensor:
+        """Answers that depend on no attribution (N, width): those that no part of the whole probe has asked for are asked.
 
-    @torch.inference_mode()
-    def _forward(self, inputs: Tensor) -> Tensor:
-        self.tally.asked += len(inputs)
-        return torch.cat([self.problem.model(batch) for batch in inputs.split(self.problem.batch_size)])
+        `make` turns rows and columns into inputs; `limits`: how many columns a sample has, the others are NaN.
+        """
+        tables, rows = self._whole._tables, self._rows
+        if key not in tables:
+            size = (len(self._whole.problem), width)
+            tables[key] = torch.full(size, torch.nan, dtype=torch.float64, device=rows.device)
+        table = tables[key][:, :width]
+        lacking = table[rows].isnan()
+        if limits is not None:
+            lacking &= torch.arange(width, device=rows.device) < limits[:, None]
+        samples, columns = lacking.nonzero().unbind(1)
+        if len(samples):
+            table[rows[samples], columns] = self._ask(samples, lambda part, some: make(some, columns[part]))
+        return table[rows]
 
-    def _of_target(self, logits: Tensor, rows: Tensor) -> Tensor:
-        """Softmax in the model's own precision, so that a rise too small for the model to tell is none."""
-        classes = self.targets[rows.to(self.targets.device)]
-        return logits.softmax(1).gather(1, classes[:, None])[:, 0].double()
+    def _ask(self, rows: Tensor, make: Make, read: Read | None = None) -> Tensor:
+        """What the model says to the queries, in their order; rows[m] is the sample that query m is about.
+
+        Reads p of the explained class unless told otherwise. A batch that does not fit the memory is halved, and so are
+        all after it.
+        """
+        whole, found, start = self._whole, [], 0
+        while start < len(rows):
+            part = slice(start, start + whole._batch)
+            try:
+                with torch.inference_mode():
+                    logits = self.problem.model(make(part, rows[part]))
+                    found.append(read(logits, rows[part]) if read else _probability(logits, self.targets[rows[part]]))
+            except (RuntimeError, MemoryError) as error:
+                if whole._batch == 1 or not out_of_memory(error):
+                    raise
+                whole._batch //= 2
+                continue
+            self.tally.asked += len(logits)
+            start = part.stop
+        return torch.cat(found) if found else torch.empty(0, dtype=torch.float64, device=rows.device)
+
+    def _even_counts(self, steps: int, features: str) -> Tensor:
+        """Cells perturbed at each of the even steps of a curve: (N, min(steps, cells) + 1)."""
+        cells = self.cells(features)
+        steps = min(steps, cells.number)
+        counts = torch.arange(steps + 1) * cells.counts[:, None].cpu() // steps
+        return counts.expand(len(self.problem), -1)
+
+    def _subset_masks(self, cells: Cells, share: float, draws: int) -> Tensor:
+        """(N, draws, cells) bool, each with int(share * cells) of a sample's cells, but at least one."""
+        key = (cells.name, share, draws)
+        if key not in self._masks:
+            # cells before draws: a sample's numbers do not depend on how many cells the others have
+            chance = self._random("subsets", *key).uniform((cells.most, draws)).transpose(1, 2)
+            absent = torch.arange(cells.most, device=chance.device) >= cells.counts[:, None]
+            place = ranks(chance.masked_fill(absent[:, None], -1.0).flatten(0, 1)).view(chance.shape)
+            self._masks[key] = place < self.counts([share], features=cells.name).to(place).clamp_min(1)[:, :, None]
+        return self._masks[key]
+
+    def _inside(self, cells: Cells, rows: Tensor, columns: Tensor) -> Tensor:
+        """The places that belong to each sample's given cell: (B,), (B,) -> (B, *S) bool."""
+        shape = (-1,) + (1,) * len(self.problem.shape)
+        labels = torch.arange(cells.number, device=rows.device) if cells.labels is None else cells.take(rows).labels
+        assert labels is not None
+        return labels.view(-1, *self.problem.shape) == columns.view(shape)
+
+    def _random(self, *names: object) -> SampleRng:
+        return SampleRng((*self._names, *names), self.problem.sample_ids, self._rows.device)
+
+    def _order(self, attribution: Tensor, features: str) -> Tensor:
+        """Position of each place's cell in the order of the attribution; kept for the last attribution asked about."""
+        key = (self._name(attribution), features)
+        if key not in self._orders:
+            self._orders = {k: v for k, v in self._orders.items() if k[0] == key[0]}
+            self._orders[key] = self.cells(features).order(attribution)
+        return self._orders[key]
+
+    def _name(self, attribution: Tensor) -> str:
+        """A hash of the attribution, computed once while metrics ask about one and the same."""
+        if attribution.is_inference():  # these do not tell when they are changed
+            return digest(attribution)
+        if self._last is None or self._last[0] is not attribution or self._last[1] != attribution._version:
+            self._last = (attribution, attribution._version, digest(attribution))
+        return self._last[2]
+
+
+def _probability(logits: Tensor, targets: Tensor) -> Tensor:
+    """Softmax in the model's own precision, so that a rise too small for the model to tell is none. (B, K), (B,) -> (B,)"""
+    return logits.softmax(1).gather(1, targets[:, None])[:, 0].double()
+
+
+def _prediction(logits: Tensor, _rows: Tensor) -> Tensor:
+    """The class that the model chooses, and its p: (B, 2)."""
+    chosen = logits.argmax(1)
+    return torch.stack([chosen.double(), _probability(logits, chosen)], dim=1)

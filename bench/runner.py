@@ -18,7 +18,7 @@ import torch
 
 from bench.core import Cell, ContractError, DataMissing, Entry, Metric, Problem, Record, RequestError, Task, digest
 from bench.data import Data
-from bench.device import describe, place
+from bench.device import Pace, describe, pace, place
 from bench.explaining import Explained, call, explain_all, reason
 from bench.meter import Meter, measured
 from bench.probe import Probe, Tally
@@ -51,8 +51,23 @@ class Plan:
     data: Data
     device: torch.device
     seed: int = 0
-    batch_size: int | None = None  # None: what suits the input and the device
+    batch_size: int | None = None  # None: what is fastest, found by timing
     fresh: bool = False
+
+
+@dataclass
+class Work:
+    """What a task asked of its model, and how long that took."""
+
+    pace: Pace  # of the bare model
+    seconds: float = 0.0
+    forwards: int = 0
+    backwards: int = 0
+
+    @property
+    def floor(self) -> float:
+        """Seconds that the model alone would need for these queries."""
+        return self.pace.floor(self.forwards, self.backwards)
 
 
 @dataclass
@@ -65,8 +80,13 @@ class Outcome:
     failed_tasks: dict[str, str] = field(default_factory=dict)
     failures: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # (task, method, why) -> rows
     tasks: dict[str, dict[str, Any]] = field(default_factory=dict)  # task -> fingerprint, samples
-    queries: int = 0  # inputs that models answered, for methods and metrics together
+    work: dict[str, Work] = field(default_factory=dict)  # task -> what its models answered, for methods and metrics
     tally: Tally = field(default_factory=Tally)  # those that metrics asked for
+
+    @property
+    def queries(self) -> int:
+        """Inputs that models answered."""
+        return sum(work.forwards for work in self.work.values())
 
     @property
     def failed(self) -> bool:
@@ -112,7 +132,7 @@ def load(task: Task, ids: Sequence[str], plan: Plan) -> Problem:
     problem: Problem = call(task.fn, {"sample_ids": tuple(ids), "data": plan.data}, task.params)
     _check(problem, ids)
     parts = (problem.fingerprint, problem.baseline, problem.layers, problem.top_k)
-    return place(replace(problem, fingerprint=digest(*parts)), plan.device, plan.batch_size)
+    return place(replace(problem, fingerprint=digest(*parts)), plan.device)
 
 
 def _check(problem: Problem, ids: Sequence[str]) -> None:
@@ -131,21 +151,29 @@ def _run_chunk(
 ) -> None:
     problem = load(task, ids, plan)
     digests = _sample_digests(problem)
-    probe: Probe | None = None
-    with measured(problem.model) as meter, _counted(outcome, meter):
-        for method in plan.methods:
-            lacking = [_missing(plan, store, task, method, metric, problem, digests) for metric in plan.metrics]
-            outcome.kept += sum(len(ids) - len(one.rows) for one in lacking)
-            wanted = sorted({row for one in lacking for row in one.rows})
+    lacking = [
+        [_missing(plan, store, task, method, metric, problem, digests) for metric in plan.metrics]
+        for method in plan.methods
+    ]
+    outcome.kept += sum(len(ids) - len(one.rows) for cells in lacking for one in cells)
+    if not any(one.rows for cells in lacking for one in cells):
+        progress.update(len(plan.methods) * (1 + len(plan.metrics)))
+        return
+    progress.set_description_str(f"{task.name} · timing the model")
+    work = outcome.work.setdefault(task.name, Work(pace(problem)))
+    problem = replace(problem, batch_size=plan.batch_size or work.pace.batch_size)
+    with _counted(work, problem):
+        probe = Probe(problem, names=(plan.seed, task.id), tally=outcome.tally)
+        for method, cells in zip(plan.methods, lacking, strict=True):
+            wanted = sorted({row for one in cells for row in one.rows})
             if not wanted:
-                progress.update(1 + len(lacking))
+                progress.update(1 + len(cells))
                 continue
-            probe = probe or Probe(problem, tally=outcome.tally)
             progress.set_description_str(f"{task.name} · {method.name} · explaining")
             explained = explain_all(method, probe.problem.take(wanted), task=task.id, seed=plan.seed)
             _keep_maps(store, task, method, probe.take(wanted), explained, gallery)
             progress.update()
-            for one in lacking:
+            for one in cells:
                 progress.set_description_str(f"{task.name} · {method.name} · {one.metric.name}")
                 if one.rows:
                     part = explained.take([wanted.index(row) for row in one.rows])
@@ -156,12 +184,17 @@ def _run_chunk(
 
 
 @contextmanager
-def _counted(outcome: Outcome, meter: Meter) -> Iterator[None]:
-    """Adds the queries to the outcome, however the block ends."""
+def _counted(work: Work, problem: Problem) -> Iterator[None]:
+    """Adds what the block asks of the model, however it ends."""
+    meter = Meter()
+    start = time.perf_counter()
     try:
-        yield
+        with measured(problem.model) as meter:
+            yield
     finally:
-        outcome.queries += meter.forwards
+        work.forwards += meter.forwards
+        work.backwards += meter.backwards
+        work.seconds += time.perf_counter() - start
 
 
 def _sample_digests(problem: Problem) -> list[str]:
@@ -189,7 +222,7 @@ def _record(
         sample_ids=probe.problem.sample_ids,
         sample_digests=tuple(digests[row] for row in lacking.rows),
         scores=scores.values,
-        features=probe.features,
+        features=scores.features,
         status=scores.status,
         note=scores.note,
         seconds=time.perf_counter() - start,

@@ -25,6 +25,7 @@ class Scores:
     status: tuple[str, ...]
     note: tuple[str, ...]
     curves: np.ndarray | None  # (N, steps + 1), NaN rows unless ok
+    features: int  # that a curve runs over
 
 
 def score(metric: Metric, method: Entry, probe: Probe, explained: Explained, *, task: str, seed: int) -> Scores:
@@ -46,12 +47,13 @@ def score(metric: Metric, method: Entry, probe: Probe, explained: Explained, *, 
     found, failures = in_parts([[row for row, was in enumerate(status) if was == "ok"]], attempt)
     for row, why in failures.items():
         status[row], note[row] = "failed", why
-    numbers, curves = _summarise(found, len(status), probe.features)
+    features = _features(metric, probe)
+    numbers, curves = _summarise(found, len(status), features)
     for row, number in enumerate(numbers):
         if status[row] == "ok" and not np.isfinite(number):
             status[row], note[row] = "undefined", f"{metric.name} is not finite here"
     values_ok = np.where([was == "ok" for was in status], numbers, np.nan)
-    return Scores(values_ok, tuple(status), tuple(note), curves)
+    return Scores(values_ok, tuple(status), tuple(note), curves, features)
 
 
 def _measure(metric: Metric, method: Entry, probe: Probe, explained: Explained, *, task: str, seed: int) -> Tensor:
@@ -67,11 +69,17 @@ def _measure(metric: Metric, method: Entry, probe: Probe, explained: Explained, 
     with guard.unchanged(problem):
         values = call(metric.fn, offered, metric.params)
     right = isinstance(values, Tensor) and values.dim() in (1, 2) and len(values) == len(problem)
-    if not right or (values.dim() == 2 and not 2 <= values.shape[1] <= probe.features + 1):
+    if not right or (values.dim() == 2 and not 2 <= values.shape[1] <= _features(metric, probe) + 1):
         got = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
         wanted = f"({len(problem)},) or ({len(problem)}, steps + 1)"
         raise ContractError(f"metric {metric.name} returned {got}, a tensor {wanted} is needed")
     return values.detach().double().cpu()
+
+
+def _features(metric: Metric, probe: Probe) -> int:
+    """How many features a metric's curve runs over: those its hyper-parameter `features` names, pixels by default."""
+    name = dict(metric.params).get("features", "pixel")
+    return probe.cells(name).number if isinstance(name, str) else probe.features
 
 
 def _explainer(method: Entry, probe: Probe, *, task: str, seed: int) -> Callable[[Tensor, int], Tensor]:

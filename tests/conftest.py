@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,9 +50,18 @@ def image_problem(samples: int = 4, batch_size: int = 3, size: int = 36) -> Prob
 
 def with_targets(problem: Problem, batch_size: int) -> Problem:
     """The problem as the runner hands it over: on its device, and with the classes that the model predicts."""
-    return Probe(place(problem, torch.device("cpu"), batch_size)).problem
+    return Probe(replace(place(problem, torch.device("cpu")), batch_size=batch_size)).problem
 
 
 @pytest.fixture(params=["signal", "image"])
 def problem(request: pytest.FixtureRequest) -> Problem:
     return signal_problem() if request.param == "signal" else image_problem()
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """For small networks, whose threads would only wait for each other, long where other work runs beside."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

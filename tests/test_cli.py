@@ -46,13 +46,7 @@ def no_data_of_the_users(tmp_path_factory):
         yield
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """The networks here are small: threads would only wait for each other, long where other work runs beside."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(autouse=True)

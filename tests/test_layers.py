@@ -16,6 +16,8 @@ ORDER = [
     "seeding",
     "hooks",
     "masking",
+    "cells",
+    "imputation",
     "registry",
     "weights",
     "device",

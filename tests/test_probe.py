@@ -100,7 +100,7 @@ def test_a_metric_cannot_spoil_what_the_probe_knows():
     for ask in (
         lambda: probe.full,
         lambda: probe.empty,
-        lambda: probe.kept(maps, 0.5),
+        lambda: probe.kept(maps, probe.counts([0.5])),
         lambda: probe.deletion(maps, 2),
     ):
         before = ask().clone()
@@ -119,8 +119,8 @@ def test_curves_worked_by_hand():
     insertion = [sigmoid(0), sigmoid(2), sigmoid(3), sigmoid(2)]
     assert probe.deletion(best_first, 3)[0].tolist() == pytest.approx(deletion)
     assert probe.insertion(best_first, 3)[0].tolist() == pytest.approx(insertion)
-    assert probe.kept(best_first, 0.34).tolist() == pytest.approx([sigmoid(2)])
-    assert probe.removed(best_first, 0.67).tolist() == pytest.approx([sigmoid(-1)])
+    assert probe.kept(best_first, probe.counts([0.34]))[:, 0].tolist() == pytest.approx([sigmoid(2)])
+    assert probe.removed(best_first, probe.counts([0.67]))[:, 0].tolist() == pytest.approx([sigmoid(-1)])
 
 
 def test_the_same_question_is_asked_once():
@@ -179,7 +179,7 @@ def test_a_mask_hides_a_pixel_of_an_image_in_all_channels():
     watched: list[Tensor] = []
     handle = problem.model.register_forward_pre_hook(lambda _module, inputs: watched.append(inputs[0]))
     maps = torch.arange(144.0).view(1, 12, 12)
-    Probe(problem).removed(maps, 0.25)
+    Probe(problem).removed(maps, torch.tensor([[36]]))
     handle.remove()
     hidden = (watched[-1] == 0).all(1).flatten()
     assert hidden.nonzero()[:, 0].tolist() == list(range(108, 144))

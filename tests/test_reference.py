@@ -123,4 +123,4 @@ def check_drop_and_increase(problem: Problem, task: str, name: str) -> None:
     assert ((increase(probe, maps).numpy() / 100 == course[:, 1]) | tossed).all()
     assert (course[:, 5] == int(problem.top_k * probe.features)).all()
     np.testing.assert_allclose(probe.full.numpy(), course[:, 2], atol=4e-6)
-    np.testing.assert_allclose(probe.kept(maps, problem.top_k).numpy(), course[:, 3], atol=4e-6)
+    np.testing.assert_allclose(probe.kept(maps, probe.counts([problem.top_k]))[:, 0].numpy(), course[:, 3], atol=4e-6)

@@ -14,7 +14,7 @@ from torch import Tensor
 from bench import runner
 from bench.core import BenchError, DataMissing, Entry, Metric, Problem, Task
 from bench.data import Data
-from bench.registry import METHODS, METRICS, TASKS
+from bench.registry import METHODS, METRICS, TASKS, with_params
 from bench.runner import Plan, run
 from bench.store import Store
 
@@ -147,7 +147,7 @@ def test_new_weights_or_another_seed_or_version_are_other_cells(tmp_path):
         plan(tasks=[darker]),
         plan(seed=1),
         plan(methods=[replace(entry, version=2) for entry in plan().methods]),
-        plan(metrics=[replace(entry, version=2) for entry in plan().metrics]),
+        plan(metrics=[replace(entry, version=entry.version + 1) for entry in plan().metrics]),
     ):
         assert run(changed, Store(tmp_path), Silent()).rows == {"ok": 72}
 
@@ -366,10 +366,10 @@ def test_maps_of_the_gallery_are_kept(tmp_path):
 
 
 def test_curves_are_stored_and_their_area_is_the_score(tmp_path):
-    run(plan(), Store(tmp_path), Silent())
+    run(plan(metrics=[METRICS["drop"], with_params(METRICS["deletion"], "steps=32")]), Store(tmp_path), Silent())
     rows = Store(tmp_path).read()
     rows = rows[rows["curve"].notna()]
-    assert set(rows["metric"]) == {"deletion"}
+    assert set(rows["metric"]) == {"deletion[steps=32]"}
     removed = [step * 40 // 32 / 40 for step in range(33)]  # 32 steps over 40 points are not quite even
     areas = [np.trapezoid(curve, removed) for curve in rows["curve"]]
     np.testing.assert_allclose(areas, rows["score"], atol=1e-6)

@@ -42,7 +42,7 @@ def made(task: str, ids: list[str], data: Data | None = None, **params: int) -> 
 def accuracy(problem: Problem) -> float:
     """Share of samples put in their class, through the very model and inputs that are explained."""
     keep_freed_memory()
-    problem = place(problem, torch.device("cpu"), batch_size=None)
+    problem = place(problem, torch.device("cpu"))
     batches = zip(problem.inputs.split(problem.batch_size), problem.labels.split(problem.batch_size), strict=True)
     with torch.inference_mode():
         return sum((problem.model(x).argmax(1) == y).sum().item() for x, y in batches) / len(problem)

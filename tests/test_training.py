@@ -18,14 +18,7 @@ from bench.core import BenchError, Recipe
 
 SHAPES = {"mnist1d": (5, 1, 40), "hmt": (3, 3, 30, 30)}
 
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """The networks here are small: threads would only wait for each other, long where other work runs beside."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def network(task: str) -> Callable[..., nn.Sequential]:

@@ -1,78 +1,240 @@
 """Does the model's answer depend on the features that an attribution puts first?
 
-p is the softmax probability of the explained class; an absent feature takes the task's baseline. Definitions of drop and
-increase: [chattopadhay2018gradcampp], with a hard mask that keeps a share k of the features.
+p is the softmax probability of the explained class; an absent feature takes the task's baseline. `features` says what is
+removed as one: `pixel`, `patch64` (a grid of at most 64 cells) or `segment20` (about 20 superpixels).
+
+With F features, d_k is p without the k highest (deletion, "most relevant first"), i_k is p with only the k highest
+(insertion; read backwards it is "least relevant first"). d_0 = i_F = p(x).
 """
 
 from __future__ import annotations
 
+import functools
+
+import torch
 from torch import Tensor
 
 from bench.probe import Probe
 from bench.registry import metric
 
+ERASER_SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)
+lower = functools.partial(metric, family="faithfulness", higher_is_better=False)
+higher = functools.partial(metric, family="faithfulness", higher_is_better=True)
 
-@metric(
-    family="faithfulness",
-    higher_is_better=False,
-    cite="chattopadhay2018gradcampp",
-    label="drop (%)",
-    limits=(0, 100),
-)
+
+# --- a single share of the features -------------------------------------------------------------------------------------
+
+
+@lower(cite="chattopadhay2018gradcampp", label="drop (%)", limits=(0, 100))
 def drop(probe: Probe, attribution: Tensor, *, k: float | None = None) -> Tensor:
     """Percentage of p lost when only the top k of the features is kept, 0 where p rises. (N,)"""
-    kept = probe.kept(attribution, probe.problem.top_k if k is None else k)
-    return 100 * (probe.full - kept).clamp_min(0) / probe.full
+    return 100 * (probe.full - _kept(probe, attribution, k)).clamp_min(0) / probe.full
 
 
-@metric(
-    family="faithfulness",
-    higher_is_better=True,
-    cite="chattopadhay2018gradcampp",
-    label="increase (%)",
-    limits=(0, 100),
-)
+@higher(cite="chattopadhay2018gradcampp", label="increase (%)", limits=(0, 100))
 def increase(probe: Probe, attribution: Tensor, *, k: float | None = None) -> Tensor:
     """100 where p rises when only the top k of the features is kept, else 0; the mean is a percentage of samples. (N,)
 
     A rise within the rounding of float32 (1e-6) is a coin toss between machines.
     """
-    kept = probe.kept(attribution, probe.problem.top_k if k is None else k)
-    return 100 * (kept > probe.full).double()
+    return 100 * (_kept(probe, attribution, k) > probe.full).double()
 
 
-@metric(
-    family="faithfulness",
-    higher_is_better=True,
-    cite="samek2017evaluating",
-    label="top-k deletion (%)",
-    limits=(None, 100),
-)
+@higher(cite="samek2017evaluating", label="top-k deletion (%)", limits=(None, 100))
 def topk_deletion(probe: Probe, attribution: Tensor, *, k: float | None = None) -> Tensor:
     """Percentage of p lost when the top k of the features is removed; negative where p rises. (N,)"""
-    removed = probe.removed(attribution, probe.problem.top_k if k is None else k)
-    return 100 * (probe.full - removed) / probe.full
+    counts = probe.counts([probe.problem.top_k if k is None else k])
+    return 100 * (probe.full - probe.removed(attribution, counts)[:, 0]) / probe.full
 
 
-@metric(
-    family="faithfulness",
-    higher_is_better=False,
-    cite="petsiuk2018rise",
-    label="deletion AUC",
-    limits=(0, 1),
-)
-def deletion(probe: Probe, attribution: Tensor, *, steps: int = 32) -> Tensor:
+# --- curves -------------------------------------------------------------------------------------------------------------
+
+
+@lower(cite="petsiuk2018rise", label="deletion AUC", limits=(0, 1), version=2)
+def deletion(probe: Probe, attribution: Tensor, *, steps: int = 20, features: str = "pixel") -> Tensor:
     """p while features are removed, highest first; the score is the area under the curve. (N, steps + 1)"""
-    return probe.deletion(attribution, steps)
+    return probe.deletion(attribution, steps, features=features)
 
 
-@metric(
-    family="faithfulness",
-    higher_is_better=True,
-    cite="petsiuk2018rise",
-    label="insertion AUC",
-    limits=(0, 1),
-)
-def insertion(probe: Probe, attribution: Tensor, *, steps: int = 32) -> Tensor:
+@higher(cite="petsiuk2018rise", label="insertion AUC", limits=(0, 1), version=2)
+def insertion(probe: Probe, attribution: Tensor, *, steps: int = 20, features: str = "pixel") -> Tensor:
     """p while features are put back on the baseline, highest first; the score is the area under the curve. (N, steps + 1)"""
-    return probe.insertion(attribution, steps)
+    return probe.insertion(attribution, steps, features=features)
+
+
+@lower(cite="bach2015lrp", label="pixel flipping AUC", limits=(0, 1))
+def pixel_flipping(probe: Probe, attribution: Tensor, *, steps: int = 20, features: str = "pixel") -> Tensor:
+    """Area under p after each flip of the highest features left, the unflipped input not included. (N,)"""
+    return _mean_height(probe.deletion(attribution, steps, features=features)[:, 1:])
+
+
+@higher(cite="samek2017evaluating", label="AOPC, most relevant first", limits=(-1, 1))
+def aopc_morf(probe: Probe, attribution: Tensor, *, steps: int = 20, features: str = "pixel") -> Tensor:
+    """Area over the perturbation curve: mean of p(x) - d_k over k = 0 ... L, highest features removed first. (N,)"""
+    return probe.full - probe.deletion(attribution, steps, features=features).mean(1)
+
+
+@lower(cite="samek2017evaluating", label="AOPC, least relevant first", limits=(-1, 1))
+def aopc_lerf(probe: Probe, attribution: Tensor, *, steps: int = 20, features: str = "pixel") -> Tensor:
+    """Mean of p(x) - p while the lowest features are removed first, which is the insertion curve backwards. (N,)"""
+    return probe.full - probe.insertion(attribution, steps, features=features).mean(1)
+
+
+@higher(cite="schulz2020iba", label="area between perturbation curves", limits=(-1, 1))
+def abpc(probe: Probe, attribution: Tensor, *, steps: int = 20, features: str = "pixel") -> Tensor:
+    """Mean gap between removing the lowest and the highest features first: AOPC (MoRF) - AOPC (LeRF). (N,)"""
+    gone = probe.deletion(attribution, steps, features=features).mean(1)
+    return probe.insertion(attribution, steps, features=features).mean(1) - gone
+
+
+@higher(cite="deyoung2020eraser", label="comprehensiveness", limits=(-1, 1))
+def comprehensiveness(probe: Probe, attribution: Tensor, *, features: str = "pixel") -> Tensor:
+    """Mean of p(x) - d_k over k = 0, 1, 5, 10, 20 and 50 % of the features: are all that matter among the top? (N,)"""
+    counts = probe.counts(ERASER_SHARES, features=features)
+    return _mean_with_zero(probe.full[:, None] - probe.removed(attribution, counts, features=features))
+
+
+@lower(cite="deyoung2020eraser", label="sufficiency", limits=(-1, 1))
+def sufficiency(probe: Probe, attribution: Tensor, *, features: str = "pixel") -> Tensor:
+    """Mean of p(x) - i_k over k = 1, 5, 10, 20 and 50 % of the features, and of 0: are the top ones enough? (N,)"""
+    counts = probe.counts(ERASER_SHARES, features=features)
+    return _mean_with_zero(probe.full[:, None] - probe.kept(attribution, counts, features=features))
+
+
+@higher(cite="samek2017evaluating", label="region perturbation (AOPC)", limits=(-1, 1))
+def region_perturbation(probe: Probe, attribution: Tensor, *, steps: int = 16, features: str = "patch64") -> Tensor:
+    """AOPC with patches removed, the highest first. (N,)"""
+    return aopc_morf(probe, attribution, steps=steps, features=features)
+
+
+@lower(cite="montavon2018methods", label="selectivity AUC", limits=(0, 1))
+def selectivity(probe: Probe, attribution: Tensor, *, steps: int = 16, features: str = "patch64") -> Tensor:
+    """p while patches are removed, highest first; the score is the area under the curve. (N, steps + 1)"""
+    return probe.deletion(attribution, steps, features=features)
+
+
+@higher(cite="rieger2020irof", label="IROF (area over the curve)", limits=(None, 1))
+def irof(probe: Probe, attribution: Tensor, *, features: str = "segment20") -> Tensor:
+    """Area over d_k / p(x) while segments are removed one by one, the one of highest mean first. (N,)"""
+    cells = probe.cells(features)
+    counts = torch.arange(cells.most + 1).expand(len(attribution), -1)
+    lost = 1 - probe.removed(attribution, counts, features=features) / probe.full[:, None]
+    widths = (torch.arange(cells.most, device=lost.device) < cells.counts[:, None]) / cells.counts[:, None]
+    return ((lost[:, 1:] + lost[:, :-1]) / 2 * widths).sum(1)
+
+
+@lower(cite="rong2022road", label="ROAD (accuracy)", limits=(0, 1))
+def road(probe: Probe, attribution: Tensor, *, levels: int = 5, noise: float = 0.01) -> Tensor:
+    """Share of levels at which the class stays the model's first choice while the top features are imputed. (N,)
+
+    Levels are the middles of equal parts: 10, 30, 50, 70 and 90 % of the features.
+    """
+    shares = [(2 * level + 1) / (2 * levels) for level in range(levels)]
+    return probe.still_top(attribution, probe.counts(shares), noise).mean(1)
+
+
+# --- questions that depend on no attribution ----------------------------------------------------------------------------
+
+
+@higher(cite="bhatt2020faithfulness", label="faithfulness correlation", limits=(-1, 1))
+def faithfulness_correlation(
+    probe: Probe, attribution: Tensor, *, subsets: int = 32, share: float = 0.2, features: str = "patch64"
+) -> Tensor:
+    """Pearson correlation, over random subsets of a share of the features, of attribution removed and p lost. (N,)"""
+    return _pearson(*_removed_and_lost(probe, attribution, features, share, subsets))
+
+
+@higher(cite="ancona2018towards", label="sensitivity-n", limits=(-1, 1))
+def sensitivity_n(
+    probe: Probe, attribution: Tensor, *, subsets: int = 32, sizes: int = 4, features: str = "patch64"
+) -> Tensor:
+    """Faithfulness correlation, averaged over subset sizes n. (N,)
+
+    `sizes`: 4 stands for 1/5, 2/5, 3/5 and 4/5 of the features. Sizes at which p never changes do not count.
+    """
+    found = [_pearson(*removed) for removed in _all_sizes(probe, attribution, features, sizes, subsets)]
+    return torch.stack(found).nanmean(0)
+
+
+@lower(cite="yeh2019infidelity", label="infidelity", limits=(0, None))
+def infidelity(
+    probe: Probe, attribution: Tensor, *, subsets: int = 32, sizes: int = 4, features: str = "patch64"
+) -> Tensor:
+    """Mean squared difference of attribution removed and p lost, at the attribution's best scale of at least 0. (N,)
+
+    The subsets are those of sensitivity-n. Without the optimal scale (Yeh et al., section 3) the unit of the
+    attribution would decide; a negative one would make an attribution as good as its opposite.
+    """
+    parts = _all_sizes(probe, attribution, features, sizes, subsets)
+    removed, lost = (torch.cat(values, dim=1) for values in zip(*parts, strict=True))
+    scale = (removed * lost).sum(1) / removed.square().sum(1)
+    return (scale.clamp_min(0)[:, None] * removed - lost).square().mean(1)
+
+
+@higher(cite="alvarezmelis2018robust", label="faithfulness estimate", limits=(-1, 1))
+def faithfulness_estimate(probe: Probe, attribution: Tensor, *, features: str = "patch64") -> Tensor:
+    """Pearson correlation, over single features, of their attribution and the p lost without them. (N,)"""
+    cells = probe.cells(features)
+    lost = probe.full[:, None] - probe.singles(features)
+    return _pearson(cells.sums(attribution.double()), lost)
+
+
+@higher(cite="nguyen2020quantitative", label="monotonicity correlation", limits=(-1, 1))
+def monotonicity_correlation(probe: Probe, attribution: Tensor, *, draws: int = 2, features: str = "patch64") -> Tensor:
+    """Spearman correlation, over single features, of |attribution| and the mean squared change of p when redrawn. (N,)
+
+    Values are redrawn uniformly from the sample's own range; the sign of an attribution has no part in it.
+    """
+    cells = probe.cells(features)
+    change = (probe.disturbed(features, draws) - probe.full[:, None, None]).square().mean(2)
+    return _pearson(_ranked(cells.sums(attribution.double()).abs(), change), _ranked(change, change))
+
+
+# --- arithmetic ---------------------------------------------------------------------------------------------------------
+
+
+def _kept(probe: Probe, attribution: Tensor, k: float | None) -> Tensor:
+    """p with only the top k, by default the task's, of the features: (N,)."""
+    return probe.kept(attribution, probe.counts([probe.problem.top_k if k is None else k]))[:, 0]
+
+
+def _mean_height(curves: Tensor) -> Tensor:
+    """Area under curves of even steps by the trapezoid rule, over the length: (N, M) -> (N,)."""
+    return torch.trapezoid(curves, dim=1) / (curves.shape[1] - 1)
+
+
+def _mean_with_zero(losses: Tensor) -> Tensor:
+    """Mean over the given shares and over the share 0, at which nothing is lost: (N, B) -> (N,) [deyoung2020eraser, eq. 4]."""
+    return losses.sum(1) / (losses.shape[1] + 1)
+
+
+def _all_sizes(
+    probe: Probe, attribution: Tensor, features: str, sizes: int, subsets: int
+) -> list[tuple[Tensor, Tensor]]:
+    shares = [(size + 1) / (sizes + 1) for size in range(sizes)]
+    return [_removed_and_lost(probe, attribution, features, share, subsets) for share in shares]
+
+
+def _removed_and_lost(
+    probe: Probe, attribution: Tensor, features: str, share: float, subsets: int
+) -> tuple[Tensor, Tensor]:
+    """Attribution in each random subset, and p lost without it: (N, subsets) each."""
+    masks, p = probe.subsets(features, share, subsets)
+    sums = probe.cells(features).sums(attribution.double())
+    return torch.einsum("ndf,nf->nd", masks.double(), sums), probe.full[:, None] - p
+
+
+def _pearson(a: Tensor, b: Tensor) -> Tensor:
+    """Correlation of each row; NaN are left out in pairs; NaN where a row does not vary: (N, M), (N, M) -> (N,)."""
+    gone = a.isnan() | b.isnan()
+    a, b = (values - values.masked_fill(gone, torch.nan).nanmean(1, keepdim=True) for values in (a, b))
+    a, b = (values.masked_fill(gone, 0) for values in (a, b))
+    return (a * b).sum(1) / (a.square().sum(1) * b.square().sum(1)).sqrt()
+
+
+def _ranked(values: Tensor, like: Tensor) -> Tensor:
+    """Ranks within each row, ties averaged; NaN where `like` is NaN: (N, M) -> (N, M)."""
+    from scipy.stats import rankdata
+
+    values = values.masked_fill(like.isnan(), torch.nan)
+    return torch.from_numpy(rankdata(values.cpu().numpy(), axis=1, nan_policy="omit")).to(values)

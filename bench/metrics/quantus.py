@@ -29,15 +29,23 @@ PLAIN = {"normalise": False, "abs": False, "disable_warnings": True, "return_agg
 
 
 class Presence(nn.Module):
-    """Presence maps (N, 1, *S) -> p of each sample's explained class (N, 1); row i is about sample rows[i]."""
+    """Presence maps (N, 1, *S) -> p of each sample's explained class (N, 1); row i is about sample rows[i].
 
-    def __init__(self, probe: Probe, rows: Tensor) -> None:
+    Maps that lack the highest features of `attribution`, if given, are points of its deletion curve: the probe knows them.
+    """
+
+    def __init__(self, probe: Probe, rows: Tensor, attribution: Tensor | None = None) -> None:
         super().__init__()
-        self.probe, self.rows = probe, rows
+        self.probe, self.rows, self.attribution = probe, rows, attribution
+        self.places = None if attribution is None else ranks(attribution).view_as(attribution)
 
     def forward(self, presence: Tensor) -> Tensor:
         problem = self.probe.problem
         present = presence[:, 0].to(problem.inputs.device) > 0.5
+        if self.attribution is not None and self.places is not None:
+            absent = (~present).flatten(1).sum(1)
+            if torch.equal(present, self.places >= absent.view(-1, *(1,) * len(problem.shape))):
+                return self.probe.removed(self.attribution, absent[:, None].cpu())
         inputs = blend(problem.inputs[self.rows], problem.baseline, present)
         return self.probe.ask_once(inputs, self.rows)[:, None]
 
@@ -61,7 +69,7 @@ def quantus_faithfulness_correlation(
         scores = []
         for row, seed in enumerate(rng.seeds):
             np.random.seed(seed % 2**32)
-            scores += _on_presence(judge, probe, attribution, torch.tensor([row]))
+            scores += _on_presence(judge, Presence(probe, torch.tensor([row])), attribution[[row]])
     return torch.tensor(scores, dtype=torch.float64)
 
 
@@ -71,8 +79,9 @@ def quantus_faithfulness_correlation(
     cite="bach2015lrp",
     label="pixel flipping AUC (Quantus)",
     limits=(0, None),
+    version=2,
 )
-def quantus_pixel_flipping(probe: Probe, attribution: Tensor, *, steps: int = 32) -> Tensor:
+def quantus_pixel_flipping(probe: Probe, attribution: Tensor, *, steps: int = 20) -> Tensor:
     """p while features are removed, highest first; mean of the area between neighbouring steps. (N,)"""
     import quantus
 
@@ -82,7 +91,7 @@ def quantus_pixel_flipping(probe: Probe, attribution: Tensor, *, steps: int = 32
     judge = quantus.PixelFlipping(features_in_step=step, perturb_baseline=0.0, return_auc_per_sample=True, **PLAIN)
     # Quantus breaks ties arbitrarily: it is given the places in our order, highest first, and they have none.
     places = (probe.features - ranks(attribution)).view_as(attribution)
-    areas = _on_presence(judge, probe, places, torch.arange(len(places)))
+    areas = _on_presence(judge, Presence(probe, torch.arange(len(places)), attribution), places)
     return torch.tensor(areas, dtype=torch.float64) / (number - 1)
 
 
@@ -158,19 +167,19 @@ def quantus_complexity(attribution: Tensor) -> Tensor:
     return _of_map(quantus.Complexity(**PLAIN | {"abs": True}), attribution)
 
 
-def _on_presence(judge: Any, probe: Probe, attribution: Tensor, rows: Tensor) -> list[float]:
-    """Runs a Quantus metric on presence maps of the given samples, in one batch."""
-    maps = _expanded(attribution[rows])
+def _on_presence(judge: Any, model: Presence, attribution: Tensor) -> list[float]:
+    """Runs a Quantus metric on presence maps, in one batch."""
+    maps = _expanded(attribution)
     with _quiet():
         return list(
             judge(
-                model=Presence(probe, rows).eval(),
+                model=model.eval(),
                 x_batch=np.ones_like(maps),
-                y_batch=np.zeros(len(rows), dtype=int),
+                y_batch=np.zeros(len(maps), dtype=int),
                 a_batch=maps,
                 channel_first=True,
                 softmax=False,
-                batch_size=len(rows),
+                batch_size=len(maps),
             )
         )
 

@@ -1,0 +1,104 @@
+"""What is removed and kept as one: single places, patches of a grid, or segments of the input.
+
+`pixel` is every place of its own (a time step of a signal); `patch64` the finest regular grid of at most 64 cells;
+`segment20` about 20 superpixels [achanta2012slic], which follow the edges of each input.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.core import BenchError
+from bench.masking import ranks
+
+
+@dataclass(frozen=True)
+class Cells:
+    """A partition of the places of N inputs, or of all inputs alike. A sample may have fewer cells than `most`."""
+
+    name: str
+    number: int  # of cells; of segments, the number asked for
+    most: int  # cells that any sample has
+    counts: Tensor  # (N or 1,) cells of each sample
+    labels: Tensor | None  # (N or 1, *S) int64: the cell of each place; None where each place is a cell of its own
+
+    def take(self, rows: Tensor) -> Cells:
+        """The same partition for some of the samples."""
+        if len(self.counts) == 1:
+            return self
+        counts = self.counts[rows]
+        labels = None if self.labels is None else self.labels[rows]
+        return replace(self, counts=counts, labels=labels, most=int(counts.max()))
+
+    def sums(self, maps: Tensor) -> Tensor:
+        """Sum over each cell: (N, *S) -> (N, most), in the maps' precision."""
+        flat = maps.flatten(1)
+        if self.labels is None:
+            return flat
+        labels = self.labels.flatten(1).expand(len(flat), -1)
+        return flat.new_zeros(len(flat), self.most).scatter_add_(1, labels, flat)
+
+    def order(self, maps: Tensor) -> Tensor:
+        """Position of each place's cell, sorted by the cells' mean, highest first: (N, *S) -> (N, *S) int32.
+
+        Means, since a big cell is not more important for its size. Ties go to the cell of lower index.
+        """
+        if self.labels is None:
+            return ranks(maps).view_as(maps).int()
+        maps = maps.double()
+        means = self.sums(maps) / self.sums(torch.ones_like(maps))  # NaN where a sample has fewer cells
+        return self.spread(ranks(means.nan_to_num(-torch.inf)).int())
+
+    def spread(self, values: Tensor) -> Tensor:
+        """A value for each cell to a value for each place: (N, most) -> (N, *S), for samples in the order of these."""
+        assert self.labels is not None
+        labels = self.labels.expand(len(values), *self.labels.shape[1:])
+        return values.gather(1, labels.flatten(1)).view(labels.shape)
+
+
+def partition(name: str, inputs: Tensor) -> Cells:
+    """The cells of that name for inputs (N, C, *S). Raises BenchError for a name of none."""
+    match = re.fullmatch(r"(pixel)|(patch|segment)([1-9]\d*)", name)
+    if not match:
+        raise BenchError(f"features={name} is none of pixel, patchN, segmentN (for example patch64)")
+    places, most = inputs[0, 0].numel(), int(match[3] or 0)
+    if match[2] == "segment":
+        return _segments(name, most, inputs)
+    if match[2] == "patch" and places > most:
+        return _patches(name, most, inputs)
+    return Cells("pixel", places, places, torch.tensor([places], device=inputs.device), None)
+
+
+def _patches(name: str, most: int, inputs: Tensor) -> Cells:
+    """Square patches (windows of a signal) of the smallest size that gives at most so many; the last may be smaller."""
+    shape = inputs.shape[2:]
+    sizes = range(1, max(shape) + 1)
+    size = next(size for size in sizes if np.prod([-(-length // size) for length in shape]) <= most)
+    labels = torch.zeros(shape, dtype=torch.int64)
+    for axis, length in enumerate(shape):
+        along = torch.arange(length) // size
+        labels = labels * (int(along[-1]) + 1) + along.view([-1 if i == axis else 1 for i in range(len(shape))])
+    number = int(labels.max()) + 1
+    return Cells(name, number, number, torch.tensor([number], device=inputs.device), labels[None].to(inputs.device))
+
+
+def _segments(name: str, number: int, inputs: Tensor) -> Cells:
+    """Superpixels by scikit-image's SLIC, on each input scaled to [0, 1]; a signal is an image one place high."""
+    from skimage.segmentation import slic
+
+    rgb = inputs.dim() == 4 and inputs.shape[1] == 3
+    found = []
+    for one in inputs.double().cpu().numpy():
+        image = np.moveaxis(one.reshape(one.shape[0], -1, one.shape[-1]), 0, -1)
+        image = (image - image.min()) / (np.ptp(image) or 1)
+        # Compactness weighs nearness against likeness; colours are compared in Lab, whose range is 100.
+        labels = slic(image, n_segments=number, compactness=30 if rgb else 0.3, start_label=0)
+        found.append(np.unique(labels, return_inverse=True)[1].reshape(one.shape[1:]))
+    labels = torch.from_numpy(np.stack(found)).to(inputs.device)
+    counts = labels.flatten(1).amax(1) + 1
+    return Cells(name, number, int(counts.max()), counts, labels)
