@@ -6,7 +6,7 @@ Shapes: N samples, C channels, K classes, `*S` the spatial axes ((L,) for signal
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -176,17 +176,31 @@ class Record:
 
 def digest(*parts: object) -> str:
     """A stable hash of texts, numbers, bytes, arrays and tensors (hex, 32 digits)."""
-    h = hashlib.blake2b(digest_size=16)
+    return _hash(parts).hexdigest()
+
+
+def digests(same: Iterable[object], last: Iterable[object]) -> list[str]:
+    """`digest(*same, one)` for each one of the last, the rest hashed once."""
+    start = _hash(same)
+    return [_hash([one], start.copy()).hexdigest() for one in last]
+
+
+def _hash(parts: Iterable[object], h: hashlib.blake2b | None = None) -> hashlib.blake2b:
+    h = h or hashlib.blake2b(digest_size=16)
     for part in parts:
-        if isinstance(part, Tensor):
-            part = part.detach().cpu().contiguous().numpy()
-        if isinstance(part, np.ndarray):
-            h.update(f"{part.dtype}{part.shape}".encode())
-            part = np.ascontiguousarray(part).tobytes()
-        data = part if isinstance(part, bytes) else repr(part).encode()
-        h.update(len(data).to_bytes(8, "little"))
-        h.update(data)
-    return h.hexdigest()
+        _absorb(h, part)
+    return h
+
+
+def _absorb(h: hashlib.blake2b, part: object) -> None:
+    if isinstance(part, Tensor):
+        part = part.detach().cpu().contiguous().numpy()
+    if isinstance(part, np.ndarray):
+        h.update(f"{part.dtype}{part.shape}".encode())
+        part = np.ascontiguousarray(part).tobytes()
+    data = part if isinstance(part, bytes) else repr(part).encode()
+    h.update(len(data).to_bytes(8, "little"))
+    h.update(data)
 
 
 def model_digest(model: nn.Module) -> str:

@@ -54,6 +54,8 @@ def save(figure: Figure, path: Path) -> None:
     """Writes `path`.png and `path`.svg."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with mpl.rc_context(STYLE):
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # laid out once is enough for both files
         for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
             with atomic(path.with_name(f"{path.name}.{kind}")) as part:
                 figure.savefig(part, format=kind, dpi=150, metadata=metadata)

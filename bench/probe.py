@@ -53,12 +53,14 @@ class Probe:
         self._batch = problem.batch_size
         self._parts: dict[tuple[int, ...], Probe] = {}
         self._cells: dict[str, Cells] = {}
-        self._masks: dict[tuple[object, ...], Tensor] = {}
+        self._orders_drawn: dict[tuple[str, int], Tensor] = {}
+        self._noise: Tensor | None = None
         self._tables: dict[tuple[object, ...], Tensor] = {}
         self._curves: dict[tuple[object, ...], Tensor] = {}
         self._orders: dict[tuple[str, str], Tensor] = {}
-        self._inputs: dict[bytes, Tensor] = {}
-        self._nothing: Tensor | None = None
+        self._masks: dict[tuple[int, bytes], float] = {}
+        self._full: Tensor | None = None
+        self._nothing: Tensor | None = None  # p of the empty input, of every class
         self._last: tuple[Tensor, int, str] | None = None
         if problem.targets is None:
             found = self._ask(self._rows, lambda part, rows: problem.inputs[rows], _prediction)
@@ -85,7 +87,9 @@ class Probe:
     @property
     def full(self) -> Tensor:
         """p(x) of the unperturbed inputs (N,)."""
-        return self._table(("full",), 1, lambda rows, _columns: self.problem.inputs[rows])[:, 0]
+        if self._full is None:
+            self._full = self._table(("full",), 1, lambda rows, _columns: self.problem.inputs[rows])[:, 0]
+        return self._full.clone()
 
     @property
     def empty(self) -> Tensor:
@@ -165,7 +169,7 @@ class Probe:
             places = removed.view(-1, *problem.shape) if cells.labels is None else cells.take(rows).spread(removed)
             return blend(problem.inputs[rows], problem.baseline, ~places)
 
-        return masks.clone(), self._shared(("subsets", cells.name, share, draws), draws, make)
+        return masks, self._shared(("subsets", cells.name, share, draws), draws, make)
 
     def still_top(self, attribution: Tensor, counts: Tensor, noise: float) -> Tensor:
         """Is the class still the model's first choice with so many of the highest features imputed? (N, M) -> (N, M) 0 or 1.
@@ -176,9 +180,9 @@ class Probe:
         spread = noise * (inputs.amax(axes, keepdim=True) - inputs.amin(axes, keepdim=True))
         order, limits = self._order(attribution, "pixel"), counts.to(inputs.device).flatten()
         rows = torch.arange(len(inputs), device=inputs.device).repeat_interleave(counts.shape[1])
-        if ("road",) not in self._masks:
-            self._masks["road",] = self._random("road").normal(inputs.shape[1:])
-        normal = self._masks["road",]
+        if self._noise is None:
+            self._noise = self._random("road").normal(inputs.shape[1:])
+        normal = self._noise
 
         def make(part: slice, rows: Tensor) -> Tensor:
             known = order[rows] >= limits[part].view(-1, *(1,) * (order.dim() - 1))
@@ -188,32 +192,35 @@ class Probe:
         hits = self._ask(rows, make, lambda logits, rows: (logits.argmax(1) == self.targets[rows]).double())
         return hits.view(counts.shape)
 
-    def ask(self, inputs: Tensor, rows: Tensor) -> Tensor:
-        """p of the explained class of sample rows[m] for input m: (M, C, *S), (M,) -> (M,) float64."""
-        return self._ask(rows.to(self._rows.device), lambda part, _rows: inputs[part])
+    def masked(self, present: Tensor, rows: Tensor) -> Tensor:
+        """p of sample rows[m] with only the features of mask m present: (M, *S) bool, (M,) -> (M,) float64.
 
-    def ask_once(self, inputs: Tensor, rows: Tensor) -> Tensor:
-        """Like `ask`, but an input asked about before, for any method or metric, is answered from memory.
-
-        For libraries that build their own perturbed inputs. Where their masks do not depend on the attribution,
-        all methods share the answers.
+        For libraries that build their own masks: one met before, for any method or metric, is answered from memory.
         """
-        known = self._whole._inputs
-        keys = [blake2b(one.tobytes(), digest_size=16).digest() for one in inputs.cpu().contiguous().numpy()]
+        known, rows = self._whole._masks, rows.to(self._rows.device)
+        masks = present.flatten(1).cpu().numpy()
+        owners = self._rows[rows].tolist()
+        keys = [
+            (row, blake2b(mask.tobytes(), digest_size=16).digest()) for row, mask in zip(owners, masks, strict=True)
+        ]
         first_seen = {key: m for m, key in reversed(list(enumerate(keys))) if key not in known}
-        if first_seen:
-            fresh = torch.tensor(sorted(first_seen.values()), device=inputs.device)
-            asked = inputs[fresh]
-            answers = self._ask(fresh, lambda part, _rows: asked[part], lambda logits, _rows: logits)
-            known.update(zip((keys[m] for m in fresh.tolist()), answers, strict=True))
+        fresh = torch.tensor(sorted(first_seen.values()), dtype=torch.long, device=rows.device)
+        problem, here = self.problem, present.to(rows.device)
+
+        def make(part: slice, some: Tensor) -> Tensor:
+            return blend(problem.inputs[some], problem.baseline, here[fresh[part]])
+
+        answers = self._ask(rows[fresh], make).tolist()
+        known.update(zip((keys[m] for m in fresh.tolist()), answers, strict=True))
         self.tally.shared += len(keys) - len(first_seen)
-        return _probability(torch.stack([known[key] for key in keys]), self.targets[rows.to(self._rows.device)])
+        return torch.tensor([known[key] for key in keys], dtype=torch.float64, device=rows.device)
 
     def _curve(self, attribution: Tensor, counts: Tensor, features: str, *, kept: bool) -> Tensor:
         """p at each count of top cells removed or kept: (N, *S), (N, M) -> (N, M). Counts met before are not asked again."""
         cells, problem = self.cells(features), self.problem
         about = (kept, cells.name, self._name(attribution))
-        keys = [(*about, digest(column)) for column in counts.unbind(1)]
+        alike = bool((counts == counts[:1]).all())
+        keys = [(*about, column) for column in (counts[0].tolist() if alike else map(digest, counts.unbind(1)))]
         new = [m for m, key in enumerate(keys) if key not in self._curves]
         number = cells.counts.expand(len(problem))
         none, every = (self.empty, self.full) if kept else (self.full, self.empty)
@@ -303,15 +310,19 @@ class Probe:
         return counts.expand(len(self.problem), -1)
 
     def _subset_masks(self, cells: Cells, share: float, draws: int) -> Tensor:
-        """(N, draws, cells) bool, each with int(share * cells) of a sample's cells, but at least one."""
-        key = (cells.name, share, draws)
-        if key not in self._masks:
+        """(N, draws, cells) bool, each with int(share * cells) of a sample's cells, but at least one.
+
+        A draw is an order of the cells, so its subsets of different sizes are nested.
+        """
+        key = (cells.name, draws)
+        if key not in self._orders_drawn:
             # cells before draws: a sample's numbers do not depend on how many cells the others have
             chance = self._random("subsets", *key).uniform((cells.most, draws)).transpose(1, 2)
             absent = torch.arange(cells.most, device=chance.device) >= cells.counts[:, None]
-            place = ranks(chance.masked_fill(absent[:, None], -1.0).flatten(0, 1)).view(chance.shape)
-            self._masks[key] = place < self.counts([share], features=cells.name).to(place).clamp_min(1)[:, :, None]
-        return self._masks[key]
+            chance = chance.masked_fill(absent[:, None], -1.0)
+            self._orders_drawn[key] = ranks(chance.flatten(0, 1)).view(chance.shape).int()
+        size = self.counts([share], features=cells.name).to(self._rows.device).clamp_min(1)
+        return self._orders_drawn[key] < size[:, :, None]
 
     def _inside(self, cells: Cells, rows: Tensor, columns: Tensor) -> Tensor:
         """The places that belong to each sample's given cell: (B,), (B,) -> (B, *S) bool."""

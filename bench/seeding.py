@@ -6,21 +6,29 @@ NumPy's generators are used because their streams are the same on every machine,
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from bench.core import digest
+from bench.core import digests
 
 
 class SampleRng:
     """One stream per sample, seeded by the given names and the sample's id. Draws are tensors (N, *shape), float32."""
 
     def __init__(self, names: Sequence[object], sample_ids: Sequence[str], device: torch.device | str = "cpu") -> None:
-        self.seeds = [int(digest(*names, sample)[:16], 16) for sample in sample_ids]
-        self._streams = [np.random.Generator(np.random.Philox(seed)) for seed in self.seeds]
-        self._device = device
+        self._names, self._sample_ids, self._device = names, sample_ids, device
+
+    @cached_property
+    def seeds(self) -> list[int]:
+        """One per sample, below 2**64."""
+        return [int(name[:16], 16) for name in digests(self._names, self._sample_ids)]
+
+    @cached_property
+    def _streams(self) -> list[np.random.Generator]:
+        return [np.random.Generator(np.random.Philox(seed)) for seed in self.seeds]
 
     def uniform(self, shape: Sequence[int]) -> Tensor:
         """(N, *shape), uniform on [0, 1)."""
@@ -31,4 +39,5 @@ class SampleRng:
         return self._stack([stream.standard_normal(tuple(shape), dtype=np.float32) for stream in self._streams])
 
     def _stack(self, rows: list[np.ndarray]) -> Tensor:
-        return torch.from_numpy(np.stack(rows)).to(self._device)
+        values, device = torch.from_numpy(np.stack(rows)), torch.device(self._device)
+        return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values.to(device)

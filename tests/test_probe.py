@@ -136,15 +136,17 @@ def test_the_same_question_is_asked_once():
     assert probe.tally.asked == asked + 2 * 3
 
 
-def test_ask_once_answers_a_repeated_input_from_memory_and_in_order():
+def test_a_mask_met_before_is_answered_from_memory_and_in_order():
     probe = votes([1.0, 1.0], [[1.0, 0.0], [0.0, 3.0]])
     rows = torch.tensor([0, 1, 0, 1])
-    inputs = torch.tensor([[[1.0, 0.0]], [[0.0, 3.0]], [[1.0, 0.0]], [[2.0, 0.0]]])
-    expected = [sigmoid(1), sigmoid(3), sigmoid(1), sigmoid(2)]
-    assert probe.ask_once(inputs, rows).tolist() == pytest.approx(expected)
+    present = torch.tensor([[True, False], [True, True], [True, False], [True, False]])
+    expected = [sigmoid(1), sigmoid(3), sigmoid(1), sigmoid(0)]
+    assert probe.masked(present, rows).tolist() == pytest.approx(expected)
     assert (probe.tally.asked, probe.tally.shared) == (3, 1)
-    assert probe.ask_once(inputs, rows).tolist() == pytest.approx(expected)
-    assert (probe.tally.asked, probe.tally.shared) == (3, 5)
+    part = probe.take([1])  # the same mask of another sample is another question
+    assert part.masked(present[1:2], torch.tensor([0])).tolist() == pytest.approx([sigmoid(3)])
+    assert probe.masked(present, rows).tolist() == pytest.approx(expected)
+    assert (probe.tally.asked, probe.tally.shared) == (3, 6)
 
 
 def test_part_of_a_probe_knows_what_the_whole_knows():

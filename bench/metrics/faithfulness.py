@@ -102,13 +102,13 @@ def sufficiency(probe: Probe, attribution: Tensor, *, features: str = "pixel") -
 
 
 @higher(cite="samek2017evaluating", label="region perturbation (AOPC)", limits=(-1, 1))
-def region_perturbation(probe: Probe, attribution: Tensor, *, steps: int = 16, features: str = "patch64") -> Tensor:
+def region_perturbation(probe: Probe, attribution: Tensor, *, steps: int = 10, features: str = "patch64") -> Tensor:
     """AOPC with patches removed, the highest first. (N,)"""
     return aopc_morf(probe, attribution, steps=steps, features=features)
 
 
 @lower(cite="montavon2018methods", label="selectivity AUC", limits=(0, 1))
-def selectivity(probe: Probe, attribution: Tensor, *, steps: int = 16, features: str = "patch64") -> Tensor:
+def selectivity(probe: Probe, attribution: Tensor, *, steps: int = 10, features: str = "patch64") -> Tensor:
     """p while patches are removed, highest first; the score is the area under the curve. (N, steps + 1)"""
     return probe.deletion(attribution, steps, features=features)
 

@@ -12,15 +12,18 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench.data import numpy_state_kept
-from bench.masking import blend, ranks
+from bench.masking import ranks
 from bench.probe import Probe
 from bench.registry import Explain, metric
 from bench.seeding import SampleRng
@@ -29,14 +32,15 @@ PLAIN = {"normalise": False, "abs": False, "disable_warnings": True, "return_agg
 
 
 class Presence(nn.Module):
-    """Presence maps (N, 1, *S) -> p of each sample's explained class (N, 1); row i is about sample rows[i].
+    """Presence maps (N, 1, *S) -> p of each sample's explained class (N, 1); row i is about sample i.
 
     Maps that lack the highest features of `attribution`, if given, are points of its deletion curve: the probe knows them.
     """
 
-    def __init__(self, probe: Probe, rows: Tensor, attribution: Tensor | None = None) -> None:
+    def __init__(self, probe: Probe, attribution: Tensor | None = None) -> None:
         super().__init__()
-        self.probe, self.rows, self.attribution = probe, rows, attribution
+        self.probe, self.attribution = probe, attribution
+        self.rows = torch.arange(len(probe.problem))
         self.places = None if attribution is None else ranks(attribution).view_as(attribution)
 
     def forward(self, presence: Tensor) -> Tensor:
@@ -46,8 +50,7 @@ class Presence(nn.Module):
             absent = (~present).flatten(1).sum(1)
             if torch.equal(present, self.places >= absent.view(-1, *(1,) * len(problem.shape))):
                 return self.probe.removed(self.attribution, absent[:, None].cpu())
-        inputs = blend(problem.inputs[self.rows], problem.baseline, present)
-        return self.probe.ask_once(inputs, self.rows)[:, None]
+        return self.probe.masked(present, self.rows)[:, None]
 
 
 @metric(
@@ -65,11 +68,8 @@ def quantus_faithfulness_correlation(
 
     size = max(1, int(share * probe.features))
     judge = quantus.FaithfulnessCorrelation(nr_runs=subsets, subset_size=size, perturb_baseline=0.0, **PLAIN)
-    with numpy_state_kept():
-        scores = []
-        for row, seed in enumerate(rng.seeds):
-            np.random.seed(seed % 2**32)
-            scores += _on_presence(judge, Presence(probe, torch.tensor([row])), attribution[[row]])
+    with _choices_per_sample(rng.seeds):
+        scores = _on_presence(judge, Presence(probe), attribution)
     return torch.tensor(scores, dtype=torch.float64)
 
 
@@ -91,7 +91,7 @@ def quantus_pixel_flipping(probe: Probe, attribution: Tensor, *, steps: int = 20
     judge = quantus.PixelFlipping(features_in_step=step, perturb_baseline=0.0, return_auc_per_sample=True, **PLAIN)
     # Quantus breaks ties arbitrarily: it is given the places in our order, highest first, and they have none.
     places = (probe.features - ranks(attribution)).view_as(attribution)
-    areas = _on_presence(judge, Presence(probe, torch.arange(len(places)), attribution), places)
+    areas = _on_presence(judge, Presence(probe, attribution), places)
     return torch.tensor(areas, dtype=torch.float64) / (number - 1)
 
 
@@ -167,6 +167,15 @@ def quantus_complexity(attribution: Tensor) -> Tensor:
     return _of_map(quantus.Complexity(**PLAIN | {"abs": True}), attribution)
 
 
+def _choices_per_sample(seeds: Sequence[int]) -> AbstractContextManager[object]:
+    """Lets `np.random.choice` draw for each sample from a stream of its own.
+
+    Quantus draws for one sample of a batch after the other, from NumPy's global stream: the n-th call is about sample n.
+    """
+    streams = itertools.cycle([np.random.RandomState(seed % 2**32) for seed in seeds])
+    return patch.object(np.random, "choice", lambda *args, **kwargs: next(streams).choice(*args, **kwargs))
+
+
 def _on_presence(judge: Any, model: Presence, attribution: Tensor) -> list[float]:
     """Runs a Quantus metric on presence maps, in one batch."""
     maps = _expanded(attribution)
@@ -204,9 +213,11 @@ def _expanded(attribution: Tensor) -> np.ndarray:
     return np.ascontiguousarray(attribution.float().cpu().numpy())[:, None]
 
 
-class _quiet(warnings.catch_warnings):  # noqa: N801
-    """Quantus warns once per step that a perturbation changed nothing; a status tells that better."""
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Quantus compares and warns at each step that a perturbation changed nothing; a status tells that better."""
+    from quantus.helpers import warn
 
-    def __enter__(self) -> None:
-        super().__enter__()
+    with warnings.catch_warnings(), patch.object(warn, "warn_perturbation_caused_no_change", lambda **_: None):
         warnings.simplefilter("ignore")
+        yield

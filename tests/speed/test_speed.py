@@ -1,97 +1,162 @@
-"""Our time for a question against the floor (queries x raw forward time) and against a peer, in one process."""
+"""Our time against the floor (distinct queries x the bare model's best time) and against peers, in one process.
+
+The table is printed at the end and kept in results/reference/speed.csv. Quantus shares nothing between methods, so its
+time for ten methods is ten times its median for one.
+"""
 
 from __future__ import annotations
 
+import os
+import platform
 import sys
 import time
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
+from pathlib import Path
 from statistics import median
 
-import numpy as np
+import pandas as pd
+import peers
 import pytest
-import quantus
 import torch
 from conftest import image_problem, signal_problem
-from torch import nn
+from torch import Tensor
 
-from bench.core import Problem
-from bench.device import keep_freed_memory
+from bench.core import Metric, Problem
+from bench.device import Pace, keep_freed_memory, pace
+from bench.explaining import explain_all
 from bench.probe import Probe
+from bench.registry import METHODS, METRICS, select
 
 keep_freed_memory()
-STEPS = 30
+METHOD_NAMES = ["*", "smoothgrad[samples=8]", "integrated_gradients[steps=8]"]  # ten in all
+Setting = tuple[str, Problem, list[Tensor], Pace]
+SUITE = [m for m in METRICS.values() if m.family == "faithfulness" and not m.name.startswith("quantus_")]
+FLOOR_LIMIT = {"mnist1d": 2.0, "hmt": 1.15}  # suite / floor
+PEER_LIMIT = {"mnist1d": 30, "hmt": 8}  # Quantus / ours, over the metrics that both have
+SPEED_TABLE = Path(__file__).parents[2] / "results" / "reference" / "speed.csv"
+ROUNDS = 5
 
 
-def seconds(ask: Callable[[], object], rounds: int = 5) -> float:
+def seconds(ask: Callable[[], object], rounds: int = ROUNDS) -> float:
     """Median of several runs after one that warms up."""
     ask()
-    times = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        ask()
-        times.append(time.perf_counter() - start)
-    return median(times)
+    return median(timed(ask) for _ in range(rounds))
 
 
-@pytest.fixture(params=["signal", "image"])
-def problem(request: pytest.FixtureRequest) -> Problem:
-    """256 signals as MNIST-1D has them, or 8 images of HMT's size."""
-    return signal_problem(256, 256) if request.param == "signal" else image_problem(8, 8, size=150)
+def timed(ask: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    ask()
+    return time.perf_counter() - start
 
 
-def maps(problem: Problem) -> torch.Tensor:
-    return torch.randn(len(problem), *problem.shape, generator=torch.Generator().manual_seed(0))
+@pytest.fixture(scope="module", params=["mnist1d", "hmt"])
+def setting(request: pytest.FixtureRequest) -> Setting:
+    """256 signals as MNIST-1D has them, or 8 images of HMT's size; ten methods' attributions; the bare model's pace."""
+    problem = signal_problem(256) if request.param == "mnist1d" else image_problem(8, size=150)
+    own = pace(problem)
+    problem = replace(problem, batch_size=own.batch_size)
+    methods = select(METHODS, METHOD_NAMES, "method")
+    maps = [explain_all(method, problem, task=request.param, seed=0).attribution for method in methods]
+    assert len(maps) == 10
+    return request.param, problem, maps, own
 
 
-def forward_time(problem: Problem) -> float:
-    """Seconds per input of the bare model, at the best of a few batch sizes."""
-    batches = [problem.inputs.repeat(k, *(1,) * (problem.inputs.dim() - 1)) for k in (1, 2, 4)]
-    with torch.inference_mode():
-        return min(seconds(partial(problem.model, batch)) / len(batch) for batch in batches)
+@pytest.fixture(scope="module")
+def table() -> Iterator[list[dict[str, object]]]:
+    """Collects rows, prints them, and keeps them."""
+    rows: list[dict[str, object]] = []
+    yield rows
+    found = pd.DataFrame(rows)
+    found["environment"] = f"torch {torch.__version__}, {platform.machine()}, {os.cpu_count()} cores"
+    print("\n" + found.drop(columns="environment").to_string(index=False, float_format=lambda v: f"{v:.3g}", na_rep=""))
+    if not os.environ.get("BENCH_SPEED_ONLY"):
+        found.to_csv(SPEED_TABLE, index=False, float_format="%.6g")
 
 
-def test_deletion_curve_against_the_floor_and_quantus(benchmark, problem):
-    attribution = maps(problem)
-
-    def ours() -> int:
-        probe = Probe(problem)
-        probe.deletion(attribution, STEPS)
-        return probe.tally.asked
-
-    class Softmax(nn.Module):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return problem.model(x).softmax(1)
-
-    features = problem.inputs[0, 0].numel()
-    step = features // min(STEPS, features) if features % STEPS == 0 else 1
-    judge = quantus.PixelFlipping(features_in_step=step * problem.inputs.shape[1], disable_warnings=True)
-    x = problem.inputs.contiguous().numpy()
-    a = np.ascontiguousarray(np.broadcast_to(attribution[:, None].numpy(), x.shape))
-
-    def theirs() -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            judge(model=Softmax().eval(), x_batch=x, y_batch=problem.targets.numpy(), a_batch=a, softmax=False)
-
-    queries = benchmark.pedantic(ours, rounds=5, warmup_rounds=1)
-    own, peer = seconds(ours) / queries, seconds(theirs) / (len(problem) * -(-x[0].size // judge.features_in_step))
-    floor = forward_time(problem)
-    print(f"\n{tuple(problem.shape)}: {own / floor:.2f} x the floor per query; Quantus {peer / floor:.2f} x")
-    assert own < peer
+def scored(problem: Problem, maps: list[Tensor], metrics: list[Metric]) -> int:
+    """Scores every map with every metric on a fresh probe; the distinct queries it took."""
+    probe = Probe(problem, names=(0, "speed"))
+    for attribution in maps:
+        for metric in metrics:
+            metric.fn(probe, attribution, **dict(metric.params))
+    return probe.tally.asked
 
 
-def test_sise_against_one_mask_at_a_time(benchmark, problem):
+def row(
+    setting: Setting,
+    what: str,
+    benchmark: Callable[..., object],
+    metrics: list[Metric],
+    theirs: float | None,
+    note: str,
+) -> dict[str, object]:
+    """Times ours and the bare model in turn, so that both meet the same machine; medians, and the median of the ratios."""
+    name, problem, maps, own = setting
+    batch = torch.cat([problem.inputs] * -(-own.batch_size // len(problem)))[: own.batch_size]
+    floors: list[float] = []
+
+    @torch.inference_mode()
+    def bare() -> None:
+        """The floor, from as many batches as take about a fifth of our own time."""
+        batches = max(3, asked // own.batch_size // 5)
+        floors.append(timed(lambda: [problem.model(batch) for _ in range(batches)]) / batches / len(batch) * asked)
+
+    asked = scored(problem, maps, metrics)
+    times: list[float] = []
+    benchmark.pedantic(lambda: times.append(timed(lambda: scored(problem, maps, metrics))), setup=bare, rounds=ROUNDS)
+    ours = median(times)
+    return {
+        "task": name,
+        "metric": what,
+        "queries": asked,
+        "ours_s": ours,
+        "floor_s": median(floors),
+        "ours/floor": median(one / floor for one, floor in zip(times, floors, strict=True)),
+        "quantus_s": theirs,
+        "quantus/ours": None if theirs is None else theirs / ours,
+        "note": note,
+    }
+
+
+@pytest.mark.parametrize("metric", SUITE, ids=lambda metric: metric.name)
+def test_no_metric_is_slower_than_quantus(benchmark, table, setting, metric):
+    _, problem, maps, _ = setting
+    asks = [peers.asked(problem, attribution, metric.name) for attribution in maps[:ROUNDS]]
+    note = {**peers.NONE, **peers.SAME}.get(metric.name, "" if asks[0] else "Quantus raises on signals")
+    theirs = None
+    if asks[0] is not None:
+        asks[0]()
+        theirs = len(maps) * median(map(timed, asks))
+    found = row(setting, metric.name, benchmark, [metric], theirs, note)
+    table.append(found)
+    assert theirs is None or found["ours_s"] < theirs
+
+
+def test_the_suite_of_metrics_that_both_have(benchmark, table, setting):
+    theirs = {r["metric"]: r["quantus_s"] for r in table if r["task"] == setting[0] and r["quantus_s"] is not None}
+    both = [metric for metric in SUITE if metric.name in theirs]
+    found = row(setting, "metrics both have", benchmark, both, sum(theirs.values()), "10 methods")
+    table.append(found)
+    assert found["quantus/ours"] >= PEER_LIMIT[setting[0]]
+
+
+def test_the_whole_suite_against_the_floor(benchmark, table, setting):
+    theirs = sum(r["quantus_s"] or 0 for r in table if r["task"] == setting[0] and r["metric"] in METRICS)
+    found = row(setting, "whole suite", benchmark, SUITE, theirs, "10 methods; Quantus: the metrics it has")
+    table.append(found)
+    assert found["ours/floor"] <= FLOOR_LIMIT[setting[0]]
+
+
+def test_sise_against_one_mask_at_a_time(benchmark):
     sise = sys.modules["bench.methods.sise"]
-    some = problem.take(range(8))
+    some = image_problem(8, 8, size=150)
 
     def one_by_one() -> None:
-        for row in range(len(some)):
-            sise.sise(replace(some.take([row]), batch_size=1))
+        for number in range(len(some)):
+            sise.sise(replace(some.take([number]), batch_size=1))
 
     benchmark.pedantic(lambda: sise.sise(some), rounds=5, warmup_rounds=1)
     ratio = seconds(one_by_one) / seconds(lambda: sise.sise(some))
-    print(f"\n{problem.shape}: batched SISE is {ratio:.1f} x as fast as one mask at a time")
+    print(f"\n{some.shape}: batched SISE is {ratio:.1f} x as fast as one mask at a time")
     assert ratio > 0.9
