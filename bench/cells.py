@@ -24,12 +24,13 @@ class Cells:
     name: str
     number: int  # of cells; of segments, the number asked for
     most: int  # cells that any sample has
-    counts: Tensor  # (N or 1,) cells of each sample
-    labels: Tensor | None  # (N or 1, *S) int64: the cell of each place; None where each place is a cell of its own
+    alike: bool  # is one partition shared by all samples?
+    counts: Tensor  # (1,) if alike, else (N,): cells of each sample
+    labels: Tensor | None  # (1 or N, *S) int64: the cell of each place; None where each place is a cell of its own
 
     def take(self, rows: Tensor) -> Cells:
         """The same partition for some of the samples."""
-        if len(self.counts) == 1:
+        if self.alike:
             return self
         counts = self.counts[rows]
         labels = None if self.labels is None else self.labels[rows]
@@ -71,7 +72,7 @@ def partition(name: str, inputs: Tensor) -> Cells:
         return _segments(name, most, inputs)
     if match[2] == "patch" and places > most:
         return _patches(name, most, inputs)
-    return Cells("pixel", places, places, torch.tensor([places], device=inputs.device), None)
+    return Cells("pixel", places, places, True, torch.tensor([places], device=inputs.device), None)
 
 
 def _patches(name: str, most: int, inputs: Tensor) -> Cells:
@@ -84,21 +85,18 @@ def _patches(name: str, most: int, inputs: Tensor) -> Cells:
         along = torch.arange(length) // size
         labels = labels * (int(along[-1]) + 1) + along.view([-1 if i == axis else 1 for i in range(len(shape))])
     number = int(labels.max()) + 1
-    return Cells(name, number, number, torch.tensor([number], device=inputs.device), labels[None].to(inputs.device))
+    counts = torch.tensor([number], device=inputs.device)
+    return Cells(name, number, number, True, counts, labels[None].to(inputs.device))
 
 
 def _segments(name: str, number: int, inputs: Tensor) -> Cells:
-    """Superpixels by scikit-image's SLIC, on each input scaled to [0, 1]; a signal is an image one place high."""
+    """Superpixels by scikit-image's SLIC, which scales each input to [0, 1]; a signal is an image one place high."""
     from skimage.segmentation import slic
 
-    rgb = inputs.dim() == 4 and inputs.shape[1] == 3
-    found = []
-    for one in inputs.double().cpu().numpy():
-        image = np.moveaxis(one.reshape(one.shape[0], -1, one.shape[-1]), 0, -1)
-        image = (image - image.min()) / (np.ptp(image) or 1)
-        # Compactness weighs nearness against likeness; colours are compared in Lab, whose range is 100.
-        labels = slic(image, n_segments=number, compactness=30 if rgb else 0.3, start_label=0)
-        found.append(np.unique(labels, return_inverse=True)[1].reshape(one.shape[1:]))
-    labels = torch.from_numpy(np.stack(found)).to(inputs.device)
+    # Compactness weighs nearness against likeness; colours are compared in Lab, whose range is 100.
+    compactness = 30 if inputs.dim() == 4 and inputs.shape[1] == 3 else 0.3
+    images = inputs.double().cpu().numpy().reshape(len(inputs), inputs.shape[1], -1, inputs.shape[-1])
+    found = [slic(np.moveaxis(one, 0, -1), number, compactness, start_label=0) for one in images]
+    labels = torch.from_numpy(np.stack(found)).view(len(inputs), *inputs.shape[2:]).to(inputs.device)
     counts = labels.flatten(1).amax(1) + 1
-    return Cells(name, number, int(counts.max()), counts, labels)
+    return Cells(name, number, int(counts.max()), False, counts, labels)

@@ -67,10 +67,16 @@ def _harmonic(inputs: Tensor, known: Tensor) -> Tensor:
 def _levels(removed: Tensor) -> list[Level]:
     """The holes at full, half, quarter, ... resolution; a coarse place is removed where all its four are."""
     levels = [(removed, _neighbours(torch.ones_like(removed)))]
-    while min(removed.shape[2:]) >= 4:
-        removed = 1 - F.max_pool2d(1 - removed, 2, ceil_mode=True)
+    while max(removed.shape[2:]) >= 4:
+        removed = 1 - F.max_pool2d(1 - removed, _factors(removed), ceil_mode=True)
         levels.append((removed, _neighbours(torch.ones_like(removed))))
     return levels
+
+
+def _factors(values: Tensor) -> tuple[int, int]:
+    """What the next coarser level divides height and width by: a side that is short already stays."""
+    height, width = values.shape[2:]
+    return 2 if height >= 4 else 1, 2 if width >= 4 else 1
 
 
 def _neighbours(values: Tensor) -> Tensor:
@@ -92,8 +98,9 @@ def _cycle(residual: Tensor, levels: list[Level]) -> Tensor:
     values = removed * residual / weight  # a Jacobi step from zero; it damps what changes from place to place
     if len(levels) > 1:
         rest = residual - _apply(values, levels[0])
-        coarse = _cycle(4 * levels[1][0] * F.avg_pool2d(rest, 2, ceil_mode=True), levels[1:])
-        size = [2 * length for length in coarse.shape[2:]]
+        factors = _factors(removed)
+        coarse = _cycle(4 * levels[1][0] * F.avg_pool2d(rest, factors, ceil_mode=True), levels[1:])
+        size = [factor * length for factor, length in zip(factors, coarse.shape[2:], strict=True)]
         fine = F.interpolate(coarse, size=size, mode="bilinear", align_corners=False)
         values = values + removed * fine[..., : values.shape[2], : values.shape[3]]
     return values + removed * (residual - _apply(values, levels[0])) / weight

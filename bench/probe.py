@@ -22,7 +22,7 @@ from bench.cells import Cells, partition
 from bench.core import Problem, digest
 from bench.device import out_of_memory
 from bench.imputation import impute
-from bench.masking import blend, count, ranks
+from bench.masking import blend, count, even_counts, ranks
 from bench.seeding import SampleRng
 
 Make = Callable[[slice, Tensor], Tensor]  # which queries, and the rows of their samples -> inputs (B, C, *S)
@@ -113,11 +113,11 @@ class Probe:
 
     def deletion(self, attribution: Tensor, steps: int, *, features: str = "pixel") -> Tensor:
         """p while features are removed, highest first, from none to all: (N, *S) -> (N, min(steps, cells) + 1)."""
-        return self.removed(attribution, self._even_counts(steps, features), features=features)
+        return self._even_steps(self.removed, attribution, steps, features)
 
     def insertion(self, attribution: Tensor, steps: int, *, features: str = "pixel") -> Tensor:
         """p while features are put back, highest first, from none to all: (N, *S) -> (N, min(steps, cells) + 1)."""
-        return self.kept(attribution, self._even_counts(steps, features), features=features)
+        return self._even_steps(self.kept, attribution, steps, features)
 
     def counts(self, shares: Sequence[float], *, features: str = "pixel") -> Tensor:
         """int(share * cells) for each sample and share: (N, M)."""
@@ -140,7 +140,8 @@ class Probe:
         def make(rows: Tensor, columns: Tensor) -> Tensor:
             return blend(problem.inputs[rows], problem.baseline, ~self._inside(cells, rows, columns))
 
-        return self._shared(("single", cells.name), cells.most, make, limits=cells.counts)
+        most = self._whole.cells(features).most
+        return self._shared(("single", cells.name), most, make, limits=cells.counts)[:, : cells.most]
 
     def disturbed(self, features: str, draws: int) -> Tensor:
         """p with one cell's values drawn uniformly from the sample's own range, for each cell: (N, cells, draws)."""
@@ -156,8 +157,9 @@ class Probe:
             other = low[rows] + (high - low)[rows] * noise[rows, columns % draws]
             return blend(inputs[rows], other, ~self._inside(cells, rows, columns // draws))
 
-        table = self._shared(("disturbed", cells.name, draws), cells.most * draws, make, limits=cells.counts * draws)
-        return table.view(len(inputs), cells.most, draws)
+        most = self._whole.cells(features).most
+        table = self._shared(("disturbed", cells.name, draws), most * draws, make, limits=cells.counts * draws)
+        return table.view(len(inputs), most, draws)[:, : cells.most]
 
     def subsets(self, features: str, share: float, draws: int) -> tuple[Tensor, Tensor]:
         """Random subsets of int(share * cells) cells, at least one, and p without them: (N, draws, cells) bool, (N, draws)."""
@@ -265,13 +267,14 @@ class Probe:
     ) -> Tensor:
         """Answers that depend on no attribution (N, width): those that no part of the whole probe has asked for are asked.
 
-        `make` turns rows and columns into inputs; `limits`: how many columns a sample has, the others are NaN.
+        `make` turns rows and columns into inputs; `limits`: how many columns a sample has, the others are NaN. The width is
+        that of the whole probe.
         """
         tables, rows = self._whole._tables, self._rows
         if key not in tables:
             size = (len(self._whole.problem), width)
             tables[key] = torch.full(size, torch.nan, dtype=torch.float64, device=rows.device)
-        table = tables[key][:, :width]
+        table = tables[key]
         lacking = table[rows].isnan()
         if limits is not None:
             lacking &= torch.arange(width, device=rows.device) < limits[:, None]
@@ -294,20 +297,29 @@ class Probe:
                     logits = self.problem.model(make(part, rows[part]))
                     found.append(read(logits, rows[part]) if read else _probability(logits, self.targets[rows[part]]))
             except (RuntimeError, MemoryError) as error:
-                if whole._batch == 1 or not out_of_memory(error):
+                size = min(whole._batch, len(rows) - start)
+                if size == 1 or not out_of_memory(error):
                     raise
-                whole._batch //= 2
+                whole._batch = size // 2
                 continue
             self.tally.asked += len(logits)
             start = part.stop
         return torch.cat(found) if found else torch.empty(0, dtype=torch.float64, device=rows.device)
 
-    def _even_counts(self, steps: int, features: str) -> Tensor:
-        """Cells perturbed at each of the even steps of a curve: (N, min(steps, cells) + 1)."""
+    def _even_steps(self, ask: Callable[..., Tensor], attribution: Tensor, steps: int, features: str) -> Tensor:
+        """A curve at even steps from no cell to all of them: (N, min(steps, cells) + 1).
+
+        Where samples differ in their number of cells, every number is asked, and read between at even shares.
+        """
         cells = self.cells(features)
         steps = min(steps, cells.number)
-        counts = torch.arange(steps + 1) * cells.counts[:, None].cpu() // steps
-        return counts.expand(len(self.problem), -1)
+        if cells.alike:
+            counts = even_counts(steps, cells.number).expand(len(self.problem), -1)
+            return ask(attribution, counts, features=features)
+        curve = ask(attribution, torch.arange(cells.most + 1).expand(len(self.problem), -1), features=features)
+        place = cells.counts[:, None] * torch.arange(steps + 1, device=curve.device).double() / steps
+        low, high = place.floor().long(), place.ceil().long()
+        return torch.lerp(curve.gather(1, low), curve.gather(1, high), place - low)
 
     def _subset_masks(self, cells: Cells, share: float, draws: int) -> Tensor:
         """(N, draws, cells) bool, each with int(share * cells) of a sample's cells, but at least one.

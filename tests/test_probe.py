@@ -185,3 +185,53 @@ def test_a_mask_hides_a_pixel_of_an_image_in_all_channels():
     handle.remove()
     hidden = (watched[-1] == 0).all(1).flatten()
     assert hidden.nonzero()[:, 0].tolist() == list(range(108, 144))
+
+
+def test_memory_does_not_grow_with_the_steps_of_a_curve():
+    from bench.meter import PeakMemory
+
+    problem = image_problem(samples=2, batch_size=2, size=60)
+    maps = torch.randn(2, 60, 60, generator=torch.Generator().manual_seed(0))
+    peaks = []
+    for steps in (4, 64):
+        with PeakMemory() as memory:
+            Probe(problem).deletion(maps, steps)
+        peaks.append(memory.peak)
+    # 16 times the perturbed inputs; what grows is one number for each of them, beside 1.5 MB of activations
+    assert peaks[1] < 1.02 * peaks[0]
+
+
+def test_a_batch_that_the_memory_cannot_hold_is_halved_and_the_next_ones_start_small():
+    problem = signal_problem(samples=8)
+    sizes: list[int] = []
+
+    def refuse(_model: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        sizes.append(len(inputs[0]))
+        if sizes[-1] > 5:
+            raise RuntimeError(
+                "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes"
+            )
+
+    maps = torch.randn(8, 40, generator=torch.Generator().manual_seed(0))
+    expected = Probe(problem).deletion(maps, 10)
+    handle = problem.model.register_forward_pre_hook(refuse)
+    probe = Probe(replace(problem, batch_size=32))
+    found = probe.deletion(maps, 10)
+    handle.remove()
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+    refused = sum(size > 5 for size in sizes)
+    assert 1 <= refused < len(sizes)
+    assert max(sizes[refused:]) <= 5  # what did not fit is not tried again
+    assert probe.tally.asked == 8 * 9 + 8 + 1
+
+
+def test_another_error_of_the_model_is_passed_on():
+    problem = signal_problem(samples=3)
+
+    def refuse(_model: nn.Module, _inputs: tuple[Tensor, ...]) -> None:
+        raise RuntimeError("no such luck")
+
+    handle = problem.model.register_forward_pre_hook(refuse)
+    with pytest.raises(RuntimeError, match="no such luck"):
+        Probe(problem).full  # noqa: B018
+    handle.remove()

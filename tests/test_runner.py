@@ -485,3 +485,16 @@ def test_a_task_without_class_names_or_with_labels_never_predicted_has_a_gallery
 
     run(plan(tasks=[replace(task, fn=bare)]), Store(tmp_path), Silent())
     assert Store(tmp_path).read_maps("mnist1d")["inputs"]["label"].tolist() == ["12"] * 6
+
+
+def test_memory_does_not_grow_with_the_samples(tmp_path, monkeypatch):
+    from bench.meter import PeakMemory
+
+    monkeypatch.setattr(runner, "CHUNK_LIMITS", (16, 30))
+    asked = plan(metrics=[m for m in METRICS.values() if m.family == "faithfulness"], batch_size=64)
+    peaks = []
+    for samples in (30, 120):
+        with PeakMemory() as memory:
+            run(replace(asked, samples=lambda _, n=samples: n), Store(tmp_path / str(samples)), Silent())
+        peaks.append(memory.peak)
+    assert peaks[1] < 1.05 * peaks[0]  # four chunks need what one needs

@@ -200,7 +200,7 @@ def _kept(probe: Probe, attribution: Tensor, k: float | None) -> Tensor:
 
 def _mean_height(curves: Tensor) -> Tensor:
     """Area under curves of even steps by the trapezoid rule, over the length: (N, M) -> (N,)."""
-    return torch.trapezoid(curves, dim=1) / (curves.shape[1] - 1)
+    return torch.trapezoid(curves, dim=1) / (curves.shape[1] - 1) if curves.shape[1] > 1 else curves[:, 0]
 
 
 def _mean_with_zero(losses: Tensor) -> Tensor:
@@ -227,9 +227,16 @@ def _removed_and_lost(
 def _pearson(a: Tensor, b: Tensor) -> Tensor:
     """Correlation of each row; NaN are left out in pairs; NaN where a row does not vary: (N, M), (N, M) -> (N,)."""
     gone = a.isnan() | b.isnan()
-    a, b = (values - values.masked_fill(gone, torch.nan).nanmean(1, keepdim=True) for values in (a, b))
-    a, b = (values.masked_fill(gone, 0) for values in (a, b))
-    return (a * b).sum(1) / (a.square().sum(1) * b.square().sum(1)).sqrt()
+    a, b = _standard(a, gone), _standard(b, gone)
+    return (a * b).sum(1)
+
+
+def _standard(values: Tensor, gone: Tensor) -> Tensor:
+    """Rows of mean 0 and length 1, 0 where `gone`; NaN for a row that does not vary, whatever the rounding of its mean."""
+    known = values.masked_fill(gone, torch.nan)
+    centred = (known - known.nanmean(1, keepdim=True)).nan_to_num()
+    constant = values.masked_fill(gone, -torch.inf).amax(1) == values.masked_fill(gone, torch.inf).amin(1)
+    return centred / centred.square().sum(1, keepdim=True).sqrt().masked_fill(constant[:, None], torch.nan)
 
 
 def _ranked(values: Tensor, like: Tensor) -> Tensor:
