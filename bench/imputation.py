@@ -13,9 +13,9 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 ITERATIONS = 5  # leave an error of about 1e-3 of the range of values, a tenth of the noise
-Level = tuple[
-    Tensor, Tensor
-]  # removed places (B, 1, h, w) as 0/1, and the weight that each place's neighbours add up to
+# At one resolution: the removed places (B, 1, h, w) as 0/1; the factor of a place's own value in its equation, times 12, as
+# all of the system; and what a Jacobi step multiplies a residual by.
+Level = tuple[Tensor, Tensor, Tensor]
 
 
 def impute(inputs: Tensor, known: Tensor) -> Tensor:
@@ -66,11 +66,13 @@ def _harmonic(inputs: Tensor, known: Tensor) -> Tensor:
 
 def _levels(removed: Tensor) -> list[Level]:
     """The holes at full, half, quarter, ... resolution; a coarse place is removed where all its four are."""
-    levels = [(removed, _neighbours(torch.ones_like(removed)))]
-    while max(removed.shape[2:]) >= 4:
+    levels = []
+    while True:
+        own = _blurred(torch.ones_like(removed)) - 4  # 12 inside, less at the border
+        levels.append((removed, own + 4, removed / own.clamp_min(1)))
+        if max(removed.shape[2:]) < 4:
+            return levels
         removed = 1 - F.max_pool2d(1 - removed, _factors(removed), ceil_mode=True)
-        levels.append((removed, _neighbours(torch.ones_like(removed))))
-    return levels
 
 
 def _factors(values: Tensor) -> tuple[int, int]:
@@ -79,28 +81,31 @@ def _factors(values: Tensor) -> tuple[int, int]:
     return 2 if height >= 4 else 1, 2 if width >= 4 else 1
 
 
-def _neighbours(values: Tensor) -> Tensor:
-    """Weighted sum of the eight neighbours, none beyond the border: (B, C, h, w) -> (B, C, h, w)."""
-    # [1 2 1] down, then across, and less the middle: five times as fast as conv2d on a CPU
+def _blurred(values: Tensor) -> Tensor:
+    """[1 2 1] down, then across: the neighbours' weighted sum and four times the value itself. Nothing beyond the border.
+
+    Five times as fast on a CPU as a convolution.
+    """
     wide = F.pad(values, (1, 1, 1, 1))
-    down = wide[..., :-2, :] + wide[..., 2:, :] + 2 * wide[..., 1:-1, :]
-    return (down[..., :-2] + down[..., 2:] + 2 * down[..., 1:-1] - 4 * values) / 12
+    down = torch.add(wide[..., :-2, :], wide[..., 2:, :]).add_(wide[..., 1:-1, :], alpha=2)
+    return torch.add(down[..., :-2], down[..., 2:]).add_(down[..., 1:-1], alpha=2)
 
 
 def _apply(values: Tensor, level: Level) -> Tensor:
-    removed, weight = level
-    return removed * (weight * values - _neighbours(values))
+    """The left side of the equations, 0 where nothing is removed."""
+    removed, own, _ = level
+    return (own * values).sub_(_blurred(values)).mul_(removed)
 
 
 def _cycle(residual: Tensor, levels: list[Level]) -> Tensor:
     """One V-cycle: an approximate solution for a residual."""
-    removed, weight = levels[0]
-    values = removed * residual / weight  # a Jacobi step from zero; it damps what changes from place to place
+    removed, _, jacobi = levels[0]
+    values = jacobi * residual  # a Jacobi step from zero; it damps what changes from place to place
     if len(levels) > 1:
-        rest = residual - _apply(values, levels[0])
         factors = _factors(removed)
-        coarse = _cycle(4 * levels[1][0] * F.avg_pool2d(rest, factors, ceil_mode=True), levels[1:])
+        coarse = F.avg_pool2d(residual - _apply(values, levels[0]), factors, ceil_mode=True)
+        coarse = _cycle(coarse.mul_(4 * levels[1][0]), levels[1:])
         size = [factor * length for factor, length in zip(factors, coarse.shape[2:], strict=True)]
         fine = F.interpolate(coarse, size=size, mode="bilinear", align_corners=False)
-        values = values + removed * fine[..., : values.shape[2], : values.shape[3]]
-    return values + removed * (residual - _apply(values, levels[0])) / weight
+        values.addcmul_(removed.expand_as(values), fine[..., : values.shape[2], : values.shape[3]])
+    return values.addcmul_(jacobi.expand_as(values), residual - _apply(values, levels[0]))

@@ -62,22 +62,23 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def heatmap(wide: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
-    """Methods x metrics: the mean in figures, its distance from the random control in colour."""
+    """Metrics x methods: the mean in figures, its distance from the random control in colour."""
     long = long[long["metric_family"] != "cost"]
     metrics = list(dict.fromkeys(long["metric"]))
     methods = list(wide["method"])
-    facts = long.drop_duplicates("metric").set_index("metric")
-    means = long.pivot(index="method", columns="metric", values="mean").loc[methods, metrics]
-    sign = np.where(facts.loc[metrics, "higher_is_better"], 1.0, -1.0)
-    zero = CONTROL if CONTROL in means.index else "mean"
-    centre = means.loc[CONTROL] if CONTROL in means.index else means.mean()
-    gain = (means - centre) * sign
-    colour = gain / gain.abs().max().replace(0, 1)
-    if CONTROL in means.index:  # a distance that may be chance must not shine
-        groups = long.pivot(index="method", columns="metric", values="group").loc[methods, metrics].fillna("")
-        same = groups.apply(lambda column: [bool(set(group) & set(column[CONTROL])) for group in column])
-        colour = colour.where(~same, colour * PALE)
-    figure, (axes,) = _figure(1, 1, width=max(7.0, 2.6 + 1.02 * len(metrics)), height=1.9 + 0.42 * len(methods))
+    facts = long.drop_duplicates("metric").set_index("metric").loc[metrics]
+    means = long.pivot(index="metric", columns="method", values="mean").loc[metrics, methods]
+    zero = CONTROL if CONTROL in means else "mean"
+    centre = means[CONTROL] if CONTROL in means else means.mean(axis=1)
+    gain = means.sub(centre, axis=0).mul(np.where(facts["higher_is_better"], 1.0, -1.0), axis=0)
+    colour = gain.div(gain.abs().max(axis=1).replace(0, 1), axis=0)
+    if CONTROL in means:  # a distance that may be chance must not shine
+        groups = long.pivot(index="metric", columns="method", values="group").loc[metrics, methods].fillna("")
+        same = groups.apply(
+            lambda row: [bool(set(group) & set(row[CONTROL])) for group in row], axis=1, result_type="expand"
+        )
+        colour = colour.where(~same.to_numpy(), colour * PALE)
+    figure, (axes,) = _figure(1, 1, width=4.2 + 0.78 * len(methods), height=1.5 + 0.3 * len(metrics))
     sns.heatmap(
         colour,
         ax=axes,
@@ -86,22 +87,22 @@ def heatmap(wide: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
         vmax=1,
         annot=means.map(_short),
         fmt="",
-        linewidths=1.5,
+        linewidths=1.2,
         annot_kws={"size": 8.5},
-        cbar_kws={"label": f"worse  ←  {zero}  →  best", "ticks": [], "pad": 0.015, "aspect": 30},
+        cbar_kws={"label": f"worse  ←  {zero}  →  best", "ticks": [], "pad": 0.015, "aspect": 40},
     )
-    axes.set_xticklabels([_wrapped(_with_arrow(facts.loc[m])) for m in metrics], rotation=0, fontsize=8)
+    axes.set_yticklabels([_with_arrow(facts.loc[name]) for name in metrics], rotation=0, fontsize=8.5)
     ranks = wide.set_index("method")["rank"]
-    axes.set_yticklabels([_ranked(name, ranks[name]) for name in methods], rotation=0)
-    for label, name in zip(axes.get_yticklabels(), methods, strict=True):
+    axes.set_xticklabels([_ranked(name, ranks[name]) for name in methods], rotation=0, fontsize=8.5)
+    for label, name in zip(axes.get_xticklabels(), methods, strict=True):
         label.set_fontweight("bold" if name == CONTROL else "normal")
-    first = facts.loc[metrics, "metric_family"].ne(facts.loc[metrics, "metric_family"].shift()).to_numpy()
-    for column in np.nonzero(first)[0]:
-        axes.axvline(column, color="0.25", lw=2 if column else 0)
-        axes.text(column + 0.05, -0.12, str(facts.loc[metrics[column], "metric_family"]), fontsize=8.5, style="italic")
-    axes.xaxis.tick_bottom()
+    families = facts["metric_family"].to_numpy()
+    for line in np.nonzero(families != np.roll(families, 1))[0]:
+        axes.axhline(line, color="0.25", lw=2 if line else 0)
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0)
     axes.set(xlabel="", ylabel="")
-    title = f"{task}: mean over {_n(wide)} samples, coloured by distance from the {zero}"
+    title = f"{task}: methods by (rank), mean over {_n(wide)} samples, coloured by distance from the {zero}"
     pale = " control; pale where the two cannot be told apart" if zero == CONTROL else ""
     figure.suptitle(title + pale, fontsize=10, x=0.01, ha="left")
     return figure
@@ -374,18 +375,9 @@ def _with_arrow(row: pd.Series) -> str:
     return f"{row['label']} {'↑' if row['higher_is_better'] else '↓'}"
 
 
-def _wrapped(text: str) -> str:
-    """Breaks a label at spaces into lines of about twelve letters."""
-    lines = [""]
-    for word in text.split():
-        if lines[-1] and len(lines[-1]) + len(word) > 12:
-            lines.append("")
-        lines[-1] = f"{lines[-1]} {word}".strip()
-    return "\n".join(lines)
-
-
 def _ranked(name: str, rank: float) -> str:
-    return f"{name}  {rank:.3g}" if np.isfinite(rank) else f"{name}  –"
+    name = name.replace("_", "\n")
+    return f"{name}\n({rank:.3g})" if np.isfinite(rank) else f"{name}\n(–)"
 
 
 def _short(value: float) -> str:

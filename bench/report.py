@@ -12,6 +12,9 @@ from bench.files import atomic
 from bench.runner import Progress
 from bench.store import Store
 
+MOST_COLUMNS = 8  # metrics on the terminal; where there are more, these:
+HEADLINES = ("drop", "deletion", "insertion", "seconds")
+
 
 def write(out: Path, progress: Progress) -> None:
     """Rebuilds leaderboards/, leaderboard.csv, failures.csv and plots/ in a results folder."""
@@ -48,6 +51,11 @@ def printed(out: Path) -> str:
     parts = []
     for task, own in board.groupby("task", sort=True):
         metrics = [name for name in own.columns[first:] if own[name].notna().any()]
+        more = ""
+        if len(metrics) > MOST_COLUMNS:
+            files = f"{out / 'leaderboards' / task}.csv and {out / 'plots' / task}_heatmap.png"
+            more = f"\nall {len(metrics)} metrics are in {files}"
+            metrics = ["mean_rank", *(name for name in metrics if name in HEADLINES)]
         ranked = own["rank"].notna()
         span = own["rank_low"].map("{:g}".format) + "-" + own["rank_high"].map("{:g}".format)
         table = pd.DataFrame(
@@ -59,7 +67,7 @@ def printed(out: Path) -> str:
         )
         table.index = pd.Index(own["method"], name=None)
         how = ", ranked by mean rank over the faithfulness metrics" if ranked.any() else ""
-        parts.append(f"\n{task}: {own['n'].max()} samples{how}\n{table.to_string(line_width=160)}")
+        parts.append(f"\n{task}: {own['n'].max()} samples{how}\n{table.to_string(line_width=160)}{more}")
     return "\n".join(parts) + "\n"
 
 

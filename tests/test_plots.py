@@ -26,12 +26,12 @@ def test_heatmap_shows_means_in_rank_order_with_directions_and_no_costs():
     _, wide, long = tables(THREE)
     figure = plots.heatmap(wide, long, "toy")
     axes = figure.axes[0]
-    assert [label.get_text().split()[0] for label in axes.get_yticklabels()] == ["good", "same", "random"]
-    assert [label.get_text().replace("\n", " ") for label in axes.get_xticklabels()] == ["down (%) ↓", "up (%) ↑"]
-    shown = np.array([text.get_text() for text in axes.texts[:6]]).reshape(3, 2).astype(float)
-    assert shown.tolist() == [[1, 6], [1, 6], [9, 1]]
-    colours = axes.collections[0].get_array().reshape(3, 2)
-    assert np.asarray(colours).tolist() == [[1, 1], [1, 1], [0, 0]]  # the control is the zero of every column
+    assert [label.get_text().split()[0] for label in axes.get_xticklabels()] == ["good", "same", "random"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["down (%) ↓", "up (%) ↑"]
+    shown = np.array([text.get_text() for text in axes.texts[:6]]).reshape(2, 3).astype(float)
+    assert shown.tolist() == [[1, 1, 9], [6, 6, 1]]
+    colours = axes.collections[0].get_array().reshape(2, 3)
+    assert np.asarray(colours).tolist() == [[1, 1, 0], [1, 1, 0]]  # the control is the zero of every line
 
 
 def test_heatmap_is_pale_where_a_method_cannot_be_told_from_the_control():
@@ -40,7 +40,7 @@ def test_heatmap_is_pale_where_a_method_cannot_be_told_from_the_control():
     table = {"random": noise, "lucky": rng.normal(size=30) + 0.1, "better": noise + 3}
     _, wide, long = tables({name: {"up": list(scores)} for name, scores in table.items()})
     axes = plots.heatmap(wide, long, "toy").axes[0]
-    names = [label.get_text().split()[0] for label in axes.get_yticklabels()]
+    names = [label.get_text().split()[0] for label in axes.get_xticklabels()]
     colour = dict(zip(names, np.asarray(axes.collections[0].get_array()).ravel(), strict=True))
     assert colour["better"] == 1
     assert abs(colour["lucky"]) <= plots.PALE

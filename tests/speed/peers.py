@@ -31,6 +31,9 @@ SAME = {"deletion": "the question of pixel_flipping", "abpc": "the questions of 
 NONE = dict.fromkeys(("drop", "increase", "topk_deletion", "comprehensiveness", "sufficiency"), "not in Quantus")
 NONE |= dict.fromkeys(("irof", "road"), "Quantus raises on RGB and on signals")
 
+# What we are given where Quantus cannot ask as much: its sensitivity-n asks once per feature, 40 times on a signal.
+FEWER = {"sensitivity_n": "subsets=10"}
+
 
 def judges(problem: Problem) -> dict[str, Any]:
     """Our metric's name -> Quantus's metric, with parameters for inputs of this problem's shape."""
