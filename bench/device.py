@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from bench.core import Problem, RequestError
 
 LARGEST_BATCH = 4096
+BATCH_MEMORY = 2**30  # bytes that the layers' outputs of a batch and their gradients may take
 SMALLEST_BATCH = 8  # unless smaller ones are clearly faster
 PATIENCE = 2  # doublings of the batch that may bring nothing before the search ends
 
@@ -78,11 +79,12 @@ class Pace:
 def pace(problem: Problem) -> Pace:
     """Times the bare model in batches of 1, 2, 4, ... and stops where larger ones bring nothing or do not fit.
 
-    On a CPU a larger batch is often slower, so the best one is found by timing and not by filling the memory.
+    On a CPU a larger batch is often slower, so the best one is found by timing and not by filling the memory; none is tried
+    that would take more than BATCH_MEMORY.
     """
     times: dict[int, float] = {}
-    size = 1
-    while size <= LARGEST_BATCH:
+    size, largest = 1, min(LARGEST_BATCH, BATCH_MEMORY // (2 * _bytes_of_one(problem)))
+    while size <= max(1, largest):
         repeats = -(-size // len(problem))
         batch = torch.cat([problem.inputs] * repeats)[:size] if repeats > 1 else problem.inputs[:size]
         try:
@@ -126,6 +128,23 @@ def _seconds(ask: Callable[[], object], *, rounds: int = 3, least: float = 0.02)
             calls += 1
         times.append((time.perf_counter() - start) / calls)
     return median(times)
+
+
+def _bytes_of_one(problem: Problem) -> int:
+    """What the outputs of all layers take for a single input."""
+    total = 0
+
+    def add(_module: nn.Module, _inputs: object, output: object) -> None:
+        nonlocal total
+        total += output.numel() * output.element_size() if isinstance(output, Tensor) else 0
+
+    handles = [module.register_forward_hook(add) for module in problem.model.modules() if not list(module.children())]
+    try:
+        _forward(problem.model, problem.inputs[:1])
+    finally:
+        for handle in handles:
+            handle.remove()
+    return max(1, total)
 
 
 @torch.inference_mode()

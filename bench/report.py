@@ -53,7 +53,7 @@ def printed(out: Path) -> str:
         metrics = [name for name in own.columns[first:] if own[name].notna().any()]
         more = ""
         if len(metrics) > MOST_COLUMNS:
-            files = f"{out / 'leaderboards' / task}.csv and {out / 'plots' / task}_heatmap.png"
+            files = f"{out / 'leaderboards' / str(task)}.csv and {out / 'plots' / str(task)}_heatmap.png"
             more = f"\nall {len(metrics)} metrics are in {files}"
             metrics = ["mean_rank", *(name for name in metrics if name in HEADLINES)]
         ranked = own["rank"].notna()

@@ -235,3 +235,27 @@ def test_another_error_of_the_model_is_passed_on():
     with pytest.raises(RuntimeError, match="no such luck"):
         Probe(problem).full  # noqa: B018
     handle.remove()
+
+
+def test_the_pace_tries_no_batch_that_would_fill_the_memory(monkeypatch):
+    from bench import device
+
+    problem = image_problem(samples=2, size=36)
+    sizes: list[int] = []
+    handle = problem.model.register_forward_pre_hook(lambda _model, inputs: sizes.append(len(inputs[0])))
+    one = device._bytes_of_one(problem)
+    monkeypatch.setattr(device, "BATCH_MEMORY", 2 * one * 5)  # outputs and gradients of five inputs
+    own = device.pace(problem)
+    handle.remove()
+    assert set(sizes) == {1, 2, 4}
+    assert own.batch_size in sizes
+    assert 0 < own.forward < 1
+    assert own.floor(10, 4) == pytest.approx(10 * own.forward + 4 * own.backward)
+
+
+def test_the_memory_of_an_input_is_that_of_all_layers_outputs():
+    from bench import device
+
+    problem = signal_problem(samples=2)
+    # three convolutions and their ReLUs of 25 x 40, a flatten of 1000, a dense of 10; four bytes each
+    assert device._bytes_of_one(problem) == 4 * (6 * 25 * 40 + 1000 + 10)
