@@ -1,12 +1,14 @@
 """What is removed and kept as one: single places, patches of a grid, or segments of the input.
 
-`pixel` is every place of its own (a time step of a signal); `patch64` the finest regular grid of at most 64 cells;
+`pixel` is every place of its own (a time step of a signal); `patch64` the finest grid of at most 64 equal cells;
 `segment20` about 20 superpixels [achanta2012slic], which follow the edges of each input.
 """
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -76,10 +78,17 @@ def partition(name: str, inputs: Tensor) -> Cells:
 
 
 def _patches(name: str, most: int, inputs: Tensor) -> Cells:
-    """Square patches (windows of a signal) of the smallest size that gives at most so many; the last may be smaller."""
+    """Square patches (windows of a signal), the smallest of one size that are at most so many: (1, *S) labels.
+
+    Where the size divides no axis well (fewer than a quarter as many), those at the far edges are smaller. Then sums over
+    patches are confounded with their size: small patches hold little of any positive map, and cost little p.
+    """
     shape = inputs.shape[2:]
-    sizes = range(1, max(shape) + 1)
-    size = next(size for size in sizes if np.prod([-(-length // size) for length in shape]) <= most)
+    few = [size for size in range(1, max(shape) + 1) if _cells(shape, size) <= most]
+    equal = [
+        size for size in few if all(length % size == 0 for length in shape) and _cells(shape, size) >= max(2, most / 4)
+    ]
+    size = (equal or few)[0]
     labels = torch.zeros(shape, dtype=torch.int64)
     for axis, length in enumerate(shape):
         along = torch.arange(length) // size
@@ -87,6 +96,11 @@ def _patches(name: str, most: int, inputs: Tensor) -> Cells:
     number = int(labels.max()) + 1
     counts = torch.tensor([number], device=inputs.device)
     return Cells(name, number, number, True, counts, labels[None].to(inputs.device))
+
+
+def _cells(shape: Sequence[int], size: int) -> int:
+    """Patches of that size that it takes to cover the shape."""
+    return math.prod(-(-length // size) for length in shape)
 
 
 def _segments(name: str, number: int, inputs: Tensor) -> Cells:

@@ -57,7 +57,10 @@ def test_a_patch_grid_by_hand_with_smaller_patches_at_the_edges(channels):
 
 
 def test_patches_of_a_signal_are_windows_and_the_last_may_be_shorter():
-    assert labels_of("patch4", (1, 10)) == [[0, 0, 0, 1, 1, 1, 2, 2, 2, 3]]
+    assert labels_of("patch4", (1, 11)) == [[0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3]]
+    assert labels_of("patch4", (1, 10)) == [
+        [0, 0, 0, 0, 0, 1, 1, 1, 1, 1]
+    ]  # two alike rather than four with a smaller one
     assert labels_of("patch5", (1, 10)) == [[0, 0, 1, 1, 2, 2, 3, 3, 4, 4]]
     assert labels_of("patch1", (1, 3)) == [[0, 0, 0]]
 
@@ -258,3 +261,13 @@ def test_a_straight_curve_over_segments_has_half_the_area_whatever_their_number(
     straight = lambda maps, counts, features: 1 - (counts / cells.counts[:, None]).clamp(max=1).double()  # noqa: E731
     curve = probe._even_steps(straight, inputs[:, 0], 20, "segment12")
     assert area(curve, cells.number).tolist() == pytest.approx([0.5] * 6)
+
+
+@pytest.mark.parametrize(
+    ("shape", "number"), [((1, 40), 40), ((3, 150, 150), 36), ((3, 224, 224), 64), ((1, 28, 28), 49)]
+)
+def test_patches_of_the_usual_sizes_are_alike_so_no_map_gains_by_their_size(shape, number):
+    cells = partition("patch64", torch.zeros(1, *shape))
+    sizes = cells.sums(torch.ones(1, *shape[1:]))
+    assert cells.number == number
+    assert sizes.min() == sizes.max()

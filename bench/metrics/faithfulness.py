@@ -1,7 +1,7 @@
 """Does the model's answer depend on the features that an attribution puts first?
 
 p is the softmax probability of the explained class; an absent feature takes the task's baseline. `features` says what is
-removed as one: `pixel`, `patch64` (a grid of at most 64 cells) or `segment20` (about 20 superpixels).
+removed as one: `pixel`, `patch64` (a grid of at most 64 equal cells) or `segment20` (about 20 superpixels).
 
 With F features, d_k is p without the k highest (deletion, "most relevant first"), i_k is p with only the k highest
 (insertion; read backwards it is "least relevant first"). d_0 = i_F = p(x).

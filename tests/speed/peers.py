@@ -44,6 +44,7 @@ def judges(problem: Problem) -> dict[str, Any]:
         return next(n for n in range(1, features + 1) if features % n == 0 and channels * features / n <= perturbations)
 
     image = problem.inputs.dim() == 4
+    cells = 36 if image else 40  # of patch64
     flips = quantus.PixelFlipping(features_in_step=step(20), **BLACK)
 
     def regions(order: str) -> Any:
@@ -56,16 +57,16 @@ def judges(problem: Problem) -> dict[str, Any]:
         "aopc_lerf": regions("lerf"),
         "insertion": flips,  # from the lowest to the highest: the attribution is turned round
         "region_perturbation": quantus.RegionPerturbation(
-            patch_size=19 if image else 1, regions_evaluation=10, **BLACK
+            patch_size=25 if image else 1, regions_evaluation=10, **BLACK
         ),
         "selectivity": quantus.Selectivity(patch_size=50 if image else 4, **BLACK),  # 9 or 10 patches
         "faithfulness_correlation": quantus.FaithfulnessCorrelation(
             nr_runs=32, subset_size=int(0.2 * channels * features), **BLACK
         ),
         "sensitivity_n": quantus.SensitivityN(features_in_step=step(128), n_max_percentage=1.0, **BLACK),
-        "faithfulness_estimate": quantus.FaithfulnessEstimate(features_in_step=step(64), **BLACK),
+        "faithfulness_estimate": quantus.FaithfulnessEstimate(features_in_step=step(cells), **BLACK),
         "monotonicity_correlation": quantus.MonotonicityCorrelation(
-            nr_samples=2, features_in_step=step(64), perturb_baseline="uniform", **PLAIN
+            nr_samples=2, features_in_step=step(cells), perturb_baseline="uniform", **PLAIN
         ),
     }
     if image:  # 100 patches; on a signal it raises
