@@ -281,3 +281,11 @@ def test_quantus_warnings_do_not_reach_the_user():
         warnings.simplefilter("error")
         found = scored("quantus_pixel_flipping", problem, maps_for(problem))
     assert np.ptp(found) == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize("metric", [m for m in judged if m.name.startswith("quantus_")], ids=lambda m: m.name)
+def test_quantus_scores_maps_that_are_negative_everywhere(metric, problem):
+    maps = maps_for(problem)
+    negative = maps - maps.max() - 1
+    found = score(metric, METHODS["saliency"], probe_of(problem), given(negative), task="test", seed=0)
+    assert set(found.status) == {"ok"}
