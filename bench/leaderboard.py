@@ -46,9 +46,13 @@ def long_table(rows: pd.DataFrame) -> pd.DataFrame:
 
 def wide_table(rows: pd.DataFrame) -> pd.DataFrame:
     """One row per task and method: rank, its interval, the mean of each metric, complete methods first."""
-    long = long_table(rows)
-    boards = [_board(part, long[long["task"] == task]) for (task,), part in _groups(rows, ["task"])]
-    return pd.concat(boards, ignore_index=True) if boards else pd.DataFrame(columns=["task", "method", "n", "rank"])
+    return boards(rows, long_table(rows))
+
+
+def boards(rows: pd.DataFrame, long: pd.DataFrame) -> pd.DataFrame:
+    """`wide_table`, from the rows and their long table."""
+    tables = [_board(part, long[long["task"] == task]) for (task,), part in _groups(rows, ["task"])]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["task", "method", "n", "rank"])
 
 
 def failures(rows: pd.DataFrame) -> pd.DataFrame:

@@ -22,7 +22,8 @@ def write(out: Path, progress: Progress) -> None:
     rows = leaderboard.current(store.read())
     if rows.empty:
         return
-    wide, long, curves = leaderboard.wide_table(rows), leaderboard.long_table(rows), leaderboard.mean_curves(rows)
+    long, curves = leaderboard.long_table(rows), leaderboard.mean_curves(rows)
+    wide = leaderboard.boards(rows, long)
     tasks = sorted(rows["task"].unique())
     for task in tasks:
         own = wide[wide["task"] == task]
