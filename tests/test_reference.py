@@ -1,11 +1,14 @@
 """The course's own numbers: its weights in these architectures must give its probabilities, SISE maps, drop and increase.
 
-Tolerances are what float32 leaves: the course's TensorFlow code and this one add in different orders.
+Tolerances are what float32 leaves: the course's TensorFlow code and this one add in different orders, and so do the
+kernels of different CPUs.
 """
 
 from __future__ import annotations
 
 import sys
+from copy import deepcopy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,6 +22,8 @@ from bench.metrics.faithfulness import drop, increase
 from bench.probe import Probe
 
 SIZE = 224
+FLOAT32 = 5e-6  # of a layer map; 1.6e-6 to 3.2e-6 were seen on three kinds of CPU
+GATE = 50  # how much fusing can multiply a difference: a gate of slope 100 / 4 lets a sum of up to 2 through
 
 
 @pytest.fixture(scope="module")
@@ -81,19 +86,23 @@ def test_sise_on_signals(signals):
     course, sise = values("mnist1d_maps"), sys.modules["bench.methods.sise"]
     some = signals.take(range(32))
     assert (some.targets.numpy() == course["explained_class"]).all()
-    # 3e-6, not the 2e-6 of the tiles: masks are divided by feature maps as small as 1e-3
-    np.testing.assert_allclose(sise.layer_maps(some)[:4].numpy(), course["sise_layer_maps_first4"], atol=3e-6)
+    np.testing.assert_allclose(sise.layer_maps(some)[:4].numpy(), course["sise_layer_maps_first4"], atol=FLOAT32)
     np.testing.assert_allclose(sise.sise(some).numpy(), course["sise_three_conv_layers"], atol=3e-5)
-    np.testing.assert_allclose(sise.sise(some, blocks=1).numpy(), course["sise_last_conv"], atol=3e-6)
+    np.testing.assert_allclose(sise.sise(some, blocks=1).numpy(), course["sise_last_conv"], atol=FLOAT32)
 
 
 def test_sise_on_tiles(tiles):
-    course, sise = values("hmt_maps"), sys.modules["bench.methods.sise"]
-    assert (tiles.targets.numpy() == course["explained_class"]).all()
-    np.testing.assert_allclose(sise.sise(tiles).numpy(), course["sise_two_pool_layers"], atol=3e-5)
-    layer = values("hmt_sise_layer_maps")
+    """In float64 what differs is the course's own rounding; float32 adds that of this CPU's kernels."""
+    course, layer = values("hmt_maps"), values("hmt_sise_layer_maps")
+    sise = sys.modules["bench.methods.sise"]
     rows = [tiles.sample_ids.index(name) for name in layer["files"]]
-    np.testing.assert_allclose(sise.layer_maps(tiles.take(rows)).numpy(), layer["maps"], atol=2e-6)
+    assert (tiles.targets.numpy() == course["explained_class"]).all()
+    exact = replace(
+        tiles, model=deepcopy(tiles.model).double(), inputs=tiles.inputs.double(), baseline=tiles.baseline.double()
+    )
+    for problem, fused, single in ((exact, 3e-5, 2e-6), (tiles, GATE * FLOAT32, FLOAT32)):
+        np.testing.assert_allclose(sise.sise(problem).numpy(), course["sise_two_pool_layers"], atol=fused)
+        np.testing.assert_allclose(sise.layer_maps(problem.take(rows)).numpy(), layer["maps"], atol=single)
 
 
 @pytest.mark.parametrize("name", ["sise_three_conv_layers", "sise_last_conv", "random"])
