@@ -86,7 +86,7 @@ def _add_run(commands: Any) -> None:
         "--profile",
         choices=PROFILES,
         default="standard",
-        help="samples per task, as each task states (default: %(default)s)",
+        help="samples per task, as each task states; slow methods join in full, or when named (default: %(default)s)",
     )
     amount.add_argument("--samples", type=_positive, metavar="N", help="N samples of each task instead")
     amount.add_argument(
@@ -177,10 +177,16 @@ def _run(arguments: argparse.Namespace) -> int:
 
     start = time.perf_counter()
     registry.load_all(arguments.plugins)
+    methods = registry.select(registry.METHODS, arguments.method or ["*"], "method")
+    metrics = registry.select(registry.METRICS, arguments.metric or ["*"], "metric")
+    slow = set() if arguments.profile == "full" else {"slow"}
+    left_out = [m.name for m in methods if m.cost in slow and not arguments.method]
+    postponed = [m.name for m in metrics if m.cost in slow and not arguments.metric]
     plan = Plan(
         tasks=registry.select(registry.TASKS, arguments.task or ["*"], "task"),
-        methods=registry.select(registry.METHODS, arguments.method or ["*"], "method"),
-        metrics=registry.select(registry.METRICS, arguments.metric or ["*"], "metric"),
+        methods=[method for method in methods if method.name not in left_out],
+        left_out=left_out + postponed,
+        metrics=[metric for metric in metrics if metric.name not in postponed],
         samples=lambda task: arguments.samples or _profile(task, arguments.profile),
         seed=arguments.seed,
         data=_data(arguments),
@@ -221,11 +227,26 @@ def _list(arguments: argparse.Namespace) -> int:
         width = max(map(len, chosen[kind]), default=0)
         print(f"{kind}:")
         for entry in chosen[kind].values():
+            cost = f"{entry.cost or '-':<8}" if kind == "methods" else ""
             print(
-                f"  {entry.name:<{width}}  {entry.family:<12}  {entry.summary}"
+                f"  {entry.name:<{width}}  {entry.family:<12}  {cost}{entry.summary}"
                 + (f" [{entry.cite}]" if entry.cite else "")
             )
+        if kind == "methods":
+            print(f"cost, model queries a sample on the shipped tasks: {_cost_classes()}")
     return 0
+
+
+def _cost_classes() -> str:
+    from bench.core import COSTS
+
+    classes, before = [], 0
+    for name, limit in COSTS.items():
+        classes.append(
+            f"{name} up to {limit}" if limit else f"{name} more than {before}, only in --profile full or by name"
+        )
+        before = limit or 0
+    return ", ".join(classes)
 
 
 def _report(arguments: argparse.Namespace) -> int:
@@ -290,7 +311,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
 
 def _fetch(arguments: argparse.Namespace) -> int:
-    from bench.explaining import call
+    from bench.registry import call
 
     task = _one_task(arguments)
     print(f"{task.name}: {len(call(task.samples, {'data': _data(arguments)}))} samples are there")
@@ -310,7 +331,7 @@ def _one_task(arguments: argparse.Namespace) -> Task:
 
 def _recipe(task: Task, arguments: argparse.Namespace) -> Any:
     from bench.core import RequestError
-    from bench.explaining import call
+    from bench.registry import call
 
     if task.recipe is None:
         raise RequestError(f"task {task.name} has no training recipe")
@@ -343,6 +364,7 @@ def _write_run_facts(arguments: argparse.Namespace, plan: Any, outcome: Outcome,
         "profile": arguments.profile,
         "tasks": outcome.tasks,
         "methods": [entry.id for entry in plan.methods],
+        "left_out": list(plan.left_out),
         "metrics": [entry.id for entry in plan.metrics],
         "skipped_tasks": outcome.skipped_tasks,
         "failed_tasks": outcome.failed_tasks,
@@ -414,6 +436,8 @@ def _bar(**settings: Any) -> Any:
 def _as_json(entry: Any) -> dict[str, Any]:
     fields = {"name": entry.name, "id": entry.id, "family": entry.family, "cite": entry.cite, "summary": entry.summary}
     fields |= {"params": dict(entry.params), "needs": sorted(entry.needs)}
+    if entry.cost or entry.promises:
+        fields |= {"cost": entry.cost, "promises": sorted(entry.promises)}
     for name in ("higher_is_better", "label", "limits", "profiles"):
         if hasattr(entry, name):
             value = getattr(entry, name)

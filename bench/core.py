@@ -27,6 +27,10 @@ class DataMissing(BenchError):
     """The data of a task is not on this machine and cannot be fetched: the task is skipped."""
 
 
+class NotApplicable(BenchError):
+    """A task cannot serve a plug-in (no pooled features, an operation without a rule, ...): status `skipped`."""
+
+
 class ContractError(BenchError):
     """A plug-in broke a promise of the harness (shape, hooks, weights, ...): status `failed`."""
 
@@ -47,6 +51,8 @@ class Problem:
     fingerprint: str  # of the weights, and of anything else the task knows to matter to all samples
     targets: Tensor | None = None  # (N,) explained class
     truth: Tensor | None = None  # (N, *S) bool, where the evidence really is
+    background: Tensor | None = None  # (B, C, *S) typical inputs, for methods that average over what might have been
+    bounds: Tensor | None = None  # (2, C, 1, ...) lowest and highest value an input can have; None where there is none
     labels: Tensor | None = None  # (N,) true class, for captions only
     class_names: tuple[str, ...] = ()
     batch_size: int = 32  # how many inputs the model takes at once; changes speed and memory, never a result
@@ -106,6 +112,8 @@ class Entry:
     params: tuple[tuple[str, Any], ...]  # hyper-parameters: arguments with a default
     injected: tuple[str, ...]  # arguments without one: what the harness hands over, by name
     needs: frozenset[str] = frozenset()  # optional fields of Problem it cannot do without
+    cost: str = ""  # one of COSTS, "" where its author did not say; slow ones run in profile `full`, or when named
+    promises: frozenset[str] = frozenset()  # of a method: some of PROMISES
 
     @property
     def id(self) -> str:
@@ -154,7 +162,23 @@ class Cell:
         return digest(self.task, self.method, self.metric, self.seed, self.fingerprint)[:16]
 
 
-OPTIONAL = ("layers", "targets", "truth", "labels", "class_names")  # fields that a task may leave empty
+OPTIONAL = (
+    "layers",
+    "targets",
+    "truth",
+    "labels",
+    "class_names",
+    "background",
+    "bounds",
+)  # a task may leave them empty
+# Inputs a sample that a method sends through the model, forwards or backwards, on the shipped tasks.
+COSTS = {"fast": 10, "medium": 400, "slow": None}
+PROMISES = {
+    "complete": "attributions sum to the class's logit less that of the baseline",
+    "null": "a feature that the model ignores gets zero",
+    "linear": "on a linear model: weight times distance from the baseline",
+    "class": "another class gets another map",
+}
 STATUSES = ("ok", "undefined", "skipped", "failed")
 
 

@@ -55,6 +55,8 @@ def place(problem: Problem, device: torch.device) -> Problem:
         targets=moved(problem.targets),
         truth=moved(problem.truth),
         labels=moved(problem.labels),
+        background=moved(problem.background),
+        bounds=moved(problem.bounds),
     )
 
 

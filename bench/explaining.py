@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from bench import guard
-from bench.core import BenchError, Entry, Problem
+from bench.core import BenchError, Entry, NotApplicable, Problem
 from bench.meter import Cost, Meter, PeakMemory, measured
+from bench.registry import call
 from bench.seeding import SampleRng
 
 R = TypeVar("R")
@@ -41,12 +41,6 @@ class Explained:
             tuple(self.status[row] for row in rows),
             tuple(self.note[row] for row in rows),
         )
-
-
-def call(fn: Callable[..., Any], offered: dict[str, Any], params: Sequence[tuple[str, Any]] = ()) -> Any:
-    """Calls a plug-in with what its signature asks for of what is offered, and with its hyper-parameters."""
-    asked = inspect.signature(fn).parameters
-    return fn(**{name: value for name, value in offered.items() if name in asked}, **dict(params))
 
 
 def absent(entry: Entry, problem: Problem) -> str:
@@ -89,7 +83,7 @@ def explain_all(method: Entry, problem: Problem, *, task: str, seed: int) -> Exp
         [made.get(row, unknown)[0].to(next(iter(made.values()), unknown)[0]) for row in range(size)]
     )
     verdicts = [
-        ("skipped", lacking) if lacking else ("failed", failures[row]) if row in failures else flaw
+        ("skipped", lacking) if lacking else failures.get(row, flaw)
         for row, flaw in enumerate(guard.flaws(attribution))
     ]
     costs = torch.tensor([[*made.get(row, unknown)[1], peak] for row in range(size)], dtype=torch.float64)
@@ -99,21 +93,23 @@ def explain_all(method: Entry, problem: Problem, *, task: str, seed: int) -> Exp
 
 def in_parts(
     batches: Sequence[list[int]], attempt: Callable[[list[int]], Sequence[R]]
-) -> tuple[dict[int, R], dict[int, str]]:
-    """Results by row, and reasons of failure by row, of an attempt that gives one result per row or raises.
+) -> tuple[dict[int, R], dict[int, tuple[str, str]]]:
+    """Results by row, and (status, reason) by row, of an attempt that gives one result per row or raises.
 
     A batch that raises is halved until only the guilty rows fail; one that was too big for the memory fits in the end.
     """
     results: dict[int, R] = {}
-    failures: dict[int, str] = {}
+    failures: dict[int, tuple[str, str]] = {}
     queue = [rows for rows in batches if rows]
     while queue:
         rows = queue.pop(0)
         try:
             results.update(zip(rows, attempt(rows), strict=True))
+        except NotApplicable as error:  # a trait of the task, not of a sample
+            failures.update(dict.fromkeys(rows, ("skipped", reason(error))))
         except Exception as error:  # a plug-in may raise anything; it becomes rows, and the run goes on
             if len(rows) == 1:
-                failures[rows[0]] = reason(error)
+                failures[rows[0]] = ("failed", reason(error))
             else:
                 queue = [rows[: len(rows) // 2], rows[len(rows) // 2 :], *queue]
     return results, failures

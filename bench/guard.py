@@ -27,6 +27,8 @@ def isolated(problem: Problem) -> Problem:
         baseline=problem.baseline.clone(),
         targets=None if problem.targets is None else problem.targets.clone(),
         truth=None if problem.truth is None else problem.truth.clone(),
+        background=None if problem.background is None else problem.background.clone(),
+        bounds=None if problem.bounds is None else problem.bounds.clone(),
     )
 
 

@@ -1,13 +1,14 @@
-"""Activations and gradients of named layers. Always a context manager, so no hook outlives its use."""
+"""Activations and gradients of named layers. No hook outlives its use."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import torch
 from torch import Tensor, nn
 
-from bench.core import BenchError
+from bench.core import BenchError, NotApplicable, Problem
 
 
 @contextmanager
@@ -23,8 +24,9 @@ def activations(model: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, T
     seen: dict[str, Tensor] = {}
 
     def keep(name: str):  # type: ignore[no-untyped-def]
-        def hook(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        def hook(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
             seen[name] = output
+            return output.clone()  # what follows may work in place
 
         return hook
 
@@ -34,3 +36,41 @@ def activations(model: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, T
     finally:
         for handle in handles:
             handle.remove()
+
+
+def gradient(problem: Problem, inputs: Tensor | None = None) -> Tensor:
+    """d logit of the explained class / d input, at the problem's inputs or at others (N, C, *S) of the same samples."""
+    at = (problem.inputs if inputs is None else inputs).detach().clone().requires_grad_()
+    with torch.enable_grad():
+        (slope,) = torch.autograd.grad(chosen(problem, problem.model(at)).sum(), at)
+    return slope
+
+
+def features(problem: Problem, layer: int = -1) -> tuple[Tensor, Tensor]:
+    """Outputs of a block (N, C, *s) and the logits (N, K). Raises NotApplicable where a block gives no map per channel."""
+    name = problem.layers[layer]
+    with activations(problem.model, [name]) as seen:
+        logits = problem.model(problem.inputs)
+    return _over_space(problem, name, seen[name]), logits
+
+
+def features_and_slopes(problem: Problem, layer: int = -1) -> tuple[Tensor, Tensor]:
+    """Outputs of a block and the gradient of the class's logit with respect to them: two (N, C, *s)."""
+    name = problem.layers[layer]
+    with torch.enable_grad(), activations(problem.model, [name]) as seen:
+        logit = chosen(problem, problem.model(problem.inputs.detach().clone().requires_grad_()))
+        maps = _over_space(problem, name, seen[name])
+        (slope,) = torch.autograd.grad(logit.sum(), maps)
+    return maps.detach(), slope
+
+
+def _over_space(problem: Problem, layer: str, maps: Tensor) -> Tensor:
+    if not isinstance(maps, Tensor) or maps.dim() != problem.inputs.dim():
+        raise NotApplicable(f"layer {layer} does not give feature maps over space, one for each channel")
+    return maps
+
+
+def chosen(problem: Problem, logits: Tensor) -> Tensor:
+    """What the explained class gets: (N, K) -> (N,)."""
+    assert problem.targets is not None
+    return logits.gather(1, problem.targets[:, None])[:, 0]

@@ -7,7 +7,7 @@ that ask whether a map is true take part in ranks: a cheap, short or stable map 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -133,6 +133,7 @@ def _board(rows: pd.DataFrame, long: pd.DataFrame) -> pd.DataFrame:
     means = long.pivot(index="method", columns="metric", values="mean")[metrics]
     first = rows.groupby("method")[["method_id", "method_family"]].first().reindex(means.index)
     scored = rows[(rows["status"] == "ok") & (rows["metric_family"] != "cost")].groupby("method")["sample_id"].nunique()
+    statuses = rows[rows["metric_family"] != "cost"].groupby("method")["status"]
     ok = set(complete) if len(placed.columns) else set(means.index[means.notna().all(axis=1)])
     table = pd.DataFrame(
         {
@@ -141,7 +142,7 @@ def _board(rows: pd.DataFrame, long: pd.DataFrame) -> pd.DataFrame:
             "method_id": first["method_id"].to_numpy(),
             "family": first["method_family"].to_numpy(),
             "n": scored.reindex(means.index).fillna(0).astype(int).to_numpy(),
-            "status": ["complete" if name in ok else "incomplete" for name in means.index],
+            "status": ["complete" if name in ok else _why(statuses.get_group(name)) for name in means.index],
         }
         | {
             name: own.reindex(means.index).to_numpy()
@@ -150,6 +151,28 @@ def _board(rows: pd.DataFrame, long: pd.DataFrame) -> pd.DataFrame:
     )
     table = pd.concat([table, means.reset_index(drop=True)], axis=1)
     return table.sort_values(["rank", "status", "method"], na_position="last", kind="stable").reset_index(drop=True)
+
+
+def with_left_out(board: pd.DataFrame, left_out: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """The wide table with a line for what was too slow for the profile, method or metric, unless it has been run after all."""
+    known = set(zip(board["task"], board["method"], strict=True))
+    known |= {(task, name) for task, own in board.groupby("task") for name in own.columns[own.notna().any()]}
+    more = [
+        {"task": task, "method": name, "n": 0, "status": "slow"}
+        for task in board["task"].unique()
+        for name in left_out.get(task, ())
+        if (task, name) not in known
+    ]
+    if not more:
+        return board
+    both = pd.concat([board.astype({"n": object}), pd.DataFrame(more).astype({"n": object})], ignore_index=True)
+    return both.astype({"n": int}).sort_values("task", kind="stable").reset_index(drop=True)
+
+
+def _why(statuses: pd.Series) -> str:
+    """Of a method that is not complete: `skipped` or `undefined` where that holds for every sample."""
+    found = set(statuses)
+    return found.pop() if len(found) == 1 and found <= {"skipped", "undefined"} else "incomplete"
 
 
 def _overall(rows: pd.DataFrame, methods: list[str], metrics: list[str]) -> dict[str, pd.Series]:

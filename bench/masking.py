@@ -45,6 +45,14 @@ def area(curves: Tensor, features: int) -> Tensor:
     return torch.trapezoid(curves, shares, dim=1)
 
 
+def scaled(maps: Tensor, epsilon: float = 0.0) -> Tensor:
+    """Each map (along the first axis) minus its minimum, over its maximum; a constant map becomes zero."""
+    axes = tuple(range(1, maps.dim()))
+    maps = maps - maps.amin(axes, keepdim=True)
+    highest = maps.amax(axes, keepdim=True) + epsilon
+    return maps / torch.where(highest > 0, highest, 1)
+
+
 def upsample(maps: Tensor, shape: torch.Size) -> Tensor:
     """Linear interpolation with half-pixel centres: (N, C, *s) -> (N, C, *shape), one or two spatial axes."""
     mode = "linear" if len(shape) == 1 else "bilinear"

@@ -1,7 +1,8 @@
 """The three registries, the decorators that fill them, and the discovery of plug-in files.
 
 `methods/` and `tasks/` are generic import names, so they are folders of plug-in files and no packages: each file runs
-under a module name of its own, `bench.methods.<stem>`. A user's files join in by `--plugins` or by an entry point.
+under a module name of its own, `bench.methods.<stem>`, by which others can import it. A user's files join in by `--plugins` or
+by an entry point.
 """
 
 from __future__ import annotations
@@ -13,15 +14,16 @@ import importlib.util
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeVar
 
 from torch import Tensor
 
-from bench.core import OPTIONAL, BenchError, Entry, Metric, Recipe, RequestError, Task
+from bench.core import COSTS, OPTIONAL, PROMISES, BenchError, Entry, Metric, Recipe, RequestError, Task
 
 E = TypeVar("E", bound=Entry)
 Function = Callable[..., Any]
@@ -40,11 +42,30 @@ OFFERED = {
 }
 
 
-def method(*, cite: str, family: str, needs: Iterable[str] = (), version: int = 1) -> Callable[[Function], Function]:
-    """Registers `fn(problem, [rng], *, hyper-parameters) -> (N, *S)` under its own name."""
+def method(
+    *,
+    cite: str,
+    family: str,
+    needs: Iterable[str] = (),
+    cost: str = "",
+    promises: Iterable[str] = (),
+    version: int = 1,
+) -> Callable[[Function], Function]:
+    """Registers `fn(problem, [rng], *, hyper-parameters) -> (N, *S)` under its own name.
+
+    `cost`: "fast", "medium" or "slow"; slow ones run in profile `full`, and wherever they are asked for by name. `promises`:
+    what is true of every map (core.PROMISES).
+    """
 
     def register(fn: Function) -> Function:
-        _add(METHODS, Entry(**_read(fn, "method", needs), cite=cite, family=family, version=version))
+        read = _read(fn, "method", needs)
+        strange = sorted({cost} - {"", *COSTS}) + sorted(set(promises) - set(PROMISES))
+        if strange:
+            raise RequestError(
+                f"method '{fn.__name__}' has the cost or promise '{strange[0]}'; costs are {', '.join(COSTS)}, "
+                f"promises {', '.join(PROMISES)}"
+            )
+        _add(METHODS, Entry(**read, cite=cite, family=family, version=version, cost=cost, promises=frozenset(promises)))
         return fn
 
     return register
@@ -58,9 +79,12 @@ def metric(
     label: str = "",
     limits: tuple[float | None, float | None] = (None, None),
     needs: Iterable[str] = (),
+    cost: str = "",
     version: int = 1,
 ) -> Callable[[Function], Function]:
     """Registers `fn(probe, attribution, [rng, explain, cost], *, hyper-parameters)` under its own name.
+
+    `cost`: "slow" for one that runs in profile `full` only, or when named.
 
     It returns scores (N,), or a curve (N, steps + 1) over even steps from nothing to everything perturbed; a curve is
     stored whole and its score is the area under it.
@@ -73,6 +97,7 @@ def metric(
             cite=cite,
             family=family,
             version=version,
+            cost=cost,
             higher_is_better=higher_is_better,
             label=label or read["name"].replace("_", " "),
             limits=limits,
@@ -156,6 +181,12 @@ def unknown(name: str, known: Iterable[str], kind: str) -> str:
     return f"unknown {kind} '{name}'{hint} (there is: {', '.join(known) or 'none'})"
 
 
+def call(fn: Callable[..., Any], offered: dict[str, Any], params: Sequence[tuple[str, Any]] = ()) -> Any:
+    """Calls a plug-in with what its signature asks for of what is offered, and with its hyper-parameters."""
+    asked = inspect.signature(fn).parameters
+    return fn(**{name: value for name, value in offered.items() if name in asked}, **dict(params))
+
+
 def home(kind: str) -> Path:
     """The project's own plug-in folder: inside the package in a wheel, beside it in a checkout."""
     package = Path(__file__).parent
@@ -168,6 +199,10 @@ def discover(where: Path, package: str) -> None:
     if not where.exists():
         raise RequestError(f"no plug-in file or folder at {where}")
     files = [where] if where.is_file() else sorted(p for p in where.glob("*.py") if not p.name.startswith("_"))
+    folder = sys.modules.setdefault(package, ModuleType(package, "Plug-in files, which can import each other by name."))
+    folder.__path__ = sorted(
+        {*getattr(folder, "__path__", ()), str((where if where.is_dir() else where.parent).resolve())}
+    )
     for path in files:
         _run_file(path.resolve(), f"{package}.{path.stem}")
 

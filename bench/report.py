@@ -24,13 +24,14 @@ def write(out: Path, progress: Progress) -> None:
         return
     long, curves = leaderboard.long_table(rows), leaderboard.mean_curves(rows)
     wide = leaderboard.boards(rows, long)
+    told = leaderboard.with_left_out(wide, store.left_out())
     tasks = sorted(rows["task"].unique())
     for task in tasks:
-        own = wide[wide["task"] == task]
+        own = told[told["task"] == task]
         others = set(long["metric"]) - set(long.loc[long["task"] == task, "metric"])
         _csv(own.drop(columns=sorted(others)), out / "leaderboards" / f"{task}.csv")
         _csv(long[long["task"] == task], out / "leaderboards" / f"{task}_long.csv")
-    _csv(wide, out / "leaderboard.csv")
+    _csv(told, out / "leaderboard.csv")
     _csv(leaderboard.failures(rows), out / "failures.csv")
     progress.total = 5 * len(tasks)
     for task in tasks:
@@ -67,6 +68,10 @@ def printed(out: Path) -> str:
             | {name.replace("quantus_", "q_"): own[name].map("{:.4g}".format).replace("nan", "-") for name in metrics}
         )
         table.index = pd.Index(own["method"], name=None)
+        slow = own.loc[own["status"] == "slow", "method"]
+        table = table.drop(index=slow)
+        if len(slow):
+            more += f"\ntoo slow for this profile, run with --profile full or by name: {', '.join(slow)}"
         how = ", ranked by mean rank over the faithfulness metrics" if ranked.any() else ""
         parts.append(f"\n{task}: {own['n'].max()} samples{how}\n{table.to_string(line_width=160)}{more}")
     return "\n".join(parts) + "\n"

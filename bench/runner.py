@@ -19,9 +19,10 @@ import torch
 from bench.core import Cell, ContractError, DataMissing, Entry, Metric, Problem, Record, RequestError, Task, digest
 from bench.data import Data
 from bench.device import Pace, describe, pace, place
-from bench.explaining import Explained, call, explain_all, reason
+from bench.explaining import Explained, explain_all, reason
 from bench.meter import Meter, measured
 from bench.probe import Probe, Tally
+from bench.registry import call
 from bench.scoring import score
 from bench.store import Store
 
@@ -53,6 +54,7 @@ class Plan:
     seed: int = 0
     batch_size: int | None = None  # None: what is fastest, found by timing
     fresh: bool = False
+    left_out: Sequence[str] = ()  # methods and metrics that are too slow for what is asked; boards tell of them
 
 
 @dataclass
@@ -113,7 +115,7 @@ def run(plan: Plan, store: Store, progress: Progress) -> Outcome:
                 raise ContractError("it has no samples")
             one = load(task, ids[:1], plan)
             outcome.tasks[task.name] = {"id": task.id, "fingerprint": one.fingerprint, "samples": len(ids)}
-            store.mark_current(task, one.fingerprint)
+            store.mark_current(task, one.fingerprint, plan.left_out)
             low, high = CHUNK_LIMITS
             size = max(low, min(high, VALUES_PER_CHUNK // one.inputs[0].numel()))
             work.append((task, ids, [ids[start : start + size] for start in range(0, len(ids), size)]))
@@ -131,7 +133,10 @@ def load(task: Task, ids: Sequence[str], plan: Plan) -> Problem:
     """A task's problem for the given samples, on the plan's device."""
     problem: Problem = call(task.fn, {"sample_ids": tuple(ids), "data": plan.data}, task.params)
     _check(problem, ids)
-    parts = (problem.fingerprint, problem.baseline, problem.layers, problem.top_k)
+    parts = (
+        *(problem.fingerprint, problem.baseline, problem.layers, problem.top_k),
+        *(problem.background, problem.bounds),
+    )
     return place(replace(problem, fingerprint=digest(*parts)), plan.device)
 
 

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from bench import guard
 from bench.core import ContractError, Entry, Metric
-from bench.explaining import Explained, absent, call, explain, in_parts
+from bench.explaining import Explained, absent, explain, in_parts
 from bench.masking import area
 from bench.probe import Probe
+from bench.registry import call
 from bench.seeding import SampleRng
 
 
@@ -45,8 +46,8 @@ def score(metric: Metric, method: Entry, probe: Probe, explained: Explained, *, 
         return list(_measure(metric, method, probe.take(rows), explained.take(rows), task=task, seed=seed))
 
     found, failures = in_parts([[row for row, was in enumerate(status) if was == "ok"]], attempt)
-    for row, why in failures.items():
-        status[row], note[row] = "failed", why
+    for row, (was, why) in failures.items():
+        status[row], note[row] = was, why
     features = _features(metric, probe)
     numbers, curves = _summarise(found, len(status), features)
     for row, number in enumerate(numbers):

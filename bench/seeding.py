@@ -21,6 +21,10 @@ class SampleRng:
     def __init__(self, names: Sequence[object], sample_ids: Sequence[str], device: torch.device | str = "cpu") -> None:
         self._names, self._sample_ids, self._device = names, sample_ids, device
 
+    def take(self, rows: Sequence[int]) -> SampleRng:
+        """Fresh streams of some of the samples, from their start."""
+        return SampleRng(self._names, [self._sample_ids[row] for row in rows], self._device)
+
     @cached_property
     def seeds(self) -> list[int]:
         """One per sample, below 2**64."""

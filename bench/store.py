@@ -7,6 +7,7 @@ that leaderboards need (direction, family, label), so they can be rebuilt withou
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -59,7 +60,7 @@ class Store:
     def done(self, path: Path) -> dict[str, str]:
         """Sample id -> digest of its input, for the samples of a cell that need not be computed again.
 
-        Failures and skipped samples are not among them: they are tried again.
+        Failures are not among them: they are tried again.
         """
         if not path.is_file():
             return {}
@@ -67,7 +68,7 @@ class Store:
         return {
             sample: digest
             for sample, digest, status in zip(rows["sample_id"], rows["sample_digest"], rows["status"], strict=True)
-            if status not in ("failed", "skipped")
+            if status != "failed"
         }
 
     def write(self, record: Record, task: Entry, method: Entry, metric: Metric) -> None:
@@ -83,18 +84,23 @@ class Store:
         with atomic(path) as part:
             pq.write_table(table, part, compression="zstd")
 
-    def mark_current(self, task: Entry, fingerprint: str) -> None:
-        """Notes which weights and settings of a task were asked for last: those are the ones reports are about."""
+    def mark_current(self, task: Entry, fingerprint: str, left_out: Sequence[str] = ()) -> None:
+        """Notes which weights and settings of a task were asked for last: those are the ones reports are about.
+
+        `left_out`: methods and metrics that are too slow for the profile.
+        """
         path = self.folder / "scores" / f"task={task.name}" / "current.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic(path) as part:
-            part.write_text(json.dumps({"task_id": task.id, "fingerprint": fingerprint}) + "\n", encoding="utf-8")
+            mark = {"task_id": task.id, "fingerprint": fingerprint, "left_out": list(left_out)}
+            part.write_text(json.dumps(mark) + "\n", encoding="utf-8")
 
     def read(self) -> pd.DataFrame:
         """Every row about a task's current weights, sorted, so that nothing depends on the order of writing."""
         tables = [SCHEMA.empty_table()]
         for mark in sorted((self.folder / "scores").glob("task=*/current.json")):
             current = json.loads(mark.read_text(encoding="utf-8"))
+            current.pop("left_out", None)
             for path in sorted(mark.parent.glob("method=*/*.parquet")):
                 table = _read(path, None)
                 if all(len(table) and table[name][0].as_py() == value for name, value in current.items()):
@@ -102,6 +108,14 @@ class Store:
         frame = pa.concat_tables(tables).to_pandas()
         keys = ["task", "method_id", "metric_id", "seed", "sample_id"]
         return frame.sort_values(keys, kind="stable").reset_index(drop=True)
+
+    def left_out(self) -> dict[str, list[str]]:
+        """Task -> methods and metrics that the profile of its last run left out as too slow."""
+        marks = sorted((self.folder / "scores").glob("task=*/current.json"))
+        return {
+            mark.parent.name.removeprefix("task="): json.loads(mark.read_text(encoding="utf-8")).get("left_out", [])
+            for mark in marks
+        }
 
     def write_maps(self, task: str, name: str, arrays: dict[str, np.ndarray]) -> None:
         """Keeps arrays that pictures are made from: `inputs` of a task, or the attributions of one method."""

@@ -5,18 +5,22 @@
 Never negative. It is zero everywhere, hence undefined, for a sample whose weighted sum is nowhere positive.
 """
 
-from captum.attr import LayerGradCam
 from torch import Tensor
 
 from bench.core import Problem
+from bench.hooks import features_and_slopes
 from bench.masking import upsample
 from bench.registry import method
 
 
-@method(cite="selvaraju2017gradcam", family="activation", needs={"layers"})
+@method(cite="selvaraju2017gradcam", family="activation", needs={"layers"}, cost="fast", promises={"class"})
 def grad_cam(problem: Problem, *, layer: int = -1) -> Tensor:
     """Feature maps of one block weighed by their mean gradient, summed, ReLU, upsampled linearly. -> (N, *S)"""
-    explainer = LayerGradCam(problem.model, problem.model.get_submodule(problem.layers[layer]))
-    inputs = problem.inputs.detach().clone().requires_grad_()
-    maps = explainer.attribute(inputs, target=problem.targets, relu_attributions=True)
-    return upsample(maps.detach(), problem.shape)[:, 0]
+    maps, slope = features_and_slopes(problem, layer)
+    return weighed(problem, maps, slope.flatten(2).mean(2))
+
+
+def weighed(problem: Problem, maps: Tensor, weights: Tensor) -> Tensor:
+    """ReLU of the sum of feature maps (N, K, *s) with a weight for each (N, K), upsampled: (N, *S)."""
+    axes = (...,) + (None,) * (maps.dim() - 2)
+    return upsample((weights[axes] * maps).sum(1, keepdim=True).clamp_min(0), problem.shape)[:, 0]

@@ -6,7 +6,7 @@ from bench.core import Problem
 from bench.registry import method
 
 
-@method(cite="", family="control")
+@method(cite="", family="control", cost="fast")
 def input_magnitude(problem: Problem) -> Tensor:
     """Distance of each feature from the baseline, summed over channels. -> (N, *S)"""
     return (problem.inputs - problem.baseline).abs().sum(1)

@@ -2,7 +2,7 @@
 
     attribution = (x - x') * integral_0^1  d logit_c / d x  at  x' + t (x - x')  dt,   summed over channels
 
-Signed, and complete: the attributions of a sample sum to logit_c(x) - logit_c(x').
+Signed, and complete: the attributions of a sample sum to logit_c(x) - logit_c(x'), as far as the steps give the integral.
 """
 
 from captum.attr import IntegratedGradients
@@ -12,12 +12,17 @@ from bench.core import Problem
 from bench.registry import method
 
 
-@method(cite="sundararajan2017ig", family="gradient")
+@method(cite="sundararajan2017ig", family="gradient", cost="medium", promises={"complete", "null", "linear", "class"})
 def integrated_gradients(problem: Problem, *, steps: int = 32) -> Tensor:
     """Path integral of the gradient from the task's baseline, by Gauss-Legendre in `steps` points. -> (N, *S)"""
+    return path_integral(problem, problem.baseline, steps)
+
+
+def path_integral(problem: Problem, start: Tensor, steps: int) -> Tensor:
+    """(x - start) times the mean gradient on the way from `start` to the inputs, summed over channels: (N, *S)."""
     explained = IntegratedGradients(problem.model).attribute(
         problem.inputs.detach().clone().requires_grad_(),
-        baselines=problem.baseline.expand_as(problem.inputs),
+        baselines=start.expand_as(problem.inputs),
         target=problem.targets,
         n_steps=steps,
         internal_batch_size=max(problem.batch_size, len(problem)),

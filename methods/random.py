@@ -7,7 +7,7 @@ from bench.registry import method
 from bench.seeding import SampleRng
 
 
-@method(cite="", family="control")
+@method(cite="", family="control", cost="fast")
 def random(problem: Problem, rng: SampleRng) -> Tensor:
     """Uniform on [0, 1), seeded per sample. -> (N, *S)"""
     return rng.uniform(problem.shape)

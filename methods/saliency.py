@@ -5,15 +5,14 @@
 Unsigned, as in the paper.
 """
 
-from captum.attr import Saliency
 from torch import Tensor
 
 from bench.core import Problem
+from bench.hooks import gradient
 from bench.registry import method
 
 
-@method(cite="simonyan2014saliency", family="gradient")
+@method(cite="simonyan2014saliency", family="gradient", cost="fast", promises={"null", "class"})
 def saliency(problem: Problem) -> Tensor:
     """Absolute gradient of the class's logit, the largest over the channels. -> (N, *S)"""
-    inputs = problem.inputs.detach().clone().requires_grad_()
-    return Saliency(problem.model).attribute(inputs, target=problem.targets, abs=True).amax(1)
+    return gradient(problem).abs().amax(1)

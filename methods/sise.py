@@ -12,41 +12,56 @@ only the places through that lie above that map's Otsu threshold. Ranges over [0
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from bench.core import Problem
 from bench.hooks import activations
-from bench.masking import upsample
+from bench.masking import scaled, upsample
 from bench.registry import method
 
 EPSILON = 1e-6
 STEEPNESS = 100  # of the sigmoid that stands for the binary Otsu mask
 
 
-@method(cite="sattarzadeh2021sise", family="perturbation", needs={"layers"})
+@method(cite="sattarzadeh2021sise", family="perturbation", needs={"layers"}, cost="medium", promises={"class"})
 def sise(problem: Problem, *, threshold: float = 0.0, blocks: int | None = None) -> Tensor:
     """Feature maps as masks, weighed by the class probability they preserve, fused over blocks. -> (N, *S)
 
     `threshold`: share of a block's highest mean gradient that a feature map must exceed. `blocks`: how many of the last
     blocks are used, all by default.
     """
-    maps = layer_maps(problem, threshold=threshold, blocks=blocks)
-    fused = maps[:, 0]
+
+    def above(weights: Tensor) -> Tensor:
+        return weights > threshold * weights.amax(1, keepdim=True)
+
+    return fused(layer_maps(problem, keep=above, blocks=blocks))
+
+
+def fused(maps: Tensor) -> Tensor:
+    """The blocks' maps (N, blocks, *S), fused from the first to the last: (N, *S)."""
+    total = maps[:, 0]
     for layer in range(1, maps.shape[1]):
-        fused = fuse(fused, maps[:, layer])
-    return fused
+        total = fuse(total, maps[:, layer])
+    return total
 
 
-def layer_maps(problem: Problem, *, threshold: float = 0.0, blocks: int | None = None) -> Tensor:
-    """One map per block, each min-max scaled: (N, blocks, *S) float64."""
+def positive(weights: Tensor) -> Tensor:
+    """Feature maps that raise the class on average: mean gradients (N, K) -> (N, K) bool."""
+    return weights > 0
+
+
+def layer_maps(problem: Problem, *, keep: Callable[[Tensor], Tensor] = positive, blocks: int | None = None) -> Tensor:
+    """One map per block, each min-max scaled: (N, blocks, *S) float64. `keep` chooses the feature maps."""
     layers = problem.layers if blocks is None else problem.layers[-blocks:]
     per_layer: list[list[Tensor]] = [[] for _ in layers]
     for rows in torch.arange(len(problem)).split(problem.batch_size):
         part = problem.take(rows.tolist())
         for maps, (features, gradients) in zip(per_layer, _block_outputs(part, layers), strict=True):
-            maps.append(_layer_map(part, features, gradients, threshold))
+            maps.append(_layer_map(part, features, gradients, keep))
     return torch.stack([torch.cat(maps) for maps in per_layer], dim=1)
 
 
@@ -68,28 +83,19 @@ def _block_outputs(problem: Problem, layers: tuple[str, ...]) -> list[tuple[Tens
 
 
 @torch.no_grad()
-def _layer_map(problem: Problem, features: Tensor, gradients: Tensor, threshold: float) -> Tensor:
-    weight = gradients.flatten(2).mean(2)
-    kept = (weight > threshold * weight.amax(1, keepdim=True)).nonzero()  # pairs (sample, feature map)
+def _layer_map(problem: Problem, features: Tensor, gradients: Tensor, keep: Callable[[Tensor], Tensor]) -> Tensor:
+    kept = keep(gradients.flatten(2).mean(2)).nonzero()  # pairs (sample, feature map)
     total = problem.inputs.new_zeros((len(problem), *problem.shape), dtype=torch.float64)
     for pairs in kept.split(problem.batch_size):
         sample, channel = pairs.unbind(1)
-        masks = _scaled(upsample(features[sample, channel].unsqueeze(1), problem.shape), EPSILON)
+        masks = scaled(upsample(features[sample, channel].unsqueeze(1), problem.shape), EPSILON)
         masked = problem.baseline + masks * (problem.inputs[sample] - problem.baseline)
         targets = problem.targets[sample]  # type: ignore[index]
         score = problem.model(masked).softmax(1).gather(1, targets[:, None])[:, 0].double()
         masks = masks[:, 0].double()
         share = score / (masks.flatten(1).sum(1) + EPSILON)
         total.index_add_(0, sample, masks * share.view(-1, *(1,) * len(problem.shape)))
-    return _scaled(total)
-
-
-def _scaled(maps: Tensor, epsilon: float = 0.0) -> Tensor:
-    """Each map (along the first axis) minus its minimum, over its maximum; a constant map becomes zero."""
-    axes = tuple(range(1, maps.dim()))
-    maps = maps - maps.amin(axes, keepdim=True)
-    highest = maps.amax(axes, keepdim=True) + epsilon
-    return maps / torch.where(highest > 0, highest, 1)
+    return scaled(total)
 
 
 def _otsu(one: np.ndarray) -> float:

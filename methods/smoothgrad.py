@@ -5,23 +5,25 @@
 Gradients of ReLU networks jump from point to point; the average is what stays. Unsigned, as in the paper's figures.
 """
 
-import torch
-from captum.attr import Saliency
+from collections.abc import Iterator
+
 from torch import Tensor
 
 from bench.core import Problem
+from bench.hooks import gradient
 from bench.registry import method
 from bench.seeding import SampleRng
 
 
-@method(cite="smilkov2017smoothgrad", family="gradient")
+@method(cite="smilkov2017smoothgrad", family="gradient", cost="medium", promises={"null", "class"})
 def smoothgrad(problem: Problem, rng: SampleRng, *, samples: int = 32, sigma: float = 0.15) -> Tensor:
     """Gradient of the class's logit averaged over noisy inputs, absolute, the largest over the channels. -> (N, *S)"""
-    inputs, axes = problem.inputs.detach(), tuple(range(1, problem.inputs.dim()))
+    return (sum(noisy_gradients(problem, rng, samples, sigma)) / samples).abs().amax(1)  # type: ignore[union-attr]
+
+
+def noisy_gradients(problem: Problem, rng: SampleRng, samples: int, sigma: float) -> Iterator[Tensor]:
+    """Gradients (N, C, *S) at so many noisy copies; sigma is relative to each input's range."""
+    inputs, axes = problem.inputs, tuple(range(1, problem.inputs.dim()))
     spread = sigma * (inputs.amax(axes, keepdim=True) - inputs.amin(axes, keepdim=True))
-    gradient = Saliency(problem.model)
-    total = torch.zeros_like(inputs)
     for _ in range(samples):
-        noisy = (inputs + spread * rng.normal(inputs.shape[1:])).requires_grad_()
-        total += gradient.attribute(noisy, target=problem.targets, abs=False).detach()
-    return (total / samples).abs().amax(1)
+        yield gradient(problem, inputs + spread * rng.normal(inputs.shape[1:]))

@@ -106,6 +106,12 @@ def read(names: list[str], split: dict[str, Path], size: int) -> tuple[Tensor, T
     return torch.from_numpy(tiles).permute(0, 3, 1, 2).contiguous(), torch.tensor(labels)
 
 
+def background(train: dict[str, Path], size: int) -> Tensor | None:
+    """One training tile of each class (8, 3, size, size); None where the training tiles are not there."""
+    first = {name.split("/")[0]: name for name in sorted(train, reverse=True)}
+    return prepare(read([first[group] for group in CLASSES], train, size)[0]) if train else None
+
+
 def prepare(tiles: Tensor) -> Tensor:
     """uint8 -> float32 in [0, 1]."""
     return tiles.float() * np.float32(1 / 255)
@@ -150,13 +156,14 @@ def recipe(data: Data) -> Recipe:
     cite="kather2016",
     family="image",
     samples=samples,
-    profiles={"quick": 8, "standard": 64, "full": None},
+    profiles={"quick": 8, "standard": 32, "full": None},
     recipe=recipe,
     weights="hmt",
 )
 def hmt(sample_ids: tuple[str, ...], data: Data, *, size: int = STORED[0]) -> Problem:
     """Tissue in histology tiles: which pixels decide the class."""
-    tiles, labels = read(list(sample_ids), files(find(data))["test"], size)
+    found = files(find(data))
+    tiles, labels = read(list(sample_ids), found["test"], size)
     model, fingerprint = shipped("hmt", network())
     return Problem(
         model=model,
@@ -168,4 +175,6 @@ def hmt(sample_ids: tuple[str, ...], data: Data, *, size: int = STORED[0]) -> Pr
         fingerprint=fingerprint,
         labels=labels,
         class_names=tuple(name[3:].lower() for name in CLASSES),
+        background=background(found["train"], size),
+        bounds=torch.tensor([0.0, 1.0]).view(2, 1, 1, 1).expand(2, 3, 1, 1),
     )

@@ -101,4 +101,5 @@ def mnist1d(sample_ids: tuple[str, ...]) -> Problem:
         fingerprint=fingerprint,
         labels=torch.from_numpy(made["y_test"][rows]),
         class_names=CLASSES,
+        background=torch.from_numpy(made["x"][interleaved(made["y"].tolist())[: len(CLASSES)]]),
     )

@@ -27,15 +27,13 @@ def signal_problem(samples: int = 6, batch_size: int = 4) -> Problem:
 
 
 def image_problem(samples: int = 4, batch_size: int = 3, size: int = 36) -> Problem:
-    """The HMT network with its shipped weights, on tiles drawn here: blurred noise in the colours of a stain."""
+    """The HMT network with its shipped weights, on tiles drawn here."""
     from bench.weights import shipped
 
     network = sys.modules["bench.tasks.hmt"].network
     model, fingerprint = shipped("hmt", network())
     rng = np.random.default_rng(0)
-    coarse = torch.from_numpy(rng.random((samples, 3, size // 6, size // 6), dtype=np.float32))
-    inputs = torch.nn.functional.interpolate(coarse, size=(size, size), mode="bilinear", align_corners=False)
-    inputs = inputs * torch.tensor([0.9, 0.6, 0.8]).view(1, 3, 1, 1)
+    inputs = some_tiles(rng, samples, size)
     problem = Problem(
         model=model,
         inputs=inputs,
@@ -44,8 +42,17 @@ def image_problem(samples: int = 4, batch_size: int = 3, size: int = 36) -> Prob
         layers=("pool1", "pool2"),
         top_k=0.9,
         fingerprint=fingerprint,
+        background=some_tiles(rng, 3, size),
+        bounds=torch.tensor([0.0, 1.0]).view(2, 1, 1, 1).expand(2, 3, 1, 1),
     )
     return with_targets(problem, batch_size)
+
+
+def some_tiles(rng: np.random.Generator, samples: int, size: int) -> torch.Tensor:
+    """Blurred noise in the colours of a stain."""
+    coarse = torch.from_numpy(rng.random((samples, 3, size // 6, size // 6), dtype=np.float32))
+    tiles = torch.nn.functional.interpolate(coarse, size=(size, size), mode="bilinear", align_corners=False)
+    return tiles * torch.tensor([0.9, 0.6, 0.8]).view(1, 3, 1, 1)
 
 
 def with_targets(problem: Problem, batch_size: int) -> Problem:

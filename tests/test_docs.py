@@ -47,12 +47,23 @@ def test_the_readmes_method_has_12_lines_and_runs(tmp_path, monkeypatch, capsys)
     code = re.search(r"```python\n(.*?)```", README, re.DOTALL)[1]
     assert len(code.strip().splitlines()) <= 12
     (tmp_path / "my_method.py").write_text(code)
-    asked = ["run", "--task", "mnist1d", "--method", "gradient_x_input", "random", "--metric", "drop", "--samples", "4"]
+    asked = [
+        "run",
+        "--task",
+        "mnist1d",
+        "--method",
+        "unsigned_gradient_x_input",
+        "random",
+        "--metric",
+        "drop",
+        "--samples",
+        "4",
+    ]
     try:
         assert cli.main([*asked, "--plugins", str(tmp_path / "my_method.py"), "--out", str(tmp_path / "out")]) == 0
     finally:
-        METHODS.pop("gradient_x_input", None)
-    assert "gradient_x_input" in capsys.readouterr().out
+        METHODS.pop("unsigned_gradient_x_input", None)
+    assert "unsigned_gradient_x_input" in capsys.readouterr().out
 
 
 def test_ci_runs_the_readmes_test_command():

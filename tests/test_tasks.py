@@ -22,8 +22,7 @@ from bench import training, weights
 from bench.core import BenchError, DataMissing, Problem, Task
 from bench.data import Data, numpy_state_kept
 from bench.device import keep_freed_memory, place
-from bench.explaining import call
-from bench.registry import TASKS, select, with_params
+from bench.registry import TASKS, call, select, with_params
 
 CLASSES = ("01_TUMOR", "02_STROMA", "03_COMPLEX", "04_LYMPHO", "05_DEBRIS", "06_MUCOSA", "07_ADIPOSE", "08_EMPTY")
 

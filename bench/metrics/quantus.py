@@ -101,6 +101,7 @@ def quantus_pixel_flipping(probe: Probe, attribution: Tensor, *, steps: int = 20
     cite="yeh2019infidelity",
     label="max-sensitivity (Quantus)",
     limits=(0, None),
+    cost="slow",
 )
 def quantus_max_sensitivity(
     probe: Probe, attribution: Tensor, rng: SampleRng, explain: Explain, *, samples: int = 3, radius: float = 0.05

@@ -1,0 +1,30 @@
+"""Ablation-CAM: feature maps weighed by what the class loses without them [desai2020ablationcam].
+
+    attribution = upsampled ReLU( sum_k  (logit_c - logit_c without A_k) / logit_c * A_k )
+
+No gradient, so it does not saturate. Only what comes behind the feature maps is computed for each of them. Never negative.
+"""
+
+import torch
+from bench.methods.grad_cam import weighed
+from torch import Tensor
+
+from bench.canonise import after
+from bench.core import Problem
+from bench.hooks import chosen, features
+from bench.registry import method
+
+
+@method(cite="desai2020ablationcam", family="activation", needs={"layers"}, cost="medium", promises={"class"})
+def ablation_cam(problem: Problem, *, layer: int = -1) -> Tensor:
+    """Feature maps of one block weighed by the share of the logit lost without them, ReLU, upsampled. -> (N, *S)"""
+    with torch.no_grad():
+        maps, logits = features(problem, layer)
+        head, full = after(problem, problem.layers[layer]), chosen(problem, logits)
+        lost = maps.new_zeros(maps.shape[:2])
+        for pairs in maps.flatten(2).any(2).nonzero().split(problem.batch_size):  # an empty map costs nothing
+            sample, channel = pairs.unbind(1)
+            without = maps[sample]
+            without[torch.arange(len(sample)), channel] = 0
+            lost[sample, channel] = full[sample] - chosen(problem.take(sample.tolist()), head(without))
+    return weighed(problem, maps, lost / full[:, None])

@@ -1,0 +1,40 @@
+"""CAM: where the last feature maps fire, each weighed by the class's own weight for it [zhou2016cam].
+
+    attribution = sum_k w_ck A_k,   upsampled linearly
+
+Only for networks that end in global average pooling and one dense layer: there the sum over space is the class's logit, less
+its bias. Signed, as in the paper's equation.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from bench.core import NotApplicable, Problem
+from bench.hooks import features
+from bench.masking import upsample
+from bench.registry import method
+
+
+@method(cite="zhou2016cam", family="activation", needs={"layers"}, cost="fast", promises={"class"})
+def cam(problem: Problem) -> Tensor:
+    """Last feature maps weighed by the class's weights in the dense layer, summed, upsampled linearly. -> (N, *S)"""
+    dense = [module for module in problem.model.modules() if isinstance(module, nn.Linear)]
+    seen: list[Tensor] = []
+    if not dense:
+        raise NotApplicable("cam needs a network that ends in a dense layer")
+    handle = dense[-1].register_forward_hook(lambda _module, inputs, _output: seen.append(inputs[0]))
+    try:
+        with torch.no_grad():
+            maps, logits = features(problem)
+    finally:
+        handle.remove()
+    weights, pooled = dense[-1].weight, maps.flatten(2).mean(2)
+    if (
+        logits.shape[1] != len(weights)
+        or not seen
+        or seen[0].shape != pooled.shape
+        or not torch.allclose(seen[0], pooled, rtol=1e-4, atol=1e-5 * float(maps.abs().amax()))
+    ):
+        raise NotApplicable("cam needs a network that ends in global average pooling and one dense layer")
+    combined = torch.einsum("nk,nk...->n...", weights[problem.targets], maps)
+    return upsample(combined[:, None], problem.shape)[:, 0]

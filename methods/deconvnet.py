@@ -1,0 +1,19 @@
+"""DeconvNet: the class's signal sent back through the network, with a ReLU on the way back [zeiler2014visualizing].
+
+    R_in = R_out * [R_out > 0]    at each ReLU, whatever was active on the way forward;  elsewhere the gradient
+
+Unsigned: the largest over the channels, as in `saliency`. Needs ReLUs.
+"""
+
+from bench.methods.guided_backprop import backward
+from torch import Tensor
+from zennit.rules import ReLUDeconvNet
+
+from bench.core import Problem
+from bench.registry import method
+
+
+@method(cite="zeiler2014visualizing", family="gradient", cost="fast")
+def deconvnet(problem: Problem) -> Tensor:
+    """Signal of the class's logit with negative parts stopped on the way back, largest over channels. -> (N, *S)"""
+    return backward(problem, "deconvnet", ReLUDeconvNet()).abs().amax(1)

@@ -1,0 +1,36 @@
+"""Deep Taylor decomposition: each neuron's relevance expanded at a root point of its own [montavon2017dtd].
+
+Above the input the roots are sought where activations stay positive, which gives the z+ rule. At the input the rule follows
+from what values an input can take:
+
+    bounded (pixels), l <= x <= h:   z^B   R_i = sum_j (x_i w_ij - l_i w_ij^+ - h_i w_ij^-) / sum_i' (...) * R_j
+    unbounded:                       w^2   R_i = sum_j w_ij^2 / sum_i' w_i'j^2 * R_j
+
+Never negative: it decomposes the positive part of the class's logit, and says nothing where the logit is not positive. Only
+for ReLU networks, which the derivation is about.
+"""
+
+from torch import Tensor
+from zennit.rules import WSquare, ZBox, ZPlus
+
+from bench.canonise import logit
+from bench.core import Problem
+from bench.propagation import LAYERS, RELU_ONLY, relevance
+from bench.registry import method
+
+
+@method(cite="montavon2017dtd", family="propagation", cost="fast", promises={"class"})
+def deep_taylor(problem: Problem) -> Tensor:
+    """Positive relevance of the class's logit by z+, and z^B or w^2 at the input, summed over channels. -> (N, *S)"""
+    first = (
+        WSquare(zero_params="bias")
+        if problem.bounds is None
+        else ZBox(*(bound.expand_as(problem.inputs) for bound in problem.bounds))
+    )
+
+    def positive(problem: Problem, logits: Tensor) -> Tensor:
+        return logit(problem, logits).clamp_min(0)
+
+    return relevance(
+        problem, "deep_taylor", [(LAYERS, ZPlus())], first=[(LAYERS, first)], start=positive, served=RELU_ONLY
+    )

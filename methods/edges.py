@@ -1,0 +1,20 @@
+"""The edge control: where the input changes, whatever the model. Some methods do little more [adebayo2018sanity]."""
+
+import torch
+from torch import Tensor
+
+from bench.core import Problem
+from bench.registry import method
+
+
+@method(cite="", family="control", cost="fast")
+def edges(problem: Problem) -> Tensor:
+    """Sobel's gradient of an image's mean channel; the absolute difference of neighbours on signals. -> (N, *S)"""
+    grey = problem.inputs.mean(1, keepdim=True)
+    if len(problem.shape) == 1:
+        return torch.gradient(grey[:, 0], dim=1)[0].abs()
+    step = grey.new_tensor([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]) / 8
+    both = torch.nn.functional.conv2d(
+        torch.nn.functional.pad(grey, (1, 1, 1, 1), mode="replicate"), torch.stack([step, step.T])[:, None]
+    )
+    return both.square().sum(1).sqrt()

@@ -1,0 +1,29 @@
+"""Eigen-CAM: the pattern that most feature maps share [muhammad2020eigencam].
+
+    attribution = upsampled ReLU( first principal component of the feature maps over places )
+
+It asks for no class and no gradient: where the network sees anything at all. A component has no sign; here the one is taken
+in which it agrees with the sum of the maps. Never negative.
+"""
+
+import torch
+from torch import Tensor
+
+from bench.core import Problem
+from bench.hooks import features
+from bench.masking import upsample
+from bench.registry import method
+
+
+@method(cite="muhammad2020eigencam", family="activation", needs={"layers"}, cost="fast")
+def eigen_cam(problem: Problem, *, layer: int = -1) -> Tensor:
+    """First principal component of one block's feature maps, ReLU, upsampled linearly. -> (N, *S)"""
+    with torch.no_grad():
+        found, _ = features(problem, layer)
+    maps = found.double().flatten(2)  # (N, K, places)
+    centred = maps - maps.mean(2, keepdim=True)
+    _, vectors = torch.linalg.eigh(centred @ centred.mT)  # of the K x K covariance, the last is the largest
+    shared = torch.einsum("nk,nkp->np", vectors[:, :, -1], centred)
+    agrees = (shared * centred.sum(1)).sum(1, keepdim=True)
+    shared = torch.where(agrees < 0, -shared, shared).view(len(maps), 1, *found.shape[2:])
+    return upsample(shared.clamp_min(0).to(problem.inputs.dtype), problem.shape)[:, 0]

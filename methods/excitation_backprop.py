@@ -1,0 +1,21 @@
+"""Excitation backpropagation: a winner is drawn from the class down to the input [zhang2016excitation].
+
+    P(a_i) = sum_j  a_i w_ij^+ / sum_i' a_i' w_i'j^+ * P(a_j),    biases left out
+
+the probability that a walk from the class, which at each neuron follows an excitatory connection in proportion, ends at
+this input. Never negative where inputs are not; sums to 1. Only for networks with activations that are not negative.
+"""
+
+from torch import Tensor
+from zennit.rules import ZPlus
+
+from bench.core import Problem
+from bench.propagation import LAYERS, RELU_ONLY, one, relevance
+from bench.registry import method
+
+
+@method(cite="zhang2016excitation", family="propagation", cost="fast", promises={"null", "class"})
+def excitation_backprop(problem: Problem) -> Tensor:
+    """Probability that excitation from the class ends at a feature, summed over channels. -> (N, *S)"""
+    rules = [(LAYERS, ZPlus(zero_params="bias"))]
+    return relevance(problem, "excitation_backprop", rules, start=one, served=RELU_ONLY)

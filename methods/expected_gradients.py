@@ -1,0 +1,22 @@
+"""Expected gradients (GradientSHAP): Integrated Gradients without a single baseline [erion2021expected; lundberg2017shap].
+
+    attribution = mean over x' in the background of  (x - x') * integral_0^1  d logit_c / d x  at  x' + t (x - x')  dt
+
+The background is a handful of typical inputs, so "absent" means "as it might have been" and not "black". The papers draw x'
+and t at random; here every background input is taken and the integral is done by Gauss-Legendre, which is the same mean
+without the noise. Signed; sums to the class's logit less its mean over the background.
+"""
+
+import torch
+from bench.methods.integrated_gradients import path_integral
+from torch import Tensor
+
+from bench.core import Problem
+from bench.registry import method
+
+
+@method(cite="erion2021expected", family="gradient", needs={"background"}, cost="medium", promises={"null", "class"})
+def expected_gradients(problem: Problem, *, steps: int = 4) -> Tensor:
+    """Integrated Gradients averaged over the task's background inputs, in `steps` points each. -> (N, *S)"""
+    assert problem.background is not None
+    return torch.stack([path_integral(problem, one, steps) for one in problem.background]).mean(0)

@@ -1,0 +1,26 @@
+"""LRP-alpha-beta: evidence for and against, handed down apart [bach2015lrp, equation 60].
+
+    R_i = sum_j ( alpha * z_ij^+ / sum_i' z_i'j^+  -  beta * z_ij^- / sum_i' z_i'j^- ) * R_j,    alpha - beta = 1
+
+alpha 2, beta 1 as in the paper's pictures: evidence against a neuron turns negative, and does so in every layer anew. Dense
+layers take the epsilon rule.
+"""
+
+from torch import Tensor, nn
+from zennit.rules import AlphaBeta, Epsilon
+from zennit.types import Convolution
+
+from bench.core import BenchError, Problem
+from bench.propagation import relevance
+from bench.registry import method
+
+
+@method(cite="bach2015lrp", family="propagation", cost="fast", promises={"null", "class"})
+def lrp_alpha_beta(problem: Problem, *, alpha: float = 2.0, beta: float = 1.0, epsilon: float = 1e-6) -> Tensor:
+    """Relevance of the class's logit, alpha times what speaks for it less beta times what speaks against. -> (N, *S)"""
+    if alpha - beta != 1 or beta < 0:
+        raise BenchError(
+            f"alpha={alpha}, beta={beta}: relevance is kept only where alpha - beta is 1 and beta at least 0"
+        )
+    rules = [((Convolution,), AlphaBeta(alpha=alpha, beta=beta)), ((nn.Linear,), Epsilon(epsilon=epsilon))]
+    return relevance(problem, "lrp_alpha_beta", rules)

@@ -1,0 +1,24 @@
+"""LRP by a composite of rules, "epsilon-plus-flat": each depth gets the rule that suits it [montavon2019lrp].
+
+    dense layers    epsilon   R_i = sum_j a_i w_ij / (z_j + epsilon sign z_j) * R_j
+    convolutions    z+        only the positive a_i w_ij share
+    first layer     flat      all inputs of a neuron share alike, so single pixels do not flicker
+
+The flat rule reads off *where* relevance arrives and not how bright the pixels there are. Signed; sums to the logit less what
+biases absorb.
+"""
+
+from torch import Tensor, nn
+from zennit.rules import Epsilon, Flat, ZPlus
+from zennit.types import Convolution
+
+from bench.core import Problem
+from bench.propagation import LAYERS, relevance
+from bench.registry import method
+
+
+@method(cite="montavon2019lrp", family="propagation", cost="fast", promises={"class"})
+def lrp_composite(problem: Problem, *, epsilon: float = 1e-6) -> Tensor:
+    """Relevance of the class's logit by the epsilon, z+ and flat rules, summed over channels. -> (N, *S)"""
+    rules = [((Convolution,), ZPlus()), ((nn.Linear,), Epsilon(epsilon=epsilon))]
+    return relevance(problem, "lrp_composite", rules, first=[(LAYERS, Flat())])

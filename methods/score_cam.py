@@ -1,0 +1,32 @@
+"""Score-CAM: feature maps weighed by what the class keeps when only they show [wang2020scorecam].
+
+    attribution = upsampled ReLU( sum_k  softmax_k( logit_c(x' + s(A_k) (x - x')) ) * A_k )
+
+s upsamples a feature map and scales it to [0, 1]; x' is the baseline. One question to the model for each map that is not
+constant (a constant one shows nothing), and no gradient. Never negative.
+"""
+
+import torch
+from bench.methods.grad_cam import weighed
+from torch import Tensor
+
+from bench.core import Problem
+from bench.hooks import chosen, features
+from bench.masking import scaled, upsample
+from bench.registry import method
+
+
+@method(cite="wang2020scorecam", family="activation", needs={"layers"}, cost="medium", promises={"class"})
+def score_cam(problem: Problem, *, layer: int = -1) -> Tensor:
+    """Feature maps of one block weighed by the softmax of the logits they preserve, ReLU, upsampled. -> (N, *S)"""
+    with torch.no_grad():
+        maps, _ = features(problem, layer)
+        nothing = problem.baseline.expand_as(problem.inputs[:1])
+        scores = chosen(problem, problem.model(nothing).expand(len(maps), -1))[:, None].repeat(1, maps.shape[1])
+        flat = maps.flatten(2)
+        for pairs in (flat.amax(2) > flat.amin(2)).nonzero().split(problem.batch_size):
+            sample, channel = pairs.unbind(1)
+            masks = scaled(upsample(maps[sample, channel].unsqueeze(1), problem.shape))
+            masked = torch.lerp(nothing, problem.inputs[sample], masks)
+            scores[sample, channel] = chosen(problem.take(sample.tolist()), problem.model(masked))
+    return weighed(problem, maps, scores.softmax(1))

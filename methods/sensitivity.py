@@ -1,0 +1,18 @@
+"""Sensitivity analysis: the squared gradient [montavon2018methods, section 3].
+
+    attribution = sum over channels of (d logit_c / d x)^2
+
+Its sum is the squared length of the gradient: it explains how the logit would change, and not what it is. Unsigned.
+"""
+
+from torch import Tensor
+
+from bench.core import Problem
+from bench.hooks import gradient
+from bench.registry import method
+
+
+@method(cite="montavon2018methods", family="gradient", cost="fast", promises={"null", "class"})
+def sensitivity(problem: Problem) -> Tensor:
+    """Squared gradient of the class's logit, summed over channels. -> (N, *S)"""
+    return gradient(problem).square().sum(1)

@@ -1,0 +1,38 @@
+"""Shapley values by sampling: cells join in random order, each credited with what it adds [castro2009polynomial].
+
+    attribution of a cell = mean over orders of  logit_c(those before it and it) - logit_c(those before it)
+
+Each order is used backwards too, which cancels much of the noise [mitchell2022sampling]. Cells are patches of a grid of at most
+64 (time steps of a signal). Signed, and complete whatever the number of orders: each sums to logit_c(x) - logit_c(x').
+"""
+
+import torch
+from torch import Tensor
+
+from bench.cells import Cells
+from bench.coalitions import explained, logits
+from bench.core import Problem
+from bench.registry import method
+from bench.seeding import SampleRng
+
+
+@method(
+    cite="castro2009polynomial",
+    family="perturbation",
+    cost="slow",
+    promises={"complete", "null", "linear", "class"},
+)
+def shapley_sampling(problem: Problem, rng: SampleRng, *, orders: int = 24, features: str = "patch64") -> Tensor:
+    """Mean gain in logit as cells join in random orders, an even number, half of them reversed. -> (N, *S)"""
+
+    def gains(problem: Problem, rng: SampleRng, cells: Cells) -> Tensor:
+        total = torch.zeros(len(problem), cells.most, dtype=torch.float64, device=problem.inputs.device)
+        joined = torch.arange(cells.most + 1, device=total.device)[:, None]
+        for _ in range(max(1, orders // 2)):
+            position = rng.uniform((cells.most,)).argsort(1).argsort(1)
+            for place in (position, cells.most - 1 - position):
+                answers = logits(problem, cells, place[:, None] < joined).double()  # 0, 1, 2, ... cells joined
+                total += answers.diff(dim=1).gather(1, place)
+        return total / (2 * max(1, orders // 2))
+
+    return explained(problem, rng, features, gains)

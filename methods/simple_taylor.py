@@ -1,0 +1,45 @@
+"""Simple Taylor decomposition: the first-order expansion at a root point [bach2015lrp, section 2.3; montavon2018methods].
+
+    attribution = sum over channels of  d f / d x (x~) * (x - x~),    f(x~) = 0
+
+f is the class's logit above that of the baseline, and the root x~ the first one met on the straight way from the input to
+the baseline (which is a root itself, so there always is one). The slope is that just before the root, for behind it the
+network may be flat. Signed; sums to f(x) as far as f is linear between both.
+"""
+
+import torch
+from torch import Tensor
+
+from bench.core import Problem
+from bench.hooks import chosen, gradient
+from bench.registry import method
+
+
+@method(cite="bach2015lrp", family="gradient", cost="medium", promises={"null", "linear", "class"})
+def simple_taylor(problem: Problem, *, steps: int = 16, halvings: int = 8) -> Tensor:
+    """Gradient at the first root between input and baseline, times the way there, summed over channels. -> (N, *S)
+
+    `steps`: where a change of sign is looked for. `halvings`: of the step in which it lies.
+    """
+    way, axes = problem.inputs - problem.baseline, (-1, *(1,) * (problem.inputs.dim() - 1))
+    with torch.no_grad():
+        absent = problem.model(problem.baseline.expand_as(problem.inputs[:1]))
+
+        def gained(share: Tensor) -> Tensor:
+            logits = problem.model(problem.baseline + share.view(axes) * way)
+            return chosen(problem, logits) - chosen(problem, absent.expand_as(logits))
+
+        whole = gained(torch.ones_like(way[:, 0].flatten(1)[:, 0]))  # a class may also be likelier at the baseline
+
+        def beyond(share: Tensor) -> Tensor:
+            return whole.sign() * gained(share) <= 1e-6 * whole.abs()
+
+        passed = torch.stack([beyond(torch.full_like(whole, 1 - step / steps)) for step in range(1, steps)], dim=1)
+        step = torch.where(passed.any(1), passed.int().argmax(1) + 1, steps)  # the first at or beyond a root
+        near, far = 1 - (step - 1) / steps, 1 - step / steps
+        for _ in range(halvings):
+            middle = (near + far) / 2
+            there = beyond(middle)
+            near, far = torch.where(there, near, middle), torch.where(there, middle, far)
+    root = near.view(axes)
+    return (gradient(problem, problem.baseline + root * way) * (1 - root) * way).sum(1)

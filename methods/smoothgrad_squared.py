@@ -1,0 +1,20 @@
+"""SmoothGrad squared: the squared gradient, averaged over noisy copies of the input [hooker2019roar].
+
+    attribution = sum over channels of  mean_j (d logit_c / d x)^2  at  x + sigma * (max x - min x) * noise_j
+
+Squaring before the mean keeps what changes sign from copy to copy, which SmoothGrad cancels. Unsigned.
+"""
+
+from bench.methods.smoothgrad import noisy_gradients
+from torch import Tensor
+
+from bench.core import Problem
+from bench.registry import method
+from bench.seeding import SampleRng
+
+
+@method(cite="hooker2019roar", family="gradient", cost="medium", promises={"null", "class"})
+def smoothgrad_squared(problem: Problem, rng: SampleRng, *, samples: int = 32, sigma: float = 0.15) -> Tensor:
+    """Squared gradient of the class's logit averaged over noisy inputs, summed over channels. -> (N, *S)"""
+    squares = (slope.square() for slope in noisy_gradients(problem, rng, samples, sigma))
+    return (sum(squares) / samples).sum(1)  # type: ignore[union-attr]

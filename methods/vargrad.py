@@ -1,0 +1,26 @@
+"""VarGrad: the variance of the gradient over noisy copies of the input [adebayo2018sanity].
+
+    attribution = sum over channels of  var_j (d logit_c / d x)  at  x + sigma * (max x - min x) * noise_j
+
+SmoothGrad squared less the squared SmoothGrad: where the gradient depends on the noise, and not where it is large. Unsigned;
+zero for a linear model.
+"""
+
+import torch
+from bench.methods.smoothgrad import noisy_gradients
+from torch import Tensor
+
+from bench.core import Problem
+from bench.registry import method
+from bench.seeding import SampleRng
+
+
+@method(cite="adebayo2018sanity", family="gradient", cost="medium", promises={"null", "class"})
+def vargrad(problem: Problem, rng: SampleRng, *, samples: int = 32, sigma: float = 0.15) -> Tensor:
+    """Variance of the gradient of the class's logit over noisy inputs, summed over channels. -> (N, *S)"""
+    mean, squares = torch.zeros_like(problem.inputs), torch.zeros_like(problem.inputs)
+    for number, slope in enumerate(noisy_gradients(problem, rng, samples, sigma), start=1):  # Welford's running sums
+        off = slope - mean
+        mean += off / number
+        squares += off * (slope - mean)
+    return (squares / (samples - 1)).sum(1)
