@@ -14,6 +14,7 @@ from zennit.layer import Sum
 from bench.canonise import Mean, after, canonised, check
 from bench.core import BenchError, NotApplicable, Problem
 from bench.explaining import explain, explain_all
+from bench.hooks import features
 from bench.registry import METHODS
 
 HOOKING = (
@@ -58,8 +59,7 @@ class Functional(Reused):
         x = functional.relu(self.conv2(functional.relu(self.conv1(x))))
         x = self.pool1(x)
         x = torch.relu(self.conv4(self.conv3(x).relu()))
-        x = functional.relu(self.pool2(x), inplace=True)
-        return self.dense(functional.dropout(x.mean((2, 3)), training=self.training))
+        return self.dense(functional.dropout(self.pool2(x).mean((2, 3)), training=self.training))
 
 
 class Residual(nn.Module):
@@ -113,6 +113,16 @@ def test_how_a_model_is_written_does_not_change_a_map(name, style):
     assert found.status == expected.status, found.note
     largest = float(expected.attribution.abs().max())
     torch.testing.assert_close(found.attribution, expected.attribution, rtol=0, atol=1e-4 * largest)
+
+
+def test_feature_maps_are_the_layers_own_even_where_the_next_works_in_place():
+    model = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.ReLU(inplace=True), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)
+    )
+    problem = with_targets(replace(image_problem(), model=model.eval(), layers=("0",), targets=None), 4)
+    maps, _ = features(problem)
+    assert maps.min() < 0
+    torch.testing.assert_close(maps, model[0](problem.inputs))
 
 
 def test_a_rewritten_model_gives_the_same_answers_and_holds_modules_only():
