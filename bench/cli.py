@@ -225,28 +225,22 @@ def _list(arguments: argparse.Namespace) -> int:
         return 0
     for kind in kinds:
         width = max(map(len, chosen[kind]), default=0)
-        print(f"{kind}:")
+        print(f"{kind}:" + (f" (cost: {_cost_classes()})" if kind == "methods" else ""))
         for entry in chosen[kind].values():
             cost = f"{entry.cost or '-':<8}" if kind == "methods" else ""
             print(
                 f"  {entry.name:<{width}}  {entry.family:<12}  {cost}{entry.summary}"
                 + (f" [{entry.cite}]" if entry.cite else "")
             )
-        if kind == "methods":
-            print(f"cost, model queries a sample on the shipped tasks: {_cost_classes()}")
     return 0
 
 
 def _cost_classes() -> str:
+    """What the words for cost mean."""
     from bench.core import COSTS
 
-    classes, before = [], 0
-    for name, limit in COSTS.items():
-        classes.append(
-            f"{name} up to {limit}" if limit else f"{name} more than {before}, only in --profile full or by name"
-        )
-        before = limit or 0
-    return ", ".join(classes)
+    limits = [f"{name} at most {limit}" for name, limit in COSTS.items() if limit]
+    return f"{', '.join(limits)} model queries a sample; slow: more, only in --profile full or when named"
 
 
 def _report(arguments: argparse.Namespace) -> int:

@@ -213,6 +213,8 @@ def load_all(plugins: Iterable[Path] = ()) -> None:
 
     discover(home("methods"), "bench.methods")
     discover(home("tasks"), "bench.tasks")
+    for name in sorted(METHODS, key=lambda name: (METHODS[name].family, name)):  # files import each other, in any order
+        METHODS[name] = METHODS.pop(name)
     for kind in ("tasks", "methods", "metrics"):
         for point in entry_points(group=f"bench.{kind}"):
             point.load()

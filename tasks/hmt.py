@@ -156,7 +156,7 @@ def recipe(data: Data) -> Recipe:
     cite="kather2016",
     family="image",
     samples=samples,
-    profiles={"quick": 8, "standard": 32, "full": None},
+    profiles={"quick": 8, "standard": 24, "full": None},
     recipe=recipe,
     weights="hmt",
 )

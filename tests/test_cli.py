@@ -98,7 +98,7 @@ def scores(out: Path) -> pd.DataFrame:
             "run --method smoothgrad[sample=3]",
             "unknown hyper-parameter of smoothgrad 'sample'; did you mean 'samples'?",
         ),
-        ("run --all --method lpr*x", "unknown method 'lpr*x'; did you mean"),
+        ("run --all --method smothgr*", "unknown method 'smothgr*'; did you mean 'smoothgrad'?"),
         ("train mnist2d", "unknown task 'mnist2d'; did you mean 'mnist1d'?"),
         ("evaluate mnist2d", "unknown task 'mnist2d'; did you mean 'mnist1d'?"),
         ("fetch hmd", "unknown task 'hmd'; did you mean 'hmt'?"),
@@ -183,13 +183,56 @@ def test_list_as_json_tells_directions_and_profiles(capsys):
     assert listed["tasks"]["mnist1d"]["profiles"] == {"quick": 128, "standard": 1000, "full": 1000}
 
 
+def test_list_tells_what_methods_cost(capsys):
+    assert main(["list", "methods"]) == 0
+    told = capsys.readouterr().out
+    assert (
+        "fast at most 10, medium at most 400 model queries a sample; slow: more, only in --profile full or when named"
+        in told
+    )
+    for name, method in METHODS.items():
+        assert re.search(rf"{name} +{method.family} +{method.cost} +\S.*{method.cite}", told), name
+
+
 def test_list_shows_a_users_method(tmp_path, capsys):
     (tmp_path / "mine.py").write_text(FAULTY)
     assert main(["list", "methods", "--plugins", str(tmp_path)]) == 0
-    assert re.search(r"faulty +test +Never works$", capsys.readouterr().out, re.MULTILINE)
+    assert re.search(r"faulty +test +- +Never works$", capsys.readouterr().out, re.MULTILINE)
 
 
 # --- run and report
+
+
+def test_slow_methods_and_metrics_wait_for_full_and_the_boards_say_so(tmp_path, capsys):
+    slow = [name for name, method in METHODS.items() if method.cost == "slow"]
+    assert slow
+    asked = [
+        "run",
+        "--task",
+        "mnist1d",
+        "--metric",
+        "drop",
+        "--samples",
+        "2",
+        "--device",
+        "cpu",
+        "--out",
+        str(tmp_path),
+    ]
+    assert main(asked) == 0
+    assert (
+        f"too slow for this profile, run with --profile full or by name: {', '.join(slow)}" in capsys.readouterr().out
+    )
+    board = pd.read_csv(tmp_path / "leaderboards" / "mnist1d.csv").set_index("method")
+    assert board.loc[slow, "status"].tolist() == ["slow"] * len(slow)
+    assert board.loc[slow, "n"].tolist() == [0] * len(slow)
+    assert set(METHODS) == set(board.index)
+    assert board.loc[["cam", "constant"], "status"].tolist() == ["skipped", "undefined"]
+    assert "global average pooling" in (tmp_path / "failures.csv").read_text()
+    assert main([*asked, "--method", "lime[samples=20]", "random"]) == 0
+    board = pd.read_csv(tmp_path / "leaderboards" / "mnist1d.csv").set_index("method")
+    assert board.loc["lime[samples=20]", "n"] == 2
+    assert "slow" not in set(board["status"])
 
 
 def test_a_run_writes_every_file(first_run):

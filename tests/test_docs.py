@@ -20,6 +20,8 @@ def test_every_registered_name_is_in_the_readme_with_its_family(registry):
         assert f"`{name}`" in README, name
         if registry is not TASKS:
             assert re.search(rf"`{name}`.*\| {entry.family} \|", README), name
+        if registry is METHODS:
+            assert re.search(rf"^\| `{name}` \| {entry.family} \| {entry.cost} \|", README, re.MULTILINE), name
 
 
 def test_every_direction_in_the_readme_is_the_registrys():

@@ -173,7 +173,15 @@ def test_small_and_partial_stores_make_tables(methods, samples, metrics):
 def test_all_methods_undefined_makes_a_table_without_ranks():
     board = leaderboard.wide_table(rows({"a": {"up": [np.nan, np.nan]}, "b": {"up": [np.nan, np.nan]}}))
     assert board["rank"].isna().all()
-    assert (board["status"] == "incomplete").all()
+    assert (board["status"] == "undefined").all()
+
+
+def test_what_was_left_out_has_a_line_until_it_has_been_run():
+    board = leaderboard.wide_table(rows(THREE))
+    told = leaderboard.with_left_out(board, {"toy": ["slow one", "good", "up"], "another": ["x"]})
+    assert told["method"].tolist() == [*board["method"], "slow one"]
+    assert told.iloc[-1][["n", "status"]].tolist() == [0, "slow"]
+    assert leaderboard.with_left_out(board, {}).equals(board)
 
 
 def test_failures_are_grouped_by_reason():

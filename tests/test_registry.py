@@ -12,7 +12,7 @@ from torch import nn
 from bench import registry
 from bench.core import Problem, RequestError
 from bench.explaining import explain_all
-from bench.registry import METHODS, METRICS, TASKS, discover, select, with_params
+from bench.registry import METHODS, METRICS, TASKS, discover, method, select, with_params
 
 PACKAGE = "bench.tried"
 
@@ -153,8 +153,8 @@ def test_a_wildcard_that_matches_nothing_is_an_error():
 
 
 def test_an_entry_asked_for_twice_is_taken_once():
-    twice = select(METHODS, ["smoothgrad", "smooth*", "smoothgrad[samples=32]"], "method")
-    assert [entry.id for entry in twice] == ["smoothgrad@1[samples=32,sigma=0.15]"]
+    twice = select(METHODS, ["smoothgrad", "smooth*d", "smoothgrad[samples=32]"], "method")
+    assert [entry.name for entry in twice] == ["smoothgrad", "smoothgrad_squared"]
 
 
 def test_settings_change_hyper_parameters_and_so_the_id():
@@ -295,3 +295,25 @@ def test_a_users_method_cannot_replace_one_of_ours_unseen(tmp_path):
     with pytest.raises(RequestError, match=r"'saliency' is registered twice: in .*saliency\.py and .*mine\.py"):
         discover(plugin(tmp_path, "mine", method_text("saliency")), PACKAGE)
     assert registry.METHODS["saliency"] is METHODS["saliency"]
+
+
+@pytest.mark.parametrize(("settings", "word"), [({"cost": "cheap"}, "cheap"), ({"promises": {"truth"}}, "truth")])
+def test_an_unknown_cost_or_promise_is_refused(settings, word):
+    with pytest.raises(
+        RequestError, match=f"'{word}'; costs are fast, medium, slow, promises complete, null, linear, class"
+    ):
+
+        @method(cite="", family="test", **settings)
+        def strange(problem):
+            """Never registered at all."""
+
+
+def test_plugin_files_can_import_each_other(tmp_path):
+    (tmp_path / "zz_base.py").write_text("VALUE = 3\n")
+    (tmp_path / "aa_user.py").write_text("from bench.plugins.zz_base import VALUE\n\nTWICE = 2 * VALUE\n")
+    try:
+        discover(tmp_path, "bench.plugins")
+        assert sys.modules["bench.plugins.aa_user"].TWICE == 6
+    finally:
+        for name in ("bench.plugins.aa_user", "bench.plugins.zz_base"):
+            sys.modules.pop(name, None)
