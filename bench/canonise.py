@@ -16,7 +16,6 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional
-from torch.nn.utils import skip_init
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 from zennit.layer import Sum
 
@@ -24,6 +23,15 @@ from bench.core import BenchError, NotApplicable, Problem
 from bench.hooks import chosen
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+
+
+class AnyBatchNorm(nn.BatchNorm2d):
+    """Of any number of axes: what a call of the function may mean."""
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        pass
+
+
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 IDLE = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
 # Functions and methods that are modules by another name; what is not listed stays a function, which has no rule.
@@ -57,10 +65,11 @@ SETTINGS: dict[Any, tuple[str, ...]] = {
     functional.avg_pool2d: ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override"),
     **dict.fromkeys((functional.adaptive_avg_pool1d, functional.adaptive_avg_pool2d), ("output_size",)),
 }
+NO_STATISTICS = "batch norm without running statistics: the samples of a batch depend on each other"
 ADDITIONS = (operator.add, operator.iadd, torch.add, "add", "add_")
 # They move values and change none: a gradient passes through them as relevance does.
 MOVES = (
-    *(torch.flatten, torch.stack, torch.permute, torch.squeeze, operator.getitem, getattr),
+    *(torch.flatten, torch.stack, torch.broadcast_tensors, torch.permute, torch.squeeze, operator.getitem, getattr),
     *("flatten", "view", "reshape", "permute", "contiguous", "size", "squeeze"),
 )
 
@@ -76,24 +85,60 @@ class Mean(nn.Module):
         return values.mean(self.dim, self.keepdim)
 
 
+class Scaling(nn.Module):
+    """A batch norm that no layer could take up: a factor and a shift for each channel."""
+
+    def __init__(self, norm: Any, axes: int) -> None:
+        super().__init__()
+        scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
+        shape = (-1, *(1,) * (axes - 2))
+        self.register_buffer("scale", scale.detach().view(shape))
+        self.register_buffer("shift", (norm.bias - norm.running_mean * scale).detach().view(shape))
+
+    scale: Tensor
+    shift: Tensor
+
+    def forward(self, values: Tensor) -> Tensor:
+        return values * self.scale + self.shift
+
+
 def canonised(model: nn.Module, example: Tensor) -> fx.GraphModule:
     """The model, rewritten; `example` (1, C, *S) is an input of its. Weights are copied where they change.
 
-    Asking it counts as asking the model. Raises BenchError for a model whose forward cannot be traced.
+    Asking it counts as asking the model. Raises BenchError where forward cannot be traced, or where the graph does not answer
+    the example as the model does: what runs on values (branches, hooks, results changed in place) is not in a trace.
     """
     graph = traced(model)
     for node in list(graph.graph.nodes):
         if node.op == "call_function" and node.target is torch._assert:
             graph.graph.erase_node(node)
     graph.graph.eliminate_dead_code()
+    graph.recompile()
+    both_vary = _sums(graph, example)
     for node in list(graph.graph.nodes):
-        _rewrite(graph, node)
+        _rewrite(graph, node, both_vary)
     graph.graph.eliminate_dead_code()
     _fold_batch_norms(graph, example)
     graph.graph.lint()
-    ordered = fx.GraphModule(graph, graph.graph)  # holds what is used, in the order of its use
+    ordered = fx.GraphModule(graph, graph.graph).eval()  # holds what is used, in the order of its use
+    _compare(ordered, model, example)
     ordered._forward_hooks.update(graph._forward_hooks)
-    return ordered.eval()
+    return ordered
+
+
+def _compare(graph: fx.GraphModule, model: nn.Module, example: Tensor) -> None:
+    """Raises BenchError where the two answer differently. Asks behind the back of whoever counts."""
+    counting = dict(model._forward_hooks)
+    model._forward_hooks.clear()
+    try:
+        with torch.no_grad():
+            wanted, found = model(example), graph(example)
+    finally:
+        model._forward_hooks.update(counting)
+    if found.shape != wanted.shape or not torch.allclose(
+        found, wanted, rtol=1e-3, atol=1e-3 * float(wanted.abs().max())
+    ):
+        raise BenchError("traced as a graph of operations, the model gives other answers than it gives itself")
 
 
 def traced(model: nn.Module) -> fx.GraphModule:
@@ -116,10 +161,14 @@ def traced(model: nn.Module) -> fx.GraphModule:
 
 def check(graph: fx.GraphModule, modules: Collection[type], method: str) -> None:
     """Raises NotApplicable where the graph holds an operation that is neither of these modules nor a mere move."""
-    known = dict(graph.named_modules())
+    known: dict[str, Any] = dict(graph.named_modules())
     for node in graph.graph.nodes:
-        if node.op == "call_module" and not isinstance(known[node.target], tuple(modules)):
-            raise NotApplicable(f"{method} has no rule for {type(known[node.target]).__name__} ({node.target})")
+        if node.op == "call_module":
+            module = known[str(node.target)]
+            if not isinstance(module, tuple(modules)) or getattr(module, "return_indices", False):
+                raise NotApplicable(f"{method} has no rule for {type(module).__name__} ({node.target})")
+            if hasattr(module, "weight") and "weight" not in vars(module)["_parameters"]:
+                raise NotApplicable(f"{method} has no rule for layers whose weight is computed ({node.target})")
         if node.op in ("call_function", "call_method") and node.target not in MOVES:
             name = getattr(node.target, "__name__", node.target)
             raise NotApplicable(f"{method} has no rule for the operation {name} (at {node.name})")
@@ -166,7 +215,27 @@ def _ancestors(graph: fx.Graph, stop: fx.Node) -> set[fx.Node]:
     return found
 
 
-def _rewrite(graph: fx.GraphModule, node: fx.Node) -> None:
+def _sums(graph: fx.GraphModule, example: Tensor) -> set[fx.Node]:
+    """The additions of two tensors that both come from the input."""
+    shapes = _Shapes(graph)
+    with torch.no_grad():
+        shapes.run(example)
+    vary: set[fx.Node] = set()
+    for node in graph.graph.nodes:
+        if node.op == "placeholder" or any(one in vary for one in node.all_input_nodes):
+            vary.add(node)
+    return {
+        node
+        for node in graph.graph.nodes
+        if node.op in ("call_function", "call_method")
+        and node.target in ADDITIONS
+        and len(node.args) == 2
+        and not node.kwargs
+        and all(isinstance(one, fx.Node) and one in vary and one in shapes.axes for one in node.args)
+    }
+
+
+def _rewrite(graph: fx.GraphModule, node: fx.Node, both_vary: set[fx.Node]) -> None:
     if node.op == "call_module":
         module = graph.get_submodule(str(node.target))
         if isinstance(module, IDLE):
@@ -177,19 +246,21 @@ def _rewrite(graph: fx.GraphModule, node: fx.Node) -> None:
                 own.inplace = False  # type: ignore[assignment]
             _replace(graph, node, own, node.args, node.kwargs)
     elif node.op in ("call_function", "call_method"):
-        if node.target in AS_MODULES:
+        settled = not any(isinstance(one, fx.Node) for one in (*node.args[1:], *node.kwargs.values()))
+        if node.target in AS_MODULES and settled and len(node.args) > 0:
             _replace(graph, node, _module_of(node), node.args[:1], {})
         elif node.target in (functional.dropout, functional.dropout1d, functional.dropout2d):
             _skip(graph, node)
         elif node.target is functional.batch_norm:
             _replace(graph, node, _batch_norm_of(graph, node), node.args[:1], {})
-        elif node.target in (torch.mean, "mean"):
+        elif node.target in (torch.mean, "mean") and settled:
             settings: dict[str, Any] = dict(zip(("dim", "keepdim"), node.args[1:], strict=False)) | node.kwargs
             if "dim" in settings and set(settings) <= {"dim", "keepdim"}:
                 _replace(graph, node, Mean(**settings), node.args[:1], {})
-        elif node.target in ADDITIONS and all(isinstance(one, fx.Node) and one.op != "get_attr" for one in node.args):
+        elif node in both_vary:
             with graph.graph.inserting_before(node):
-                both = graph.graph.call_function(torch.stack, (list(node.args),), {"dim": -1})
+                alike = graph.graph.call_function(torch.broadcast_tensors, node.args)
+                both = graph.graph.call_function(torch.stack, (alike,), {"dim": -1})
             _replace(graph, node, Sum(dim=-1), (both,), {})
 
 
@@ -214,8 +285,10 @@ def _batch_norm_of(graph: fx.GraphModule, node: fx.Node) -> nn.Module:
             owner = getattr(owner, part)
         return owner.detach()
 
+    if not isinstance(settings.get("running_mean"), fx.Node):
+        raise NotApplicable(NO_STATISTICS)
     mean = tensor("running_mean", 0)
-    norm = nn.BatchNorm2d(len(mean), eps=settings.get("eps", 1e-5)).to(mean)
+    norm = AnyBatchNorm(len(mean), eps=settings.get("eps", 1e-5)).to(mean)
     norm.load_state_dict(
         {
             "running_mean": mean,
@@ -241,33 +314,20 @@ def _fold_batch_norms(graph: fx.GraphModule, example: Tensor) -> None:
         norm: Any = graph.get_submodule(str(node.target))
         before = node.args[0]
         if norm.running_mean is None:
-            raise NotApplicable("batch norm without running statistics: the samples of a batch depend on each other")
+            raise NotApplicable(NO_STATISTICS)
+        if norm.weight is None:
+            norm.weight = nn.Parameter(torch.ones_like(norm.running_var), requires_grad=False)
+            norm.bias = nn.Parameter(torch.zeros_like(norm.running_var), requires_grad=False)
         single = len(before.users) == 1
         if single and _is(graph, before, CONVOLUTIONS):
             merged: nn.Module = fuse_conv_bn_eval(graph.get_submodule(str(before.target)), norm)  # type: ignore[type-var]
-        elif single and _is(graph, before, (nn.Linear,)) and shapes.axes[before] == 2:
+        elif single and _is(graph, before, (nn.Linear,)) and shapes.axes[node] == 2:
             merged = fuse_linear_bn_eval(graph.get_submodule(str(before.target)), norm)  # type: ignore[type-var]
         else:
-            _replace(graph, node, _scaling(norm, shapes.axes[before]), node.args[:1], {})
+            _replace(graph, node, Scaling(norm, shapes.axes[node]), node.args[:1], {})
             continue
         _replace(graph, before, merged.requires_grad_(False), before.args, before.kwargs)
         _skip(graph, node)
-
-
-def _scaling(norm: Any, axes: int) -> nn.Module:
-    """A batch norm as a linear layer: one weight and one bias per channel."""
-    scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
-    shift = norm.bias - norm.running_mean * scale
-    channels = len(scale)
-    layer: Any
-    if axes == 2:
-        layer = skip_init(nn.Linear, channels, channels).to(scale)  # without drawing weights first
-        layer.weight.data = scale.diag()
-    else:
-        layer = skip_init(CONVOLUTIONS[axes - 3], channels, channels, 1, groups=channels).to(scale)
-        layer.weight.data = scale.view(-1, *(1,) * (axes - 1))
-    layer.bias.data = shift
-    return layer.requires_grad_(False)
 
 
 class _Shapes(fx.Interpreter):

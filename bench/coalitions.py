@@ -30,7 +30,7 @@ def logits(problem: Problem, cells: Cells, present: Tensor) -> Tensor:
     with torch.no_grad():
         for asked in torch.arange(size * many, device=present.device).split(problem.batch_size):
             sample = asked // many
-            places = cells.take(sample).spread(present.flatten(0, 1)[asked])
+            places = cells.take(sample).spread(present[sample, asked % many])
             some = problem.take(sample.tolist())
             answers[asked] = chosen(some, problem.model(blend(some.inputs, some.baseline, places)))
     return answers.view(size, many)

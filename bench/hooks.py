@@ -26,7 +26,7 @@ def activations(model: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, T
     def keep(name: str):  # type: ignore[no-untyped-def]
         def hook(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
             seen[name] = output
-            return output.clone()  # what follows may work in place
+            return output.clone() if isinstance(output, Tensor) else output  # what follows may work in place
 
         return hook
 

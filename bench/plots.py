@@ -23,6 +23,8 @@ from bench.leaderboard import RANKING_FAMILIES
 
 CONTROL = "random"
 PALE = 0.15  # share of its colour that an uncertain difference keeps
+MANY = 12  # methods; where there are more, pictures turn by a quarter or name only some
+NAMED = 8  # of the best, where not all can be
 DASHES = ["-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (5, 2, 1, 2))]
 MARKERS = "osD^vPX<>*hp8d"
 STYLE: Any = {
@@ -62,7 +64,7 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def heatmap(wide: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
-    """Metrics x methods: the mean in figures, its distance from the random control in colour."""
+    """Metrics x methods, or the other way round: the mean in figures, its distance from the random control in colour."""
     long = long[long["metric_family"] != "cost"]
     metrics = list(dict.fromkeys(long["metric"]))
     methods = list(wide["method"])
@@ -78,27 +80,34 @@ def heatmap(wide: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
             lambda row: [bool(set(group) & set(row[CONTROL])) for group in row], axis=1, result_type="expand"
         )
         colour = colour.where(~same.to_numpy(), colour * PALE)
-    figure, (axes,) = _figure(1, 1, width=4.2 + 0.78 * len(methods), height=1.5 + 0.3 * len(metrics))
+    turned = len(methods) > MANY
+    across, down = (len(metrics), len(methods)) if turned else (len(methods), len(metrics))
+    figure, (axes,) = _figure(1, 1, width=4.2 + (0.5 if turned else 0.78) * across, height=1.5 + 0.3 * down)
     sns.heatmap(
-        colour,
+        colour.T if turned else colour,
         ax=axes,
         cmap="RdBu",
         vmin=-1,
         vmax=1,
-        annot=means.map(_short),
+        annot=(means.T if turned else means).map(_short),
         fmt="",
         linewidths=1.2,
-        annot_kws={"size": 8.5},
+        annot_kws={"size": 7.5 if turned else 8.5},
         cbar_kws={"label": f"worse  ←  {zero}  →  best", "ticks": [], "pad": 0.015, "aspect": 40},
     )
-    axes.set_yticklabels([_with_arrow(facts.loc[name]) for name in metrics], rotation=0, fontsize=8.5)
     ranks = wide.set_index("method")["rank"]
-    axes.set_xticklabels([_ranked(name, ranks[name]) for name in methods], rotation=0, fontsize=8.5)
-    for label, name in zip(axes.get_xticklabels(), methods, strict=True):
+    measured = [_with_arrow(facts.loc[name]) for name in metrics]
+    named = [_ranked(name, ranks[name], " " if turned else "\n") for name in methods]
+    axes.set_yticklabels(named if turned else measured, rotation=0, fontsize=8.5)
+    if turned:
+        axes.set_xticklabels(measured, rotation=50, ha="left", rotation_mode="anchor", fontsize=8.5)
+    else:
+        axes.set_xticklabels(named, rotation=0, fontsize=8.5)
+    for label, name in zip(axes.get_yticklabels() if turned else axes.get_xticklabels(), methods, strict=True):
         label.set_fontweight("bold" if name == CONTROL else "normal")
     families = facts["metric_family"].to_numpy()
     for line in np.nonzero(families != np.roll(families, 1))[0]:
-        axes.axhline(line, color="0.25", lw=2 if line else 0)
+        (axes.axvline if turned else axes.axhline)(line, color="0.25", lw=2 if line else 0)
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
     axes.set(xlabel="", ylabel="")
@@ -112,7 +121,7 @@ def distributions(rows: pd.DataFrame, wide: pd.DataFrame, long: pd.DataFrame, ta
     """Scores per sample of each method on each metric that ranks, with the random control's mean marked."""
     metrics = list(dict.fromkeys(long.loc[long["metric_family"].isin(RANKING_FAMILIES), "metric"]))
     methods = list(wide["method"])
-    columns = min(4, max(1, len(metrics)))
+    columns = min(8 if len(methods) > MANY else 4, max(1, len(metrics)))
     lines = -(-max(1, len(metrics)) // columns)
     figure, panels = _figure(
         lines,
@@ -164,11 +173,15 @@ def mean_curves(curves: pd.DataFrame, wide: pd.DataFrame, task: str) -> Figure:
     """Mean probability of the class while features are removed or put back, with bands of 95 %."""
     metrics = list(dict.fromkeys(curves["metric"]))
     methods = [name for name in wide["method"] if name in set(curves["method"])]
+    named = {*methods, CONTROL} if len(methods) <= MANY else {*methods[:NAMED], CONTROL}
     figure, panels = _figure(1, len(metrics), width=2.2 + 3.9 * len(metrics), height=3.8, sharey=True)
     for axes, metric in zip(panels, metrics, strict=True):
         for number, name in enumerate(methods):
             own = curves[(curves["metric"] == metric) & (curves["method"] == name)]
             if own.empty:
+                continue
+            if name not in named:
+                axes.plot(100 * own["share"], own["p"], color="0.85", lw=0.8, zorder=1, label="the others")
                 continue
             colour, dashes, _ = _look(name, number)
             width = 2.2 if name == CONTROL else 1.4
@@ -179,26 +192,32 @@ def mean_curves(curves: pd.DataFrame, wide: pd.DataFrame, task: str) -> Figure:
         axes.set(xlabel=f"features {verb}, highest attribution first (%)", xlim=(0, 100), ylim=(0, 1.02))
         axes.set_title(f"{metric} ({better})", loc="left")
     panels[0].set_ylabel("mean probability of the explained class")
-    handles, labels = panels[-1].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right center", frameon=False, title="by rank", handlelength=3)
+    lines = {label: line for line, label in zip(*panels[-1].get_legend_handles_labels(), strict=True)}
+    figure.legend(lines.values(), lines, loc="outside right center", frameon=False, title="by rank", handlelength=3)
     figure.suptitle(f"{task}: {_n(wide)} samples", fontsize=10, x=0.01, ha="left")
     return figure
 
 
 def cost(wide: pd.DataFrame, task: str) -> Figure:
-    """Seconds per sample (log) against the mean rank over the metrics that rank."""
+    """Seconds per sample (log) against the mean rank over the metrics that rank, with the Pareto front."""
     board = wide.dropna(subset=["mean_rank", "seconds"]).copy()
     board["seconds"] = board["seconds"].clip(lower=1e-6)
     figure, (axes,) = _figure(1, 1, width=6.4, height=4.2)
+    ordered = board.sort_values(["seconds", "mean_rank"], kind="stable")
+    best = ordered[ordered["mean_rank"] < ordered["mean_rank"].cummin().shift(fill_value=np.inf)]  # the Pareto front
+    named = board if len(board) <= MANY else board[board["method"].isin([*best["method"], CONTROL])]
     for number, (_, row) in enumerate(board.iterrows()):
         colour, _, marker = _look(row["method"], number)
+        if row["method"] not in set(named["method"]):
+            colour, marker = "0.7", "o"
         axes.scatter(row["seconds"], row["mean_rank"], color=colour, marker=marker, s=55, zorder=3, edgecolor="white")
-    _label_points(axes, board)
+    axes.plot(best["seconds"], best["mean_rank"], color="0.6", lw=1, drawstyle="steps-post", zorder=1)
+    _label_points(axes, named)
     axes.set_xscale("log")
     axes.invert_yaxis()
     axes.margins(x=0.1, y=0.12)
     axes.set(xlabel="seconds to explain one sample (log)", ylabel="mean rank over faithfulness metrics (up is better)")
-    axes.set_title(f"{task}: what faithfulness costs", loc="left")
+    axes.set_title(f"{task}: what faithfulness costs; on the line what nothing cheaper beats", loc="left")
     return figure
 
 
@@ -208,30 +227,41 @@ def gallery(maps: dict[str, Any], wide: pd.DataFrame, task: str) -> Figure:
     drawn = {str(arrays["method_id"]): arrays["maps"] for arrays in maps.values() if "maps" in arrays}
     shown = wide[wide["method_id"].isin(drawn)]
     methods = list(shown["method"])
-    samples = range(len(inputs["inputs"]))
-    signal = inputs["inputs"].ndim == 3
-    width, height = (1.75, 1.05) if signal else (1.25, 1.32)
-    figure, panels = _figure(
-        len(samples),
-        1 + len(methods),
-        width=width * (1 + len(methods)) + 0.4,
-        height=height * len(samples) + 0.7,
-        grid=False,
-    )
-    table = np.array(panels).reshape(len(samples), 1 + len(methods))
-    for row in samples:
-        one = inputs["inputs"][row]
-        _draw_input(table[row, 0], one)
-        caption = f"{inputs['explained'][row]} ({inputs['probability'][row]:.2f})"
-        if inputs["label"][row] != inputs["explained"][row]:
-            caption += f"\ntrue: {inputs['label'][row]}"
-        table[row, 0].set_ylabel(caption, fontsize=8, rotation=0, ha="right", va="center")
-        for column, method_id in enumerate(shown["method_id"], start=1):
-            _draw_map(table[row, column], one, drawn[method_id][row])
-    for axes, title in zip(table[0], ["input", *methods], strict=True):
-        axes.set_title(title.replace("_", "\n"), fontsize=8.5)
+    samples = len(inputs["inputs"])
+    # A few methods: a column for each. Many: a line for each, in three blocks side by side.
+    blocks = 3 if len(methods) > MANY else 1
+    each = -(-len(methods) // blocks)
+    turned = blocks > 1
+    width, height = (1.75, 1.05) if inputs["inputs"].ndim == 3 else (1.25, 1.32)
+    lines, columns = (1 + each, samples * blocks) if turned else (samples, 1 + each)
+    scale = 0.65 if turned else 1.0
+    wide_in, high_in = scale * width * columns + 0.4 + 1.1 * (blocks - 1), scale * height * lines + 0.7
+    figure, panels = _figure(lines, columns, width=wide_in, height=high_in, grid=False)
+    table = np.array(panels).reshape(lines, columns)
+    for block in range(blocks):
+        shown_here = shown.iloc[block * each : (block + 1) * each]
+        own = table[:, block * samples : (block + 1) * samples].T if turned else table  # samples x (input, methods)
+        for row in range(samples):
+            one = inputs["inputs"][row]
+            _draw_input(own[row, 0], one)
+            caption = f"{inputs['explained'][row]} ({inputs['probability'][row]:.2f})"
+            if inputs["label"][row] != inputs["explained"][row]:
+                caption += f"\ntrue: {inputs['label'][row]}"
+            if turned:
+                own[row, 0].set_title(caption, fontsize=7)
+            else:
+                own[row, 0].set_ylabel(caption, fontsize=8, rotation=0, ha="right", va="center")
+            for column, method_id in enumerate(shown_here["method_id"], start=1):
+                _draw_map(own[row, column], one, drawn[method_id][row])
+            for axes in own[row, 1 + len(shown_here) :]:
+                axes.set_visible(False)
+        for axes, title in zip(own[0], ["input", *shown_here["method"]], strict=False):
+            if turned:
+                axes.set_ylabel(title.replace("_", "\n", 1), fontsize=8, rotation=0, ha="right", va="center")
+            else:
+                axes.set_title(title.replace("_", "\n"), fontsize=8.5)
     figure.suptitle(
-        f"{task}: what each method shows, by rank; explained class and its probability at the left. "
+        f"{task}: what each method shows, by rank; beside each input the explained class and its probability. "
         "Red speaks for the class, blue against it.",
         fontsize=9,
     )
@@ -375,9 +405,9 @@ def _with_arrow(row: pd.Series) -> str:
     return f"{row['label']} {'↑' if row['higher_is_better'] else '↓'}"
 
 
-def _ranked(name: str, rank: float) -> str:
-    name = name.replace("_", "\n")
-    return f"{name}\n({rank:.3g})" if np.isfinite(rank) else f"{name}\n(–)"
+def _ranked(name: str, rank: float, between: str) -> str:
+    name = name.replace("_", between)
+    return f"{name}{between}({rank:.3g})" if np.isfinite(rank) else f"{name}{between}(–)"
 
 
 def _short(value: float) -> str:

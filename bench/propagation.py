@@ -12,16 +12,17 @@ import torch
 from torch import Tensor, nn
 from zennit.attribution import Gradient
 from zennit.composites import SpecialFirstLayerMapComposite, layer_map_base
+from zennit.core import BasicHook, Stabilizer
 from zennit.layer import Sum
-from zennit.rules import Norm
+from zennit.rules import NoMod, Norm, Pass
 from zennit.types import Activation, AvgPool, Convolution, MaxPool
 
-from bench.canonise import Mean, canonised, check, logit
+from bench.canonise import Mean, Scaling, canonised, check, logit
 from bench.core import Problem
 
 Rules = Sequence[tuple[tuple[Any, ...], Any]]
 LAYERS = (Convolution, nn.Linear)  # what rules are about
-OTHERS = (Activation, AvgPool, MaxPool, Mean, Sum, nn.Flatten, nn.Unflatten)
+OTHERS = (Activation, AvgPool, MaxPool, Mean, Scaling, Sum, nn.Flatten, nn.Unflatten)
 
 
 def relevance(
@@ -42,7 +43,7 @@ def relevance(
     """
     graph = canonised(problem.model, problem.inputs[:1])
     check(graph, served, name)
-    usual = [*layer_map_base(), ((Mean,), Norm())] if others is None else list(others)
+    usual = [*layer_map_base(), ((Mean, Scaling), Norm())] if others is None else list(others)
     composite = SpecialFirstLayerMapComposite(layer_map=[*usual, *rules], first_map=list(first))
     inputs = problem.inputs.detach().clone().requires_grad_()
     with torch.enable_grad(), Gradient(graph, composite) as attributor:
@@ -56,4 +57,17 @@ def one(problem: Problem, logits: Tensor) -> Tensor:
     return torch.zeros_like(logits).scatter(1, problem.targets[:, None], 1)
 
 
+def _only_positive() -> BasicHook:
+    """Sums and averages share relevance out among what is positive, as z+ does in layers."""
+    steady = Stabilizer.ensure(1e-6)
+    return BasicHook(
+        input_modifiers=[lambda values: values.clamp(min=0)],
+        param_modifiers=[NoMod(param_keys=[])],
+        output_modifiers=[lambda output: output],
+        gradient_mapper=lambda signal, outputs: signal / steady(outputs[0]),
+        reducer=lambda inputs, gradients: inputs[0] * gradients[0],
+    )
+
+
+POSITIVE: Rules = [((Activation,), Pass()), ((AvgPool, Mean, Sum), _only_positive())]
 RELU_ONLY = (*LAYERS, nn.ReLU, AvgPool, MaxPool, Mean, Sum, nn.Flatten, nn.Unflatten)

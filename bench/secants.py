@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, fx, nn
 from zennit.layer import Sum
 
-from bench.canonise import CONVOLUTIONS, Mean, check
-from bench.core import Problem
+from bench.canonise import CONVOLUTIONS, Mean, Scaling, check
+from bench.core import NotApplicable, Problem
 from bench.hooks import chosen
 
 LINEAR = (
-    *(*CONVOLUTIONS, nn.Linear, Mean, Sum, nn.Flatten, nn.Unflatten, nn.AvgPool1d, nn.AvgPool2d),
+    *(*CONVOLUTIONS, nn.Linear, Mean, Scaling, Sum, nn.Flatten, nn.Unflatten, nn.AvgPool1d, nn.AvgPool2d),
     *(nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d),
 )
 ELEMENTWISE = (
@@ -36,9 +36,13 @@ def contributions(problem: Problem, graph: fx.GraphModule, reference: Tensor, na
     inputs = problem.inputs.detach().clone().requires_grad_()
     other = reference.expand_as(problem.inputs)
     with torch.enable_grad():
-        logits = graph(torch.cat([inputs, other]))[: len(inputs)]  # every operation sees both
-        (multiplier,) = torch.autograd.grad(chosen(problem, logits).sum(), inputs)
-    return (multiplier * (problem.inputs - other)).sum(1)
+        here, there = (chosen(problem, logits) for logits in graph(torch.cat([inputs, other])).chunk(2))
+        (multiplier,) = torch.autograd.grad(here.sum(), inputs)
+    found = (multiplier * (problem.inputs - other)).sum(1)
+    gained = (here - there).detach()
+    if not torch.allclose(found.flatten(1).sum(1), gained, rtol=0.02, atol=0.02 * float(gained.abs().max())):
+        raise NotApplicable(f"{name} is not complete on this model: an operation mixes the samples of a batch")
+    return found
 
 
 class _Ruled(nn.Module):

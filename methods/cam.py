@@ -19,21 +19,23 @@ from bench.registry import method
 def cam(problem: Problem) -> Tensor:
     """Last feature maps weighed by the class's weights in the dense layer, summed, upsampled linearly. -> (N, *S)"""
     dense = [module for module in problem.model.modules() if isinstance(module, nn.Linear)]
-    seen: list[Tensor] = []
+    seen: list[tuple[Tensor, Tensor]] = []
     if not dense:
         raise NotApplicable("cam needs a network that ends in a dense layer")
-    handle = dense[-1].register_forward_hook(lambda _module, inputs, _output: seen.append(inputs[0]))
+    handle = dense[-1].register_forward_hook(lambda _module, inputs, output: seen.append((inputs[0], output)))
     try:
         with torch.no_grad():
             maps, logits = features(problem)
     finally:
         handle.remove()
     weights, pooled = dense[-1].weight, maps.flatten(2).mean(2)
-    if (
-        logits.shape[1] != len(weights)
-        or not seen
-        or seen[0].shape != pooled.shape
-        or not torch.allclose(seen[0], pooled, rtol=1e-4, atol=1e-5 * float(maps.abs().amax()))
+    near = 1e-5 * float(maps.abs().amax())
+    if not (
+        len(seen) == 1
+        and seen[0][0].shape == pooled.shape
+        and seen[0][1].shape == logits.shape
+        and torch.allclose(seen[0][0], pooled, rtol=1e-4, atol=near)
+        and torch.allclose(seen[0][1], logits)
     ):
         raise NotApplicable("cam needs a network that ends in global average pooling and one dense layer")
     combined = torch.einsum("nk,nk...->n...", weights[problem.targets], maps)

@@ -15,22 +15,22 @@ from zennit.rules import WSquare, ZBox, ZPlus
 
 from bench.canonise import logit
 from bench.core import Problem
-from bench.propagation import LAYERS, RELU_ONLY, relevance
+from bench.propagation import LAYERS, POSITIVE, RELU_ONLY, relevance
 from bench.registry import method
 
 
 @method(cite="montavon2017dtd", family="propagation", cost="fast", promises={"class"})
 def deep_taylor(problem: Problem) -> Tensor:
     """Positive relevance of the class's logit by z+, and z^B or w^2 at the input, summed over channels. -> (N, *S)"""
-    first = (
-        WSquare(zero_params="bias")
-        if problem.bounds is None
-        else ZBox(*(bound.expand_as(problem.inputs) for bound in problem.bounds))
-    )
+    first = WSquare(zero_params="bias")
+    if problem.bounds is not None:
+        low, high = problem.bounds
+        alike = bool((low == low.flatten()[0]).all() and (high == high.flatten()[0]).all())
+        first = ZBox(*(float(one.flatten()[0]) if alike else one.expand_as(problem.inputs) for one in (low, high)))
 
     def positive(problem: Problem, logits: Tensor) -> Tensor:
         return logit(problem, logits).clamp_min(0)
 
-    return relevance(
-        problem, "deep_taylor", [(LAYERS, ZPlus())], first=[(LAYERS, first)], start=positive, served=RELU_ONLY
-    )
+    rules = [(LAYERS, ZPlus(zero_params="bias"))]
+    above = {"rules": rules, "others": POSITIVE, "first": [(LAYERS, first)]}
+    return relevance(problem, "deep_taylor", **above, start=positive, served=RELU_ONLY)

@@ -22,8 +22,12 @@ def eigen_cam(problem: Problem, *, layer: int = -1) -> Tensor:
         found, _ = features(problem, layer)
     maps = found.double().flatten(2)  # (N, K, places)
     centred = maps - maps.mean(2, keepdim=True)
-    _, vectors = torch.linalg.eigh(centred @ centred.mT)  # of the K x K covariance, the last is the largest
-    shared = torch.einsum("nk,nkp->np", vectors[:, :, -1], centred)
+    wide = maps.shape[1] > maps.shape[2]  # of two covariances with the same eigenvalues, the smaller one
+    values, vectors = torch.linalg.eigh(
+        centred.mT @ centred if wide else centred @ centred.mT
+    )  # the last is the largest
+    lead = vectors[:, :, -1]
+    shared = lead * values[:, -1:].clamp_min(0).sqrt() if wide else torch.einsum("nk,nkp->np", lead, centred)
     agrees = (shared * centred.sum(1)).sum(1, keepdim=True)
     shared = torch.where(agrees < 0, -shared, shared).view(len(maps), 1, *found.shape[2:])
     return upsample(shared.clamp_min(0).to(problem.inputs.dtype), problem.shape)[:, 0]

@@ -10,7 +10,7 @@ from torch import Tensor
 from zennit.rules import ZPlus
 
 from bench.core import Problem
-from bench.propagation import LAYERS, RELU_ONLY, one, relevance
+from bench.propagation import LAYERS, POSITIVE, RELU_ONLY, one, relevance
 from bench.registry import method
 
 
@@ -18,4 +18,4 @@ from bench.registry import method
 def excitation_backprop(problem: Problem) -> Tensor:
     """Probability that excitation from the class ends at a feature, summed over channels. -> (N, *S)"""
     rules = [(LAYERS, ZPlus(zero_params="bias"))]
-    return relevance(problem, "excitation_backprop", rules, start=one, served=RELU_ONLY)
+    return relevance(problem, "excitation_backprop", rules, start=one, others=POSITIVE, served=RELU_ONLY)

@@ -1,6 +1,6 @@
 """LIME: a linear model of the model, fitted near the input [ribeiro2016lime].
 
-    min over (b, w) of  sum_z  pi(z) (logit_c(z) - b - z . w)^2 + |w|^2,    pi(z) = exp(-D(z)^2 / width^2)
+    min over (b, w) of  sum_z  pi(z) (logit_c(z) - b - z . w)^2 + |w|^2,    pi(z) = exp(-D(z)^2 / (2 width^2))
 
 z says which segments are there, each with probability one half; D is the cosine distance from "all there"; width 0.25, 1000
 questions and the ridge of 1 as in the authors' package. Segments are superpixels (runs of a signal). The logit stands for
@@ -28,7 +28,7 @@ def lime(
         present[:, 0] = True
         answers, z = logits(problem, cells, present).double(), present.double()
         likeness = z.mean(2).sqrt()  # cosine of a vector of zeros and ones with that of ones
-        near = torch.exp(-(((1 - likeness) / width) ** 2))
+        near = torch.exp(-(((1 - likeness) / width) ** 2) / 2)
         share = near / near.sum(1, keepdim=True)
         z = z - torch.einsum("nm,nmf->nf", share, z)[:, None]  # the intercept is free: both sides about their means
         answers = answers - (share * answers).sum(1, keepdim=True)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from zennit.layer import Sum
 
-from bench.canonise import Mean, after, canonised, check
+from bench.canonise import Mean, Scaling, after, canonised, check
 from bench.core import BenchError, NotApplicable, Problem
 from bench.explaining import explain, explain_all
 from bench.hooks import features
@@ -131,7 +131,7 @@ def test_a_rewritten_model_gives_the_same_answers_and_holds_modules_only():
     torch.testing.assert_close(graph(problem.inputs), problem.model(problem.inputs), rtol=1e-4, atol=1e-5)
     kinds = [type(graph.get_submodule(node.target)) for node in graph.graph.nodes if node.op == "call_module"]
     assert kinds == [
-        nn.Conv2d,
+        Scaling,
         nn.Conv2d,
         nn.ReLU,
         nn.Conv2d,
@@ -220,3 +220,80 @@ def test_questions_to_the_rewritten_model_are_counted():
     problem = image_problem(samples=3)
     _, meter = explain(METHODS["lrp_composite"], problem, task="test", seed=0)
     assert (meter.forwards, meter.backwards) == (3, 3)
+
+
+class InPlace(nn.Module):
+    """Adds to what was changed in place meanwhile, which a trace does not see."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.relu, self.dense = nn.Conv2d(3, 4, 3), nn.ReLU(inplace=True), nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.conv(x)
+        return self.dense((h + self.relu(h)).mean((2, 3)))
+
+
+class Gated(nn.Module):
+    """Additions that are more than a sum of two: a factor, a parameter, another shape."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind, self.conv, self.dense = kind, nn.Conv2d(3, 4, 3, padding=1), nn.Linear(4, 3)
+        self.relu, self.bias = nn.ReLU(), nn.Parameter(torch.ones(4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.relu(self.conv(x))
+        if self.kind == "alpha":
+            h = torch.add(h, h, alpha=0.5)
+        if self.kind == "parameter":
+            h = h + self.bias.view(1, -1, 1, 1)
+        if self.kind == "broadcast":
+            h = h + functional.adaptive_avg_pool2d(h, 1)
+        return self.dense(h.mean((2, 3)))
+
+
+def drawn(model: nn.Module) -> Problem:
+    torch.manual_seed(0)
+    for parameter in model.parameters():
+        parameter.data.normal_()
+    model = model.eval().requires_grad_(False)
+    return with_targets(replace(image_problem(), model=model, layers=("conv",), targets=None), 4)
+
+
+@pytest.mark.parametrize("name", ["lrp_epsilon", "deep_lift", "guided_backprop"])
+def test_a_trace_that_answers_otherwise_than_the_model_fails(name):
+    explained = explain_all(METHODS[name], drawn(InPlace()), task="test", seed=0)
+    assert set(explained.status) == {"failed"}
+    assert "gives other answers than it gives itself" in explained.note[0]
+
+
+@pytest.mark.parametrize("kind", ["alpha", "parameter", "broadcast"])
+def test_additions_are_served_rightly_or_refused(kind):
+    problem = drawn(Gated(kind))
+    explained = explain_all(METHODS["deep_lift"], problem, task="test", seed=0)
+    if kind != "broadcast":
+        assert set(explained.status) == {"skipped"}
+        assert "no rule for the operation add" in explained.note[0]
+        return
+    ends = [problem.model(x).gather(1, problem.targets[:, None])[:, 0] for x in (problem.inputs, 0 * problem.inputs)]
+    torch.testing.assert_close(explained.attribution.flatten(1).sum(1), ends[0] - ends[1], rtol=1e-3, atol=1e-3)
+    guided = explain_all(METHODS["guided_backprop"], problem, task="test", seed=0)
+    assert set(guided.status) == {"ok"}
+
+
+def test_a_weight_that_is_computed_has_no_rule():
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+    nn.utils.parametrizations.weight_norm(model[0])
+    problem = with_targets(replace(image_problem(), model=model.eval(), layers=("1",), targets=None), 4)
+    explained = explain_all(METHODS["lrp_composite"], problem, task="test", seed=0)
+    assert set(explained.status) == {"skipped"}
+    assert "weight is computed" in explained.note[0]
+
+
+@pytest.mark.parametrize("name", ["deep_taylor", "excitation_backprop"])
+def test_positive_relevance_stays_positive_where_branches_meet(name):
+    problem = residual_problem()
+    explained = explain_all(METHODS[name], problem, task="test", seed=0)
+    assert explained.status[0] in ("ok", "skipped"), explained.note[0]
+    assert explained.attribution.min() >= -1e-6 * explained.attribution.abs().max()

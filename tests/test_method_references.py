@@ -253,7 +253,7 @@ def deep_taylor(problem: Problem) -> Tensor:
     def rule(layer: nn.Module, a: Tensor, relevance: Tensor, first: bool) -> Tensor:
         w, none = layer.weight, torch.zeros_like(layer.bias)
         if not first:
-            return z_plus(layer, a, relevance, first)
+            return z_plus(layer, a, relevance, first, keep_bias=False)
         if problem.bounds is None:
             return shared([(like(layer, w**2, none), torch.ones_like(a))], relevance)
         low, high = (bound.expand_as(a) for bound in problem.bounds)
@@ -484,7 +484,7 @@ def lime(problem: Problem) -> Tensor:
         masked = torch.where(z[:, labels][:, None], one.inputs, one.baseline)
         y = one.model(masked)[:, one.targets[0]].detach().numpy()
         away = 1 - z.double().mean(1).sqrt().numpy()
-        fit = Ridge(alpha=1).fit(z.double().numpy(), y, sample_weight=np.exp(-((away / 0.25) ** 2)))
+        fit = Ridge(alpha=1).fit(z.double().numpy(), y, sample_weight=np.sqrt(np.exp(-((away / 0.25) ** 2))))
         sizes = torch.bincount(labels.flatten())
         maps.append((torch.from_numpy(fit.coef_) / sizes)[labels])
     return torch.stack(maps).float()

@@ -29,7 +29,8 @@ from bench.probe import Probe
 from bench.registry import METHODS, METRICS, select, with_params
 
 keep_freed_memory()
-METHOD_NAMES = ["*", "smoothgrad[samples=8]", "integrated_gradients[steps=8]"]  # ten in all
+TEN = "saliency smoothgrad integrated_gradients grad_cam lrp_composite sise random input_magnitude"
+METHOD_NAMES = [*TEN.split(), "smoothgrad[samples=8]", "integrated_gradients[steps=8]"]
 Setting = tuple[str, Problem, list[Tensor], Pace]
 SUITE = [m for m in METRICS.values() if m.family == "faithfulness" and not m.name.startswith("quantus_")]
 FLOOR_LIMIT = {"mnist1d": 2.0, "hmt": 1.15}  # suite / floor
