@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import matplotlib as mpl
@@ -217,7 +218,7 @@ def cost(wide: pd.DataFrame, task: str) -> Figure:
     axes.invert_yaxis()
     axes.margins(x=0.1, y=0.12)
     axes.set(xlabel="seconds to explain one sample (log)", ylabel="mean rank over faithfulness metrics (up is better)")
-    axes.set_title(f"{task}: what faithfulness costs; on the line what nothing cheaper beats", loc="left")
+    axes.set_title(f"{task}: what faithfulness costs, with the Pareto front", loc="left")
     return figure
 
 
@@ -257,7 +258,7 @@ def gallery(maps: dict[str, Any], wide: pd.DataFrame, task: str) -> Figure:
                 axes.set_visible(False)
         for axes, title in zip(own[0], ["input", *shown_here["method"]], strict=False):
             if turned:
-                axes.set_ylabel(title.replace("_", "\n", 1), fontsize=8, rotation=0, ha="right", va="center")
+                axes.set_ylabel(fill(title.replace("_", " "), 12), fontsize=8, rotation=0, ha="right", va="center")
             else:
                 axes.set_title(title.replace("_", "\n"), fontsize=8.5)
     figure.suptitle(
