@@ -27,8 +27,8 @@ from torch.nn.functional import interpolate
 from bench.cells import partition
 from bench.core import Problem
 from bench.device import keep_freed_memory, pace
-from bench.explaining import explain
-from bench.registry import METHODS, with_params
+from bench.registry import METHODS, call, with_params
+from bench.seeding import SampleRng
 
 keep_freed_memory()
 TABLE = Path(__file__).parents[2] / "results" / "reference" / "speed_methods.csv"
@@ -263,10 +263,14 @@ def test_a_method_against_its_counterpart(benchmark, table, problems, name, kind
 
     ours: list[float] = []
     alternately()
-    seconds(lambda: explain(method, problem, task="speed", seed=0))
+    seconds(lambda: call(method.fn, {"problem": problem, "rng": SampleRng((0,), problem.sample_ids)}, method.params))
     theirs.clear()
     benchmark.pedantic(
-        lambda: ours.append(seconds(lambda: explain(method, problem, task="speed", seed=0))),
+        lambda: ours.append(
+            seconds(
+                lambda: call(method.fn, {"problem": problem, "rng": SampleRng((0,), problem.sample_ids)}, method.params)
+            )
+        ),
         setup=alternately,
         rounds=ROUNDS,
     )
