@@ -20,7 +20,6 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 from zennit.layer import Sum
 
 from bench.core import BenchError, NotApplicable, Problem
-from bench.hooks import chosen
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
@@ -177,7 +176,7 @@ def check(graph: fx.GraphModule, modules: Collection[type], method: str) -> None
 def after(problem: Problem, layer: str) -> Callable[[Tensor], Tensor]:
     """The part of the model behind a layer: its outputs (N, C, *s) -> logits (N, K).
 
-    Where the graph cannot be cut there (forward cannot be traced, or something leads around the layer), NotApplicable.
+    Raises NotApplicable where something leads around the layer, BenchError where forward cannot be traced.
     """
     graph = traced(problem.model)
     inside = [node for node in graph.graph.nodes if _within(node, layer)]
@@ -217,6 +216,9 @@ def _ancestors(graph: fx.Graph, stop: fx.Node) -> set[fx.Node]:
 
 def _sums(graph: fx.GraphModule, example: Tensor) -> set[fx.Node]:
     """The additions of two tensors that both come from the input."""
+    asked = [node for node in graph.graph.nodes if node.op != "call_module" and node.target in ADDITIONS]
+    if not asked:
+        return set()
     shapes = _Shapes(graph)
     with torch.no_grad():
         shapes.run(example)
@@ -226,10 +228,8 @@ def _sums(graph: fx.GraphModule, example: Tensor) -> set[fx.Node]:
             vary.add(node)
     return {
         node
-        for node in graph.graph.nodes
-        if node.op in ("call_function", "call_method")
-        and node.target in ADDITIONS
-        and len(node.args) == 2
+        for node in asked
+        if len(node.args) == 2
         and not node.kwargs
         and all(isinstance(one, fx.Node) and one in vary and one in shapes.axes for one in node.args)
     }
@@ -373,9 +373,3 @@ def _replace(graph: fx.GraphModule, node: fx.Node, module: nn.Module, args: Any,
 def _skip(graph: fx.GraphModule, node: fx.Node) -> None:
     node.replace_all_uses_with(node.args[0])  # type: ignore[arg-type]
     graph.graph.erase_node(node)
-
-
-def logit(problem: Problem, logits: Tensor) -> Tensor:
-    """Logits (N, K) with only the explained class's kept: where propagation starts."""
-    assert problem.targets is not None
-    return torch.zeros_like(logits).scatter(1, problem.targets[:, None], chosen(problem, logits)[:, None])

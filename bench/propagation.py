@@ -17,12 +17,19 @@ from zennit.layer import Sum
 from zennit.rules import NoMod, Norm, Pass
 from zennit.types import Activation, AvgPool, Convolution, MaxPool
 
-from bench.canonise import Mean, Scaling, canonised, check, logit
+from bench.canonise import Mean, Scaling, canonised, check
 from bench.core import Problem
+from bench.hooks import chosen
 
 Rules = Sequence[tuple[tuple[Any, ...], Any]]
 LAYERS = (Convolution, nn.Linear)  # what rules are about
 OTHERS = (Activation, AvgPool, MaxPool, Mean, Scaling, Sum, nn.Flatten, nn.Unflatten)
+
+
+def logit(problem: Problem, logits: Tensor) -> Tensor:
+    """Logits (N, K) with only the explained class's kept: where propagation starts."""
+    assert problem.targets is not None
+    return torch.zeros_like(logits).scatter(1, problem.targets[:, None], chosen(problem, logits)[:, None])
 
 
 def relevance(

@@ -24,7 +24,7 @@ def write(out: Path, progress: Progress) -> None:
         return
     long, curves = leaderboard.long_table(rows), leaderboard.mean_curves(rows)
     wide = leaderboard.boards(rows, long)
-    told = leaderboard.with_left_out(wide, store.left_out())
+    told = leaderboard.with_left_out(wide, store.left_out("methods"))
     tasks = sorted(rows["task"].unique())
     for task in tasks:
         own = told[told["task"] == task]
@@ -49,6 +49,7 @@ def printed(out: Path) -> str:
     if not path.is_file():
         return "no leaderboard yet: nothing has been scored"
     board = pd.read_csv(path)
+    postponed = Store(out).left_out("metrics")
     first = list(board.columns).index("mean_rank") + 1
     parts = []
     for task, own in board.groupby("task", sort=True):
@@ -68,9 +69,10 @@ def printed(out: Path) -> str:
             | {name.replace("quantus_", "q_"): own[name].map("{:.4g}".format).replace("nan", "-") for name in metrics}
         )
         table.index = pd.Index(own["method"], name=None)
-        slow = own.loc[own["status"] == "slow", "method"]
+        slow = own.loc[own["status"] == "slow", "method"].tolist()
         table = table.drop(index=slow)
-        if len(slow):
+        slow += [name for name in postponed.get(str(task), ()) if name not in own or own[name].isna().all()]
+        if slow:
             more += f"\ntoo slow for this profile, run with --profile full or by name: {', '.join(slow)}"
         how = ", ranked by mean rank over the faithfulness metrics" if ranked.any() else ""
         parts.append(f"\n{task}: {own['n'].max()} samples{how}\n{table.to_string(line_width=160)}{more}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -54,7 +54,7 @@ class Plan:
     seed: int = 0
     batch_size: int | None = None  # None: what is fastest, found by timing
     fresh: bool = False
-    left_out: Sequence[str] = ()  # methods and metrics that are too slow for what is asked; boards tell of them
+    left_out: Mapping[str, Sequence[str]] = field(default_factory=dict)  # kind -> names too slow for what is asked
 
 
 @dataclass

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, fx, nn
 from zennit.layer import Sum
 
-from bench.canonise import CONVOLUTIONS, Mean, Scaling, check
+from bench.canonise import CONVOLUTIONS, Mean, Scaling, canonised, check
 from bench.core import NotApplicable, Problem
 from bench.hooks import chosen
 
@@ -24,15 +24,18 @@ POOLS = (nn.MaxPool1d, nn.MaxPool2d)
 NEAR = 1e-6  # inputs closer than this have the slope for their secant
 
 
-def contributions(problem: Problem, graph: fx.GraphModule, reference: Tensor, name: str) -> Tensor:
-    """What each feature adds to logit_c(x) - logit_c(reference), summed over channels: (N, *S).
-
-    `graph`: the model, canonised. Raises NotApplicable where an operation has no rule.
-    """
-    check(graph, (*LINEAR, *ELEMENTWISE, *POOLS, _Ruled), name)
+def ruled(problem: Problem, name: str) -> fx.GraphModule:
+    """The problem's model with DeepLIFT's backward pass. Raises NotApplicable where an operation has no rule."""
+    graph = canonised(problem.model, problem.inputs[:1])
+    check(graph, (*LINEAR, *ELEMENTWISE, *POOLS), name)
     for child, module in graph.named_children():
         if isinstance(module, (*ELEMENTWISE, *POOLS)):
             setattr(graph, child, _Ruled(module))
+    return graph
+
+
+def contributions(problem: Problem, graph: fx.GraphModule, reference: Tensor) -> Tensor:
+    """What each feature adds to logit_c(x) - logit_c(reference), summed over channels: (N, *S). `graph`: the model, `ruled`."""
     inputs = problem.inputs.detach().clone().requires_grad_()
     other = reference.expand_as(problem.inputs)
     with torch.enable_grad():
@@ -41,7 +44,7 @@ def contributions(problem: Problem, graph: fx.GraphModule, reference: Tensor, na
     found = (multiplier * (problem.inputs - other)).sum(1)
     gained = (here - there).detach()
     if not torch.allclose(found.flatten(1).sum(1), gained, rtol=0.02, atol=0.02 * float(gained.abs().max())):
-        raise NotApplicable(f"{name} is not complete on this model: an operation mixes the samples of a batch")
+        raise NotApplicable("DeepLIFT is not complete on this model: an operation mixes the samples of a batch")
     return found
 
 

@@ -7,7 +7,7 @@ that leaderboards need (direction, family, label), so they can be rebuilt withou
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -84,15 +84,15 @@ class Store:
         with atomic(path) as part:
             pq.write_table(table, part, compression="zstd")
 
-    def mark_current(self, task: Entry, fingerprint: str, left_out: Sequence[str] = ()) -> None:
+    def mark_current(self, task: Entry, fingerprint: str, left_out: Mapping[str, Sequence[str]] | None = None) -> None:
         """Notes which weights and settings of a task were asked for last: those are the ones reports are about.
 
-        `left_out`: methods and metrics that are too slow for the profile.
+        `left_out`: kind (methods, metrics) -> those that are too slow for the profile.
         """
         path = self.folder / "scores" / f"task={task.name}" / "current.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic(path) as part:
-            mark = {"task_id": task.id, "fingerprint": fingerprint, "left_out": list(left_out)}
+            mark = {"task_id": task.id, "fingerprint": fingerprint, "left_out": dict(left_out or {})}
             part.write_text(json.dumps(mark) + "\n", encoding="utf-8")
 
     def read(self) -> pd.DataFrame:
@@ -109,11 +109,13 @@ class Store:
         keys = ["task", "method_id", "metric_id", "seed", "sample_id"]
         return frame.sort_values(keys, kind="stable").reset_index(drop=True)
 
-    def left_out(self) -> dict[str, list[str]]:
-        """Task -> methods and metrics that the profile of its last run left out as too slow."""
+    def left_out(self, kind: str) -> dict[str, list[str]]:
+        """Task -> the methods (or metrics) that the profile of its last run left out as too slow."""
         marks = sorted((self.folder / "scores").glob("task=*/current.json"))
         return {
-            mark.parent.name.removeprefix("task="): json.loads(mark.read_text(encoding="utf-8")).get("left_out", [])
+            mark.parent.name.removeprefix("task="): json.loads(mark.read_text(encoding="utf-8"))
+            .get("left_out", {})
+            .get(kind, [])
             for mark in marks
         }
 

@@ -10,7 +10,7 @@ from bench.methods.grad_cam import weighed
 from torch import Tensor
 
 from bench.canonise import after
-from bench.core import Problem
+from bench.core import BenchError, Problem
 from bench.hooks import chosen, features
 from bench.registry import method
 
@@ -21,6 +21,8 @@ def ablation_cam(problem: Problem, *, layer: int = -1) -> Tensor:
     with torch.no_grad():
         maps, logits = features(problem, layer)
         head, full = after(problem, problem.layers[layer]), chosen(problem, logits)
+        if not torch.allclose(head(maps), logits, rtol=1e-3, atol=1e-3 * float(logits.abs().max())):
+            raise BenchError("traced as a graph of operations, the model gives other answers than it gives itself")
         lost = maps.new_zeros(maps.shape[:2])
         for pairs in maps.flatten(2).any(2).nonzero().split(problem.batch_size):  # an empty map costs nothing
             sample, channel = pairs.unbind(1)

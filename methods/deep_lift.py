@@ -12,10 +12,9 @@ operations have a rule.
 
 from torch import Tensor
 
-from bench.canonise import canonised
 from bench.core import Problem
 from bench.registry import method
-from bench.secants import contributions
+from bench.secants import contributions, ruled
 
 
 @method(
@@ -23,4 +22,4 @@ from bench.secants import contributions
 )
 def deep_lift(problem: Problem) -> Tensor:
     """Contributions to the difference of the logit from the baseline's, by the rescale rule. -> (N, *S)"""
-    return contributions(problem, canonised(problem.model, problem.inputs[:1]), problem.baseline, "deep_lift")
+    return contributions(problem, ruled(problem, "deep_lift"), problem.baseline)

@@ -9,15 +9,14 @@ logit less its mean over the background.
 import torch
 from torch import Tensor
 
-from bench.canonise import canonised
 from bench.core import Problem
 from bench.registry import method
-from bench.secants import contributions
+from bench.secants import contributions, ruled
 
 
 @method(cite="lundberg2017shap", family="propagation", needs={"background"}, cost="medium", promises={"null", "class"})
 def deep_lift_shap(problem: Problem) -> Tensor:
     """DeepLIFT contributions averaged over the task's background inputs, summed over channels. -> (N, *S)"""
     assert problem.background is not None
-    graph = canonised(problem.model, problem.inputs[:1])
-    return torch.stack([contributions(problem, graph, one, "deep_lift_shap") for one in problem.background]).mean(0)
+    graph = ruled(problem, "deep_lift_shap")
+    return torch.stack([contributions(problem, graph, one) for one in problem.background]).mean(0)

@@ -13,9 +13,8 @@ for ReLU networks, which the derivation is about.
 from torch import Tensor
 from zennit.rules import WSquare, ZBox, ZPlus
 
-from bench.canonise import logit
 from bench.core import Problem
-from bench.propagation import LAYERS, POSITIVE, RELU_ONLY, relevance
+from bench.propagation import LAYERS, POSITIVE, RELU_ONLY, logit, relevance
 from bench.registry import method
 
 

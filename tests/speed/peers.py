@@ -6,11 +6,14 @@ It gets the model as the task makes it and the inputs as NumPy arrays, as its us
 from __future__ import annotations
 
 import copy
+import os
+import platform
 import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import quantus
 import torch
 from torch import Tensor
@@ -94,3 +97,11 @@ def asked(problem: Problem, attribution: Tensor, name: str) -> Callable[[], obje
             )
 
     return ask
+
+
+def told(rows: list[dict[str, object]]) -> pd.DataFrame:
+    """The rows as a table, printed, with the environment they were measured in."""
+    found = pd.DataFrame(rows)
+    print("\n" + found.to_string(index=False, float_format=lambda value: f"{value:.3g}", na_rep=""))
+    found["environment"] = f"torch {torch.__version__}, {platform.machine()}, {os.cpu_count()} cores"
+    return found

@@ -7,17 +7,15 @@ with torch's own memory settings; ours gets it as the harness places it. The two
 from __future__ import annotations
 
 import os
-import platform
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
 
-import pandas as pd
 import peer_process
 import peers_of_methods
 import pytest
-import torch
+from peers import told
 from peers_of_methods import PEERS
 from torch import nn
 
@@ -39,9 +37,7 @@ CASES = [
 def table() -> Iterator[list[dict[str, object]]]:
     rows: list[dict[str, object]] = []
     yield rows
-    found = pd.DataFrame(rows)
-    found["environment"] = f"torch {torch.__version__}, {platform.machine()}, {os.cpu_count()} cores"
-    print("\n" + found.drop(columns="environment").to_string(index=False, float_format=lambda v: f"{v:.3g}"))
+    found = told(rows)
     if not os.environ.get("BENCH_SPEED_ONLY"):
         found.to_csv(TABLE, index=False, float_format="%.4g")
 

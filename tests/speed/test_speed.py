@@ -7,7 +7,6 @@ Quantus shares nothing between methods, so its time for M methods is M times its
 from __future__ import annotations
 
 import os
-import platform
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -69,9 +68,7 @@ def table() -> Iterator[list[dict[str, object]]]:
     """Collects rows, prints them, and keeps them: those that are not measured this time stay as they were."""
     rows: list[dict[str, object]] = []
     yield rows
-    found = pd.DataFrame(rows)
-    found["environment"] = f"torch {torch.__version__}, {platform.machine()}, {os.cpu_count()} cores"
-    print("\n" + found.drop(columns="environment").to_string(index=False, float_format=lambda v: f"{v:.3g}", na_rep=""))
+    found = peers.told(rows)
     if SPEED_TABLE.is_file():
         old = pd.read_csv(SPEED_TABLE)
         fresh = set(zip(found["task"], found["metric"], strict=True))
