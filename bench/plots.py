@@ -351,7 +351,7 @@ def _draw_input(axes: Axes, one: np.ndarray) -> None:
 def _draw_map(axes: Axes, one: np.ndarray, attribution: np.ndarray) -> None:
     """The attribution over the input: red for, blue against the class; the signal itself is coloured in 1-D."""
     if not np.isfinite(attribution).all() or np.ptp(attribution) == 0:
-        axes.text(0.5, 0.5, "undefined", ha="center", va="center", transform=axes.transAxes, fontsize=8, color="0.4")
+        axes.text(0.5, 0.5, "no map", ha="center", va="center", transform=axes.transAxes, fontsize=8, color="0.4")
         _bare(axes)
         return
     limit = np.percentile(np.abs(attribution), 99.5) or np.abs(attribution).max()
