@@ -91,7 +91,7 @@ def test_gallery_draws_each_sample_and_map_and_says_when_there_is_none(shape):
     figure = plots.gallery(maps, wide, "toy")
     assert len(figure.axes) == 2 * 3
     shown = texts(figure)
-    assert shown.count("undefined") == 2
+    assert shown.count("no map") == 2
     assert "dog (0.60)\ntrue: cat" in shown
     figure.draw_without_rendering()
 
