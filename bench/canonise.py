@@ -112,7 +112,6 @@ def canonised(model: nn.Module, example: Tensor) -> fx.GraphModule:
         if node.op == "call_function" and node.target is torch._assert:
             graph.graph.erase_node(node)
     graph.graph.eliminate_dead_code()
-    graph.recompile()
     both_vary = _sums(graph, example)
     for node in list(graph.graph.nodes):
         _rewrite(graph, node, both_vary)
@@ -307,7 +306,6 @@ def _fold_batch_norms(graph: fx.GraphModule, example: Tensor) -> None:
     if not norms:
         return
     shapes = _Shapes(graph)
-    graph.recompile()
     with torch.no_grad():
         shapes.run(example)
     for node in norms:
@@ -354,7 +352,11 @@ def _is(graph: fx.GraphModule, node: Any, kinds: tuple[type, ...]) -> bool:
 
 def _shallow(module: nn.Module) -> nn.Module:
     """A copy that shares the weights but has hooks and settings of its own."""
-    return copy.deepcopy(module, {id(p): p for p in (*module.parameters(), *module.buffers())})
+    own = copy.copy(module)
+    for name, value in vars(own).items():
+        if isinstance(value, dict):
+            vars(own)[name] = value.copy()
+    return own
 
 
 def _replace(graph: fx.GraphModule, node: fx.Node, module: nn.Module, args: Any, kwargs: Any) -> None:

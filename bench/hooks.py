@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 
 import torch
 from torch import Tensor, nn
@@ -44,6 +45,23 @@ def gradient(problem: Problem, inputs: Tensor | None = None) -> Tensor:
     with torch.enable_grad():
         (slope,) = torch.autograd.grad(chosen(problem, problem.model(at)).sum(), at)
     return slope
+
+
+def gradients(problem: Problem, points: Iterable[Tensor]) -> Iterator[Tensor]:
+    """The gradient at each of several points (N, C, *S), as many at once as `batch_size` allows: (N, C, *S) each."""
+    left = iter(points)
+    while together := list(islice(left, at_once(problem))):
+        yield from gradient(repeated(problem, len(together)), torch.cat(together)).split(len(problem))
+
+
+def at_once(problem: Problem) -> int:
+    """How often the problem's inputs fit into one batch; at least once."""
+    return max(1, problem.batch_size // max(1, len(problem)))
+
+
+def repeated(problem: Problem, times: int) -> Problem:
+    """All samples, so many times over, one round after another."""
+    return problem.take([*range(len(problem))] * times)
 
 
 def features(problem: Problem, layer: int = -1) -> tuple[Tensor, Tensor]:

@@ -5,15 +5,29 @@
 Unsigned: the largest over the channels, as in `saliency`. Needs ReLUs.
 """
 
+from typing import Any
+
 from bench.methods.guided_backprop import backward
 from torch import Tensor
-from zennit.rules import ReLUDeconvNet
+from torch.autograd import Function
 
 from bench.core import Problem
 from bench.registry import method
 
 
+class DeconvReLU(Function):
+    """A ReLU that sends back what is positive, wherever it goes."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        return values.relu()
+
+    @staticmethod
+    def backward(ctx: Any, *signals: Tensor) -> Tensor:
+        return signals[0].relu()
+
+
 @method(cite="zeiler2014visualizing", family="gradient", cost="fast")
 def deconvnet(problem: Problem) -> Tensor:
     """Signal of the class's logit with negative parts stopped on the way back, largest over channels. -> (N, *S)"""
-    return backward(problem, "deconvnet", ReLUDeconvNet()).abs().amax(1)
+    return backward(problem, "deconvnet", DeconvReLU).abs().amax(1)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from bench.core import Problem
+from bench.hooks import at_once, repeated
 from bench.registry import method
 from bench.secants import contributions, ruled
 
@@ -19,4 +20,9 @@ def deep_lift_shap(problem: Problem) -> Tensor:
     """DeepLIFT contributions averaged over the task's background inputs, summed over channels. -> (N, *S)"""
     assert problem.background is not None
     graph = ruled(problem, "deep_lift_shap")
-    return torch.stack([contributions(problem, graph, one) for one in problem.background]).mean(0)
+    total, references = torch.zeros_like(problem.inputs[:, 0]), problem.background
+    for together in references.split(at_once(problem)):
+        many = repeated(problem, len(together))
+        found = contributions(many, graph, together.repeat_interleave(len(problem), 0))
+        total += found.unflatten(0, (len(together), len(problem))).sum(0)
+    return total / len(references)

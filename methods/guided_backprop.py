@@ -6,31 +6,55 @@ What is left are paths that excite the class at every step. Sharp pictures, but 
 with the class or with the weights [adebayo2018sanity]. Unsigned: the largest over the channels, as in `saliency`. Needs ReLUs.
 """
 
+from dataclasses import replace
+from typing import Any
+
 import torch
 from torch import Tensor, nn
-from zennit.attribution import Gradient
-from zennit.composites import LayerMapComposite
-from zennit.core import Hook
-from zennit.rules import ReLUGuidedBackprop
+from torch.autograd import Function
 
 from bench.canonise import canonised
 from bench.core import NotApplicable, Problem
-from bench.hooks import chosen
+from bench.hooks import gradient
 from bench.registry import method
+
+
+class GuidedReLU(Function):
+    """A ReLU that sends back what is positive, where it was active."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        result = values.relu()
+        ctx.save_for_backward(result)
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, *signals: Tensor) -> Tensor:
+        (result,) = ctx.saved_tensors
+        return torch.ops.aten.threshold_backward(signals[0].relu(), result, 0)
 
 
 @method(cite="springenberg2015striving", family="gradient", cost="fast", promises={"null"})
 def guided_backprop(problem: Problem) -> Tensor:
     """Gradient through positive signals only, absolute, the largest over the channels. -> (N, *S)"""
-    return backward(problem, "guided_backprop", ReLUGuidedBackprop()).abs().amax(1)
+    return backward(problem, "guided_backprop", GuidedReLU).abs().amax(1)
 
 
-def backward(problem: Problem, name: str, rule: Hook) -> Tensor:
-    """d logit / d input with the backward pass of every ReLU replaced: (N, C, *S)."""
+def backward(problem: Problem, name: str, rule: type[Function]) -> Tensor:
+    """d logit / d input with every ReLU replaced by one with a backward pass of its own: (N, C, *S)."""
     graph = canonised(problem.model, problem.inputs[:1])
-    if not any(isinstance(module, nn.ReLU) for module in graph.modules()):
+    relus = [child for child, module in graph.named_children() if isinstance(module, nn.ReLU)]
+    if not relus:
         raise NotApplicable(f"{name} changes the backward pass of ReLUs, and the model has none")
-    inputs = problem.inputs.detach().clone().requires_grad_()
-    with torch.enable_grad(), Gradient(graph, LayerMapComposite([(nn.ReLU, rule)])) as attributor:
-        _, slope = attributor(inputs, lambda logits: torch.autograd.grad(chosen(problem, logits).sum(), logits)[0])
-    return slope.detach()
+    for child in relus:
+        setattr(graph, child, _Ruled(rule))
+    return gradient(replace(problem, model=graph))
+
+
+class _Ruled(nn.Module):
+    def __init__(self, rule: Any) -> None:
+        super().__init__()
+        self.rule = rule
+
+    def forward(self, values: Tensor) -> Tensor:
+        return self.rule.apply(values)

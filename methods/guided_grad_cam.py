@@ -6,9 +6,8 @@ As fine as the first, as much about the class as the second. Signed here, summed
 """
 
 from bench.methods.grad_cam import grad_cam
-from bench.methods.guided_backprop import backward
+from bench.methods.guided_backprop import GuidedReLU, backward
 from torch import Tensor
-from zennit.rules import ReLUGuidedBackprop
 
 from bench.core import Problem
 from bench.registry import method
@@ -17,5 +16,5 @@ from bench.registry import method
 @method(cite="selvaraju2017gradcam", family="activation", needs={"layers"}, cost="fast", promises={"class"})
 def guided_grad_cam(problem: Problem, *, layer: int = -1) -> Tensor:
     """Guided backpropagation summed over channels, times Grad-CAM. -> (N, *S)"""
-    fine = backward(problem, "guided_grad_cam", ReLUGuidedBackprop()).sum(1)
+    fine = backward(problem, "guided_grad_cam", GuidedReLU).sum(1)
     return fine * grad_cam(problem, layer=layer)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from torch import Tensor
 
 from bench.core import Problem
-from bench.hooks import gradient
+from bench.hooks import gradients
 from bench.registry import method
 from bench.seeding import SampleRng
 
@@ -25,5 +25,4 @@ def noisy_gradients(problem: Problem, rng: SampleRng, samples: int, sigma: float
     """Gradients (N, C, *S) at so many noisy copies; sigma is relative to each input's range."""
     inputs, axes = problem.inputs, tuple(range(1, problem.inputs.dim()))
     spread = sigma * (inputs.amax(axes, keepdim=True) - inputs.amin(axes, keepdim=True))
-    for _ in range(samples):
-        yield gradient(problem, inputs + spread * rng.normal(inputs.shape[1:]))
+    return gradients(problem, (inputs + spread * rng.normal(inputs.shape[1:]) for _ in range(samples)))

@@ -130,6 +130,7 @@ def plain_rise(masks: int) -> Peer:
 
 IMAGES = "image"
 BOTH = "signal", "image"
+ONE_BY_ONE = "few", "image"  # where the peer takes one sample after another, a whole batch would take minutes
 # method -> (peer, what it is, kinds of task, settings of ours that ask as much)
 PEERS: dict[str, tuple[Peer, str, tuple[str, ...] | str, str]] = {
     "saliency": (by_captum(captum.attr.Saliency), "captum", BOTH, ""),
@@ -145,7 +146,7 @@ PEERS: dict[str, tuple[Peer, str, tuple[str, ...] | str, str]] = {
     "vargrad": (noise_tunnel("vargrad"), "captum NoiseTunnel", BOTH, ""),
     "guided_backprop": (by_captum(captum.attr.GuidedBackprop), "captum", BOTH, ""),
     "deconvnet": (by_captum(captum.attr.Deconvolution), "captum", BOTH, ""),
-    "lrp_epsilon": (by_captum(captum.attr.LRP), "captum", BOTH, ""),
+    "lrp_epsilon": (by_captum(captum.attr.LRP), "captum", IMAGES, ""),  # it has no rule for Conv1d
     "deep_lift": (by_captum(captum.attr.DeepLift, baselines=baselines), "captum", BOTH, ""),
     "deep_lift_shap": (by_captum(captum.attr.DeepLiftShap, baselines=lambda p: p.background), "captum", BOTH, ""),
     "grad_cam": (
@@ -164,8 +165,8 @@ PEERS: dict[str, tuple[Peer, str, tuple[str, ...] | str, str]] = {
     "eigen_cam": (grad_cam_library("EigenCAM"), "pytorch-grad-cam", IMAGES, ""),
     "score_cam": (grad_cam_library("ScoreCAM"), "pytorch-grad-cam", IMAGES, ""),
     "ablation_cam": (grad_cam_library("AblationCAM"), "pytorch-grad-cam", IMAGES, ""),
-    "sise": (plain_sise, "plain loop", BOTH, ""),
-    "rise": (plain_rise(100), "plain loop", BOTH, "masks=100"),
+    "sise": (plain_sise, "plain loop", ONE_BY_ONE, ""),
+    "rise": (plain_rise(100), "plain loop", ONE_BY_ONE, "masks=100"),
     "occlusion": (
         by_captum(
             captum.attr.Occlusion,
@@ -180,13 +181,13 @@ PEERS: dict[str, tuple[Peer, str, tuple[str, ...] | str, str]] = {
     ),
     "lime": (
         one_by_one(by_captum(captum.attr.Lime, feature_mask=mask_of("patch64"), n_samples=100, perturbations_per_eval=8)),
-        "captum", BOTH, "samples=100,features=patch64",
+        "captum", ONE_BY_ONE, "samples=100,features=patch64",
     ),
     "kernel_shap": (
         one_by_one(
             by_captum(captum.attr.KernelShap, feature_mask=mask_of("patch64"), n_samples=200, perturbations_per_eval=8)
         ),
-        "captum", BOTH, "samples=200",
+        "captum", ONE_BY_ONE, "samples=200",
     ),
     "shapley_sampling": (
         by_captum(captum.attr.ShapleyValueSampling, feature_mask=mask_of("patch64"), n_samples=2), "captum", BOTH, "orders=2",
@@ -195,9 +196,13 @@ PEERS: dict[str, tuple[Peer, str, tuple[str, ...] | str, str]] = {
 
 
 def problems() -> dict[str, tuple[Problem, nn.Module]]:
-    """8 images of HMT's size and 64 signals, with the model as harness and as torch have it."""
+    """8 images of HMT's size, a batch of signals and a few, with the model as harness and as torch have it."""
     found = {}
-    for kind, problem in (("signal", signal_problem(64)), ("image", image_problem(8, size=150))):
+    for kind, problem in (
+        ("signal", signal_problem(1024)),
+        ("few", signal_problem(64)),
+        ("image", image_problem(8, size=150)),
+    ):
         plain = copy.deepcopy(problem.model).to(memory_format=torch.contiguous_format)
         for module in plain.modules():
             for name, value in list(module._parameters.items()):
