@@ -66,10 +66,16 @@ SETTINGS: dict[Any, tuple[str, ...]] = {
 }
 NO_STATISTICS = "batch norm without running statistics: the samples of a batch depend on each other"
 ADDITIONS = (operator.add, operator.iadd, torch.add, "add", "add_")
-# They move values and change none: a gradient passes through them as relevance does.
+# They move values and change none: a gradient passes through them as relevance does. Padding is among them, whatever it
+# pads with: copies hand their relevance to what they copy, and constants keep theirs, as biases do.
 MOVES = (
     *(torch.flatten, torch.stack, torch.broadcast_tensors, torch.permute, torch.squeeze, operator.getitem, getattr),
     *("flatten", "view", "reshape", "permute", "contiguous", "size", "squeeze"),
+    functional.pad,
+)
+PADDINGS = (
+    *(nn.ZeroPad1d, nn.ZeroPad2d, nn.ConstantPad1d, nn.ConstantPad2d),
+    *(nn.ReflectionPad1d, nn.ReflectionPad2d, nn.ReplicationPad1d, nn.ReplicationPad2d),
 )
 
 
@@ -163,7 +169,7 @@ def check(graph: fx.GraphModule, modules: Collection[type], method: str) -> None
     for node in graph.graph.nodes:
         if node.op == "call_module":
             module = known[str(node.target)]
-            if not isinstance(module, tuple(modules)) or getattr(module, "return_indices", False):
+            if not isinstance(module, (*modules, *PADDINGS)) or getattr(module, "return_indices", False):
                 raise NotApplicable(f"{method} has no rule for {type(module).__name__} ({node.target})")
             if hasattr(module, "weight") and "weight" not in vars(module)["_parameters"]:
                 raise NotApplicable(f"{method} has no rule for layers whose weight is computed ({node.target})")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -297,3 +299,52 @@ def test_positive_relevance_stays_positive_where_branches_meet(name):
     explained = explain_all(METHODS[name], problem, task="test", seed=0)
     assert explained.status[0] in ("ok", "skipped"), explained.note[0]
     assert explained.attribution.min() >= -1e-6 * explained.attribution.abs().max()
+
+
+class Padded(nn.Module):
+    """The HMT network with the border around its convolutions made beforehand, by a module or by a function."""
+
+    def __init__(self, own: nn.Sequential, pad: nn.Module | dict[str, Any]) -> None:
+        super().__init__()
+        self.pad, self.own = pad, copy.deepcopy(own)
+        for module in self.own.modules():
+            if isinstance(module, nn.Conv2d):
+                module.padding = (0, 0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for module in self.own:
+            if isinstance(module, nn.Conv2d):
+                x = self.pad(x) if isinstance(self.pad, nn.Module) else functional.pad(x, (1, 1, 1, 1), **self.pad)
+            x = module(x)
+        return x
+
+
+@pytest.mark.parametrize("pad", [nn.ZeroPad2d(1), {}], ids=["module", "function"])
+@pytest.mark.parametrize("name", HOOKING)
+def test_zeros_around_a_layer_are_its_own_padding(name, pad):
+    """Where a first layer's rule shares out to zeros too, what the border's zeros get is lost: two pixels of rim differ."""
+    problem = image_problem(samples=2)
+    padded = replace(problem, model=Padded(problem.model, pad).eval(), layers=("own.pool1", "own.pool2"))
+    expected, found = (explain(METHODS[name], each, task="test", seed=0)[0] for each in (problem, padded))
+    if name in ("lrp_composite", "deep_taylor"):
+        expected, found = expected[:, 2:-2, 2:-2], found[:, 2:-2, 2:-2]
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-4 * float(expected.abs().max()))
+
+
+@pytest.mark.parametrize(
+    "pad",
+    [nn.ConstantPad2d(1, 0.7), {"value": 0.7}, nn.ReflectionPad2d(1), nn.ReplicationPad2d(1), {"mode": "reflect"}],
+    ids=["constant", "constant function", "reflection", "replication", "reflection function"],
+)
+def test_any_border_passes_relevance_as_it_passes_a_gradient(pad):
+    problem = image_problem(samples=2)
+    padded = replace(problem, model=Padded(problem.model, pad).eval(), layers=("own.pool1", "own.pool2"))
+    maps = {
+        name: explain(METHODS[name], padded, task="test", seed=0)[0]
+        for name in ("lrp_epsilon", "gradient_x_input", "deep_lift")
+    }
+    # LRP-0 is gradient x input in a ReLU network, biases and constants or not; a sum near 0 gives z / (z + epsilon) of it
+    largest = float(maps["gradient_x_input"].abs().max())
+    torch.testing.assert_close(maps["lrp_epsilon"], maps["gradient_x_input"], rtol=0, atol=1e-2 * largest)
+    ends = [padded.model(x).gather(1, padded.targets[:, None])[:, 0] for x in (problem.inputs, 0 * problem.inputs)]
+    torch.testing.assert_close(maps["deep_lift"].flatten(1).sum(1), ends[0] - ends[1], rtol=1e-3, atol=1e-3)

@@ -1,0 +1,122 @@
+"""HMT mosaics: two tiles of one tissue and two of another, each tissue explained in turn [arias2022focus].
+
+A mosaic is a 2x2 grid of the middles, 75x75 pixels, of four test tiles, so the texture keeps its scale and the mosaic has
+the size of a tile; which quadrants a tissue gets is drawn. It is explained for both its classes, whatever the model predicts,
+and `truth` is the explained class's two quadrants. Asked why tumour, a good map points there and not at the fat beside it.
+
+A tile that the model takes for something else would make the quadrants a wrong answer, so only those are used whose middle,
+alone, the model puts in its class, as in the grid pointing game [bohle2021coda]. Even so the quadrants say where the evidence
+is and not how much of it each pixel holds. In three mosaics of four the model gives both classes more than chance; least often
+`empty`, for which nothing speaks but what is not there.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from bench.tasks.hmt import CLASSES, STORED, background, files, find, network, prepare, read
+from torch import Tensor, nn
+
+from bench.core import BenchError, Problem, digest
+from bench.data import Data
+from bench.registry import task
+from bench.weights import shipped
+
+SIDE = STORED[0] // 2  # of a quadrant
+ROUNDS = 28  # of four mosaics: each pair of classes four times
+
+
+def pairs(number: int) -> list[tuple[int, int]]:
+    """The four pairs of classes of a round: each class once, and in seven rounds each pair once (the circle method)."""
+    last = len(CLASSES) - 1
+    turn = number % last
+    return [(last, turn)] + [((turn + k) % last, (turn - k) % last) for k in range(1, len(CLASSES) // 2)]
+
+
+def classes_of(mosaic: int) -> tuple[int, int]:
+    """The two classes of a mosaic."""
+    return pairs(mosaic // 4)[mosaic % 4]
+
+
+def samples(data: Data) -> list[str]:
+    """`<mosaic>/<class>`, each mosaic once for each of its classes; every eight samples explain each class once."""
+    files(find(data))
+    return [f"{mosaic:04d}/{CLASSES[one][3:]}" for mosaic in range(4 * ROUNDS) for one in classes_of(mosaic)]
+
+
+def draws(mosaic: int, purpose: str, many: int) -> np.ndarray:
+    """The numbers 0 .. many - 1 in an order that belongs to the mosaic: (many,)."""
+    seed = int(digest("hmt_mosaic", mosaic, purpose)[:16], 16)
+    return np.random.Generator(np.random.Philox(seed)).random(many).argsort(kind="stable")
+
+
+def middles(names: list[str], split: dict[str, Path]) -> tuple[Tensor, Tensor]:
+    """The central quarters of some tiles, as the model reads them (N, 3, 75, 75), and their classes (N,)."""
+    tiles, labels = read(names, split, STORED[0])
+    start = (STORED[0] - SIDE) // 2
+    return prepare(tiles[..., start : start + SIDE, start : start + SIDE]), labels
+
+
+@torch.no_grad()
+def understood(mosaic: int, one: int, model: nn.Module, split: dict[str, Path]) -> Tensor:
+    """Two tiles' middles of a class that the model puts there, the first in an order drawn: (2, 3, 75, 75)."""
+    tiles = [name for name in sorted(split) if name.startswith(CLASSES[one])]
+    found = []
+    for row in draws(mosaic, CLASSES[one], len(tiles)):
+        middle, label = middles([tiles[row]], split)
+        if model(middle).argmax(1) == label:
+            found.append(middle)
+        if len(found) == 2:
+            return torch.cat(found)
+    raise BenchError(f"hmt_mosaic: the model recognises fewer than two of the {len(tiles)} tiles of {CLASSES[one]}")
+
+
+def assembled(mosaic: int, model: nn.Module, split: dict[str, Path]) -> tuple[Tensor, Tensor]:
+    """A mosaic (3, 150, 150), and where its first class is (150, 150) bool."""
+    quarters = torch.cat([understood(mosaic, one, model, split) for one in classes_of(mosaic)])
+    order = draws(mosaic, "places", 4)  # the place of each quarter
+    grid, first = torch.zeros(3, 2 * SIDE, 2 * SIDE), torch.zeros(2 * SIDE, 2 * SIDE, dtype=torch.bool)
+    for quarter, place in enumerate(order.tolist()):
+        rows, columns = (slice(half * SIDE, (half + 1) * SIDE) for half in divmod(place, 2))
+        grid[:, rows, columns] = quarters[quarter]
+        first[rows, columns] = quarter < 2
+    return grid, first
+
+
+@task(
+    cite="arias2022focus",
+    family="image",
+    samples=samples,
+    profiles={"quick": 8, "standard": 24, "full": None},
+)
+def hmt_mosaic(sample_ids: tuple[str, ...], data: Data) -> Problem:
+    """Two kinds of tissue side by side: which half decides for each."""
+    found = files(find(data))
+    model, fingerprint = shipped("hmt", network())
+    known = set(samples(data))
+    for name in sample_ids:
+        if name not in known:
+            raise BenchError(f"hmt_mosaic: no mosaic {name}; there are {len(known)}, the first is {min(known)}")
+    asked = [(int(mosaic), name) for mosaic, name in (one.split("/") for one in sample_ids)]
+    made = {mosaic: assembled(mosaic, model, found["test"]) for mosaic in dict.fromkeys(mosaic for mosaic, _ in asked)}
+    targets = [[one[3:] for one in CLASSES].index(name) for _, name in asked]
+    is_first = [classes_of(mosaic)[0] == target for (mosaic, _), target in zip(asked, targets, strict=True)]
+    return Problem(
+        model=model,
+        inputs=torch.stack([made[mosaic][0] for mosaic, _ in asked]),
+        sample_ids=sample_ids,
+        baseline=torch.zeros(3, 1, 1),
+        layers=("pool1", "pool2"),
+        top_k=0.50,
+        fingerprint=fingerprint,
+        targets=torch.tensor(targets),
+        truth=torch.stack(
+            [made[mosaic][1] == first for (mosaic, _), first in zip(asked, is_first, strict=True)],
+        ),
+        labels=torch.tensor(targets),
+        class_names=tuple(name[3:].lower() for name in CLASSES),
+        background=background(found["train"], STORED[0]),
+        bounds=torch.tensor([0.0, 1.0]).view(2, 1, 1, 1).expand(2, 3, 1, 1),
+    )
