@@ -80,6 +80,20 @@ class Problem:
             labels=of(self.labels),
         )
 
+    def shifted(self, shift: float) -> Problem:
+        """The same problem with a constant added to all that is an input: inputs, baseline, background and bounds."""
+
+        def of(values: Tensor | None) -> Tensor | None:
+            return None if values is None else values + shift
+
+        return replace(
+            self,
+            inputs=self.inputs + shift,
+            baseline=self.baseline + shift,
+            background=of(self.background),
+            bounds=of(self.bounds),
+        )
+
 
 @dataclass(frozen=True)
 class Recipe:

@@ -1,0 +1,64 @@
+"""How few features does an attribution name? A reader can follow few; that says nothing about whether they are the right ones.
+
+All look at absolute values, as their papers do, and at their shares only: the scale of an attribution changes no score.
+Adding a constant does.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from bench.registry import metric
+
+
+@metric(
+    family="complexity",
+    higher_is_better=True,
+    cite="chalasani2020sparseness",
+    label="sparseness (Gini index)",
+    limits=(0, 1),
+)
+def sparseness(attribution: Tensor) -> Tensor:
+    """Gini index of the absolute attributions: 0 where all are equal, 1 - 1/F where one of F features has it all. (N,)
+
+    About 1/3 for uniform random numbers.
+    """
+    values = attribution.flatten(1).double().abs().sort(1).values
+    number = values.shape[1]
+    weights = 2 * torch.arange(1, number + 1, device=values.device) - number - 1
+    return (weights * values).sum(1) / (number * values.sum(1))
+
+
+@metric(
+    family="complexity",
+    higher_is_better=False,
+    cite="bhatt2020faithfulness",
+    label="complexity (nats)",
+    limits=(0, None),
+)
+def complexity(attribution: Tensor) -> Tensor:
+    """Entropy of the absolute attributions' shares, in nats: 0 where one feature has it all, log F where all are equal. (N,)"""
+    values = attribution.flatten(1).double().abs()
+    return torch.special.entr(values / values.sum(1, keepdim=True)).sum(1)
+
+
+@metric(
+    family="complexity",
+    higher_is_better=False,
+    cite="nguyen2020quantitative",
+    label="effective complexity (% of features)",
+    limits=(0, 100),
+)
+def effective_complexity(attribution: Tensor, *, share: float = 0.9) -> Tensor:
+    """Percentage of the features, the highest in absolute value, that it takes to hold a share of all |attribution|. (N,)
+
+    The paper counts the features that are needed to keep the model's answer, which faithfulness metrics ask; common
+    practice counts the attributions above a fixed threshold, which depends on their unit, and is all of them for dense maps.
+    """
+    values = attribution.flatten(1).double().abs().sort(1, descending=True).values
+    held = values.cumsum(1)
+    # What lacks no more than the rounding of the sum is held.
+    lacking = held < share * held[:, -1:] * (1 - 1e-12)
+    enough = (lacking.sum(1) + 1).clamp_max(values.shape[1])
+    return torch.where(held[:, -1] > 0, 100 * enough.double() / values.shape[1], torch.nan)
