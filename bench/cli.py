@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from bench.runner import Outcome
 
 PROFILES = ("quick", "standard", "full")
+SWEPT_COSTS = {"quick": {"fast"}, "standard": {"fast", "medium"}, "full": {"fast", "medium", "slow"}}
+BASELINES = ("zero", "mean", "blur", "noise", "background")
+FEATURES = ("pixel", "patch64", "segment20")
 KINDS = ("tasks", "methods", "metrics")
 EPILOG = """\
 examples:
@@ -64,6 +67,7 @@ def parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_list(commands)
     _add_report(commands)
+    _add_sweep(commands)
     _add_task_commands(commands)
     return top
 
@@ -116,6 +120,55 @@ def _add_report(commands: Any) -> None:
     report = commands.add_parser("report", help="rebuild leaderboards and plots from the scores in --out")
     _add_out(report)
     report.set_defaults(command=_report)
+
+
+def _add_sweep(commands: Any) -> None:
+    sweep = commands.add_parser(
+        "sweep",
+        help="tell which rank differences survive other baselines, outputs, granularities and shares k",
+        description="Scores one set of maps under every setting: what stands for an absent feature (zero, the sample's "
+        "mean, its blur, noise, another input, the task's own baseline), what is read (softmax or logit), what is removed "
+        "as one, and the share k. Maps and scores are kept in OUT/sweep/TASK; what is there is not computed again. Each "
+        "baseline and each granularity costs about 40 model queries a sample and method; outputs and k cost none.",
+    )
+    sweep.add_argument("task", metavar="TASK")
+    sweep.add_argument(
+        "--method",
+        nargs="+",
+        metavar="NAME",
+        help="these methods, with wildcards (default: the fast ones, as in --profile)",
+    )
+    sweep.add_argument(
+        "--profile",
+        choices=PROFILES,
+        default="quick",
+        help="samples, as the task states; quick takes the fast methods, standard those of medium cost too, full all "
+        "(default: %(default)s)",
+    )
+    sweep.add_argument("--samples", type=_positive, metavar="N", help="N samples instead")
+    sweep.add_argument(
+        "--baseline",
+        nargs="+",
+        choices=BASELINES,
+        default=BASELINES,
+        metavar="NAME",
+        help=f"of {', '.join(BASELINES)}; the task's own is always there (default: all)",
+    )
+    sweep.add_argument(
+        "--features",
+        nargs="+",
+        choices=FEATURES,
+        default=FEATURES,
+        metavar="NAME",
+        help=f"granularities, of {', '.join(FEATURES)}; pixel is always there (default: all)",
+    )
+    sweep.add_argument("--seed", type=_seed, default=0, metavar="S", help="of methods and noise (default: 0)")
+    how = sweep.add_argument_group("how (never changes a score)")
+    how.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto")
+    how.add_argument("--batch-size", type=_batch_size, metavar="auto|N", help="default: auto, timed")
+    how.add_argument("--fresh", action="store_true", help="compute everything anew")
+    _add_common(sweep)
+    sweep.set_defaults(command=_sweep)
 
 
 def _add_task_commands(commands: Any) -> None:
@@ -253,6 +306,51 @@ def _report(arguments: argparse.Namespace) -> int:
     _write_report(arguments.out)
     print(f"leaderboards and plots are in {arguments.out}")
     return 0
+
+
+def _sweep(arguments: argparse.Namespace) -> int:
+    from bench import device, plots, registry, survival, sweep
+    from bench.runner import Plan
+
+    start = time.perf_counter()
+    task = _one_task(arguments)
+    methods = registry.select(registry.METHODS, arguments.method or ["*"], "method")
+    usual = {"", *SWEPT_COSTS[arguments.profile]}
+    chosen = [method for method in methods if arguments.method or method.cost in usual]
+    plan = Plan(
+        tasks=[task],
+        methods=chosen,
+        metrics=[],
+        samples=lambda task: arguments.samples or _profile(task, arguments.profile),
+        seed=arguments.seed,
+        data=_data(arguments),
+        device=device.choose(arguments.device),
+        batch_size=arguments.batch_size,
+        fresh=arguments.fresh,
+    )
+    device.keep_freed_memory()
+    folder = arguments.out / "sweep" / task.name
+    with _bar() as bar:
+        found, outcome = sweep.run(plan, folder, bar, baselines=arguments.baseline, features=arguments.features)
+        bar.set_description_str("done")
+    tables, told = survival.tables(found), survival.statement(found)
+    survival.write(tables, told, folder)
+    if tables["settings"]["rank"].notna().any():
+        plots.save(plots.sweep(tables["settings"], tables["tau"], tables["factors"], task.name), folder / "sweep")
+    print(survival.printed(tables))
+    print("\n".join(told))
+    for (_, name, why), count in outcome.failures.most_common(10):
+        print(f"FAILED {name}: {why} ({count} rows)")
+    left_out = [method.name for method in methods if method not in chosen]
+    if left_out:
+        print(f"left out by profile {arguments.profile}, name them or take another: {', '.join(left_out)}")
+    print(
+        f"{time.perf_counter() - start:.0f} s; {len(found.settings)} settings, {found.scores.shape[1]} samples, "
+        f"{len(chosen)} methods; scores written: {outcome.rows.total()}, already there: {outcome.kept}; "
+        f"model queries of the settings: {outcome.tally.asked}"
+    )
+    print(f"results are in {folder}: {', '.join(f'{name}.csv' for name in tables)}, statement.txt, sweep.png")
+    return 1 if outcome.rows["failed"] else 0
 
 
 def _train(arguments: argparse.Namespace) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -57,3 +59,18 @@ def upsample(maps: Tensor, shape: torch.Size) -> Tensor:
     """Linear interpolation with half-pixel centres: (N, C, *s) -> (N, C, *shape), one or two spatial axes."""
     mode = "linear" if len(shape) == 1 else "bilinear"
     return torch.nn.functional.interpolate(maps, size=tuple(shape), mode=mode, align_corners=False)
+
+
+def blurred(inputs: Tensor, sigma: float) -> Tensor:
+    """Inputs (N, C, *S) convolved with a Gaussian along each spatial axis, mirrored at the edges.
+
+    Exact at any width: under mirroring the cosines are the modes of a blur, each fading by exp(-sigma^2 frequency^2 / 2).
+    """
+    for axis in range(2, inputs.dim()):
+        places = torch.arange(inputs.shape[axis], dtype=torch.float64, device=inputs.device)
+        frequencies = math.pi * places / len(places)
+        modes = torch.cos(frequencies[:, None] * (places + 0.5)) * (2 / len(places)) ** 0.5
+        modes[0] *= 0.5**0.5
+        kernel = modes.T @ (modes * torch.exp(-((sigma * frequencies) ** 2) / 2)[:, None])
+        inputs = (inputs.movedim(axis, -1) @ kernel.to(inputs.dtype)).movedim(-1, axis)
+    return inputs

@@ -11,9 +11,11 @@ Masks, ranks and gathers stay on the model's device, and only a batch of perturb
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -25,8 +27,10 @@ from bench.imputation import impute
 from bench.masking import blend, count, even_counts, ranks
 from bench.seeding import SampleRng
 
+T = TypeVar("T")
 Make = Callable[[slice, Tensor], Tensor]  # which queries, and the rows of their samples -> inputs (B, C, *S)
 Read = Callable[[Tensor, Tensor], Tensor]  # logits (B, K), rows of their samples -> what is wanted of them (B, ...)
+OUTPUTS = ("softmax", "logit")  # of the explained class: what is read of an answer, and in this order kept of each
 
 
 @dataclass
@@ -42,13 +46,25 @@ class Probe:
 
     A problem without targets gets them here: the classes that the model predicts. `names` (of seed and task) tell apart
     the random perturbations of different runs; beyond them a draw depends on its sample alone, so all methods meet the same.
+
+    Where features are absent, the problem's baseline stands, or each sample's own `absent` (N, C, *S), 1 for any axis of S.
     """
 
-    def __init__(self, problem: Problem, *, names: Sequence[object] = (), tally: Tally | None = None) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        *,
+        names: Sequence[object] = (),
+        tally: Tally | None = None,
+        absent: Tensor | None = None,
+    ) -> None:
         self.tally = tally or Tally()
         self.problem = problem
         self.features = problem.inputs[0, 0].numel()
         self._names = names
+        self._absent = absent
+        self._output, self._pixel = OUTPUTS[0], "pixel"  # what is told, and what metrics that speak of pixels get
+        self._views: dict[tuple[str, str], Probe] = {}
         self._whole, self._rows = self, torch.arange(len(problem), device=problem.inputs.device)
         self._batch = problem.batch_size
         self._parts: dict[tuple[int, ...], Probe] = {}
@@ -58,14 +74,14 @@ class Probe:
         self._tables: dict[tuple[object, ...], Tensor] = {}
         self._curves: dict[tuple[object, ...], Tensor] = {}
         self._orders: dict[tuple[str, str], Tensor] = {}
-        self._masks: dict[tuple[int, bytes], float] = {}
-        self._full: Tensor | None = None
-        self._nothing: Tensor | None = None  # p of the empty input, of every class
+        self._kept: dict[tuple[object, ...], object] = {}
+        self._masks: dict[tuple[int, bytes], list[float]] = {}
+        self._nothing: Tensor | None = None  # logits of the empty input, where all samples have the same
         self._last: tuple[Tensor, int, str] | None = None
         if problem.targets is None:
             found = self._ask(self._rows, lambda part, rows: problem.inputs[rows], _prediction)
             self.problem = replace(problem, targets=found[:, 0].long())
-            self._tables["full",] = found[:, 1:]
+            self._tables["full",] = found[:, None, 1:]
 
     def take(self, rows: Sequence[int]) -> Probe:
         """The same probe for some of the samples; what is known already stays known."""
@@ -73,10 +89,32 @@ class Probe:
         if rows == tuple(range(len(self.problem))):
             return self
         if rows not in self._parts:
-            part = Probe(self.problem.take(rows), names=self._names, tally=self.tally)
+            absent = None if self._absent is None else self._absent[list(rows)]
+            part = Probe(self.problem.take(rows), names=self._names, tally=self.tally, absent=absent)
             part._whole, part._rows = self._whole, self._rows[list(rows)]
             self._parts[rows] = part
-        return self._parts[rows]
+        return self._parts[rows].view(output=self._output, features=self._pixel)
+
+    def view(self, *, output: str = OUTPUTS[0], features: str = "pixel") -> Probe:
+        """The same probe, telling another of OUTPUTS, and with other cells for metrics that speak of pixels.
+
+        What any view has asked is known to all of them: one answer of the model holds every output.
+        """
+        if (output, features) == (self._output, self._pixel):
+            return self
+        if (output, features) not in self._views:
+            view = copy.copy(self)
+            view._output, view._pixel = output, features
+            self._views[self._output, self._pixel] = self
+            self._views[output, features] = view
+        return self._views[output, features]
+
+    def with_absent(self, absent: Tensor) -> Probe:
+        """A probe of the same samples, of which these values stand for what is absent: (N, C, *S), 1 for any axis of S."""
+        other = Probe(self.problem, names=self._names, tally=self.tally, absent=absent)
+        other._cells, other._batch = self._cells, self._whole._batch
+        other._tables["full",] = self._table(("full",), 1, self._present)
+        return other
 
     @property
     def targets(self) -> Tensor:
@@ -87,29 +125,32 @@ class Probe:
     @property
     def full(self) -> Tensor:
         """p(x) of the unperturbed inputs (N,)."""
-        if self._full is None:
-            self._full = self._table(("full",), 1, lambda rows, _columns: self.problem.inputs[rows])[:, 0]
-        return self._full.clone()
+        return self._told(self._full()).clone()
+
+    @property
+    def full_logit(self) -> Tensor:
+        """Logit of the explained class for the unperturbed inputs (N,); of the same queries as `full`."""
+        return self._full()[:, 1].clone()
 
     @property
     def empty(self) -> Tensor:
-        """p of the input with every feature absent (N,); one query, since that input is the same for all samples."""
-        whole = self._whole
-        if whole._nothing is None:
-            nothing = self.problem.baseline.expand_as(self.problem.inputs[:1])
-            whole._nothing = self._ask(
-                self._rows[:1], lambda part, rows: nothing, lambda logits, rows: logits.softmax(1)
-            )
-        return whole._nothing[0, self.targets].double()
+        """p of the input with every feature absent (N,); one query where that input is the same for all samples."""
+        return self._told(self._empty())
+
+    @property
+    def empty_logit(self) -> Tensor:
+        """Logit of the explained class for the input with every feature absent (N,); of the same queries as `empty`."""
+        return self._empty()[:, 1]
 
     def cells(self, features: str) -> Cells:
         """The partition called `features` (pixel, patch64, segment20) of these inputs."""
-        if features not in self._cells:
+        name = self._pixel if features == "pixel" else features
+        if name not in self._cells:
             if self is self._whole:
-                self._cells[features] = partition(features, self.problem.inputs)
+                self._cells[name] = partition(name, self.problem.inputs)
             else:
-                self._cells[features] = self._whole.cells(features).take(self._rows)
-        return self._cells[features]
+                self._cells[name] = self._whole.cells(name).take(self._rows)
+        return self._cells[name]
 
     def deletion(self, attribution: Tensor, steps: int, *, features: str = "pixel") -> Tensor:
         """p while features are removed, highest first, from none to all: (N, *S) -> (N, min(steps, cells) + 1)."""
@@ -138,7 +179,7 @@ class Probe:
         cells, problem = self.cells(features), self.problem
 
         def make(rows: Tensor, columns: Tensor) -> Tensor:
-            return blend(problem.inputs[rows], problem.baseline, ~self._inside(cells, rows, columns))
+            return blend(problem.inputs[rows], self._gone(rows), ~self._inside(cells, rows, columns))
 
         most = self._whole.cells(features).most
         return self._shared(("single", cells.name), most, make, limits=cells.counts)[:, : cells.most]
@@ -153,7 +194,7 @@ class Probe:
         def make(rows: Tensor, columns: Tensor) -> Tensor:
             nonlocal noise
             if noise is None:
-                noise = self._random("disturbed").uniform((draws, *inputs.shape[1:]))
+                noise = self.rng("disturbed").uniform((draws, *inputs.shape[1:]))
             other = low[rows] + (high - low)[rows] * noise[rows, columns % draws]
             return blend(inputs[rows], other, ~self._inside(cells, rows, columns // draws))
 
@@ -169,7 +210,7 @@ class Probe:
         def make(rows: Tensor, columns: Tensor) -> Tensor:
             removed = masks[rows, columns]
             places = removed.view(-1, *problem.shape) if cells.labels is None else cells.take(rows).spread(removed)
-            return blend(problem.inputs[rows], problem.baseline, ~places)
+            return blend(problem.inputs[rows], self._gone(rows), ~places)
 
         return masks, self._shared(("subsets", cells.name, share, draws), draws, make)
 
@@ -183,7 +224,7 @@ class Probe:
         order, limits = self._order(attribution, "pixel"), counts.to(inputs.device).flatten()
         rows = torch.arange(len(inputs), device=inputs.device).repeat_interleave(counts.shape[1])
         if self._noise is None:
-            self._noise = self._random("road").normal(inputs.shape[1:])
+            self._noise = self.rng("road").normal(inputs.shape[1:])
         normal = self._noise
 
         def make(part: slice, rows: Tensor) -> Tensor:
@@ -210,25 +251,53 @@ class Probe:
         problem, here = self.problem, present.to(rows.device)
 
         def make(part: slice, some: Tensor) -> Tensor:
-            return blend(problem.inputs[some], problem.baseline, here[fresh[part]])
+            return blend(problem.inputs[some], self._gone(some), here[fresh[part]])
 
         answers = self._ask(rows[fresh], make).tolist()
         known.update(zip((keys[m] for m in fresh.tolist()), answers, strict=True))
         self.tally.shared += len(keys) - len(first_seen)
-        return torch.tensor([known[key] for key in keys], dtype=torch.float64, device=rows.device)
+        column = OUTPUTS.index(self._output)
+        return torch.tensor([known[key][column] for key in keys], dtype=torch.float64, device=rows.device)
+
+    def answers(self, inputs: Tensor, read: Read) -> Tensor:
+        """What the model says to M other versions of the inputs, (M, N, C, *S) -> (M, N, ...).
+
+        `read` takes it from logits (B, K) and the rows (B,) of their samples. Not kept: see `once`.
+        """
+        flat, rows = inputs.flatten(0, 1), torch.arange(len(self.problem), device=inputs.device).repeat(len(inputs))
+        return self._ask(rows, lambda part, _: flat[part], read).unflatten(0, inputs.shape[:2])
+
+    def once(self, key: tuple[object, ...], make: Callable[[], T]) -> T:
+        """What depends on no attribution, made when it is first asked for and kept for all metrics and methods."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        return cast(T, self._kept[key])
+
+    def rng(self, *names: object) -> SampleRng:
+        """Random numbers of each sample under the given names, which all methods and metrics that use those names meet."""
+        return SampleRng((*self._names, *names), self.problem.sample_ids, self._rows.device)
+
+    def rng_of(self, name: str) -> SampleRng:
+        """One stream that belongs to no sample: draws are (1, *shape)."""
+        return SampleRng(self._names, [name], self._rows.device)
 
     def _curve(self, attribution: Tensor, counts: Tensor, features: str, *, kept: bool) -> Tensor:
         """p at each count of top cells removed or kept: (N, *S), (N, M) -> (N, M). Counts met before are not asked again."""
         cells, problem = self.cells(features), self.problem
         about = (kept, cells.name, self._name(attribution))
         alike = bool((counts == counts[:1]).all())
+        each = [] if alike else [self._curves.get((*about, column)) for column in range(cells.most + 1)]
+        if each and all(one is not None for one in each):  # asked at every count: no sample's own count is new
+            self.tally.shared += counts.numel()
+            curves = torch.stack([one for one in each if one is not None], dim=1)
+            return self._told(curves).gather(1, counts.to(curves.device))
         keys = [(*about, column) for column in (counts[0].tolist() if alike else map(digest, counts.unbind(1)))]
         new = [m for m, key in enumerate(keys) if key not in self._curves]
         number = cells.counts.expand(len(problem))
-        none, every = (self.empty, self.full) if kept else (self.full, self.empty)
+        none, every = (self._empty(), self._full()) if kept else (self._full(), self._empty())
         if new:
             some = counts[:, new].to(number.device)
-            answers = torch.where(some > 0, every[:, None], none[:, None])
+            answers = torch.where((some > 0)[..., None], every[:, None], none[:, None])
             rows, columns = ((some > 0) & (some < number[:, None])).nonzero().unbind(1)
             limits = some[rows, columns]
             order = self._order(attribution, features) if len(rows) else self._rows
@@ -236,12 +305,12 @@ class Probe:
 
             def make(part: slice, rows: Tensor) -> Tensor:
                 first = order[rows] < limits[part].view(shape)
-                return blend(problem.inputs[rows], problem.baseline, first if kept else ~first)
+                return blend(problem.inputs[rows], self._gone(rows), first if kept else ~first)
 
             answers[rows, columns] = self._ask(rows, make)
             self._curves.update({keys[m]: column for m, column in zip(new, answers.unbind(1), strict=True)})
         self.tally.shared += len(problem) * (len(keys) - len(new))
-        return torch.stack([self._curves[key] for key in keys], dim=1)
+        return self._told(torch.stack([self._curves[key] for key in keys], dim=1))
 
     def _shared(
         self,
@@ -251,9 +320,9 @@ class Probe:
         *,
         limits: Tensor | None = None,
     ) -> Tensor:
-        """`_table`, with what was known before counted as shared."""
+        """What is told of `_table`, with what was known before counted as shared."""
         before = self.tally.asked
-        answers = self._table(key, width, make, limits=limits)
+        answers = self._told(self._table(key, width, make, limits=limits))
         self.tally.shared += int((~answers.isnan()).sum()) - (self.tally.asked - before)
         return answers
 
@@ -265,17 +334,17 @@ class Probe:
         *,
         limits: Tensor | None = None,
     ) -> Tensor:
-        """Answers that depend on no attribution (N, width): those that no part of the whole probe has asked for are asked.
+        """Answers that depend on no attribution (N, width, 2): those that no part of the whole probe has asked for are asked.
 
         `make` turns rows and columns into inputs; `limits`: how many columns a sample has, the others are NaN. The width is
         that of the whole probe.
         """
         tables, rows = self._whole._tables, self._rows
         if key not in tables:
-            size = (len(self._whole.problem), width)
+            size = (len(self._whole.problem), width, len(OUTPUTS))
             tables[key] = torch.full(size, torch.nan, dtype=torch.float64, device=rows.device)
         table = tables[key]
-        lacking = table[rows].isnan()
+        lacking = table[rows][..., 0].isnan()
         if limits is not None:
             lacking &= torch.arange(width, device=rows.device) < limits[:, None]
         samples, columns = lacking.nonzero().unbind(1)
@@ -286,8 +355,8 @@ class Probe:
     def _ask(self, rows: Tensor, make: Make, read: Read | None = None) -> Tensor:
         """What the model says to the queries, in their order; rows[m] is the sample that query m is about.
 
-        Reads p of the explained class unless told otherwise. A batch that does not fit the memory is halved, and so are
-        all after it.
+        Reads OUTPUTS (M, 2) of the explained class unless told otherwise. A batch that does not fit the memory is halved,
+        and so are all after it.
         """
         whole, found, start = self._whole, [], 0
         while start < len(rows):
@@ -295,7 +364,7 @@ class Probe:
             try:
                 with torch.inference_mode():
                     logits = self.problem.model(make(part, rows[part]))
-                    found.append(read(logits, rows[part]) if read else _probability(logits, self.targets[rows[part]]))
+                    found.append(read(logits, rows[part]) if read else _answers(logits, self.targets[rows[part]]))
             except (RuntimeError, MemoryError) as error:
                 size = min(whole._batch, len(rows) - start)
                 if size == 1 or not out_of_memory(error):
@@ -304,7 +373,37 @@ class Probe:
                 continue
             self.tally.asked += len(logits)
             start = part.stop
-        return torch.cat(found) if found else torch.empty(0, dtype=torch.float64, device=rows.device)
+        nothing = torch.empty(0, len(OUTPUTS), dtype=torch.float64, device=rows.device)
+        return torch.cat(found) if found else nothing
+
+    def _told(self, answers: Tensor) -> Tensor:
+        """The output that this probe tells of answers: (..., 2) -> (...)."""
+        return answers[..., OUTPUTS.index(self._output)]
+
+    def _gone(self, rows: Tensor) -> Tensor:
+        """What stands where features of these samples are absent; broadcasts to (B, C, *S)."""
+        return self.problem.baseline if self._absent is None else self._absent[rows]
+
+    def _full(self) -> Tensor:
+        """Answers to the unperturbed inputs (N, 2)."""
+        return self._table(("full",), 1, self._present)[:, 0]
+
+    def _present(self, rows: Tensor, _columns: Tensor) -> Tensor:
+        return self.problem.inputs[rows]
+
+    def _emptied(self, rows: Tensor, _columns: Tensor) -> Tensor:
+        return self._gone(rows).expand_as(self.problem.inputs[rows])
+
+    def _empty(self) -> Tensor:
+        """Answers to the empty inputs (N, 2)."""
+        if self._absent is not None:
+            return self._table(("empty",), 1, self._emptied)[:, 0]
+        whole = self._whole
+        if whole._nothing is None:
+            nothing = self.problem.baseline.expand_as(self.problem.inputs[:1])
+            whole._nothing = self._ask(self._rows[:1], lambda part, rows: nothing, lambda logits, rows: logits)
+        logits = whole._nothing[0]
+        return torch.stack([logits.softmax(0)[self.targets].double(), logits[self.targets].double()], dim=1)
 
     def _even_steps(self, ask: Callable[..., Tensor], attribution: Tensor, steps: int, features: str) -> Tensor:
         """A curve at even steps from no cell to all of them: (N, min(steps, cells) + 1).
@@ -329,7 +428,7 @@ class Probe:
         key = (cells.name, draws)
         if key not in self._orders_drawn:
             # cells before draws: a sample's numbers do not depend on how many cells the others have
-            chance = self._random("subsets", *key).uniform((cells.most, draws)).transpose(1, 2)
+            chance = self.rng("subsets", *key).uniform((cells.most, draws)).transpose(1, 2)
             absent = torch.arange(cells.most, device=chance.device) >= cells.counts[:, None]
             chance = chance.masked_fill(absent[:, None], -1.0)
             self._orders_drawn[key] = ranks(chance.flatten(0, 1)).view(chance.shape).int()
@@ -343,12 +442,9 @@ class Probe:
         assert labels is not None
         return labels.view(-1, *self.problem.shape) == columns.view(shape)
 
-    def _random(self, *names: object) -> SampleRng:
-        return SampleRng((*self._names, *names), self.problem.sample_ids, self._rows.device)
-
     def _order(self, attribution: Tensor, features: str) -> Tensor:
         """Position of each place's cell in the order of the attribution; kept for the last attribution asked about."""
-        key = (self._name(attribution), features)
+        key = (self._name(attribution), self.cells(features).name)
         if key not in self._orders:
             self._orders = {k: v for k, v in self._orders.items() if k[0] == key[0]}
             self._orders[key] = self.cells(features).order(attribution)
@@ -368,7 +464,12 @@ def _probability(logits: Tensor, targets: Tensor) -> Tensor:
     return logits.softmax(1).gather(1, targets[:, None])[:, 0].double()
 
 
+def _answers(logits: Tensor, targets: Tensor) -> Tensor:
+    """OUTPUTS of the given classes: (B, K), (B,) -> (B, 2)."""
+    return torch.stack([_probability(logits, targets), logits.gather(1, targets[:, None])[:, 0].double()], dim=1)
+
+
 def _prediction(logits: Tensor, _rows: Tensor) -> Tensor:
-    """The class that the model chooses, and its p: (B, 2)."""
+    """The class that the model chooses, and OUTPUTS of it: (B, 3)."""
     chosen = logits.argmax(1)
-    return torch.stack([chosen.double(), _probability(logits, chosen)], dim=1)
+    return torch.cat([chosen.double()[:, None], _answers(logits, chosen)], dim=1)

@@ -116,9 +116,7 @@ def run(plan: Plan, store: Store, progress: Progress) -> Outcome:
             one = load(task, ids[:1], plan)
             outcome.tasks[task.name] = {"id": task.id, "fingerprint": one.fingerprint, "samples": len(ids)}
             store.mark_current(task, one.fingerprint, plan.left_out)
-            low, high = CHUNK_LIMITS
-            size = max(low, min(high, VALUES_PER_CHUNK // one.inputs[0].numel()))
-            work.append((task, ids, [ids[start : start + size] for start in range(0, len(ids), size)]))
+            work.append((task, ids, chunked(ids, one)))
     steps = len(plan.methods) * (1 + len(plan.metrics))
     progress.total = sum(steps * len(chunks) for _, _, chunks in work)
     progress.refresh()
@@ -127,6 +125,13 @@ def run(plan: Plan, store: Store, progress: Progress) -> Outcome:
             for chunk in chunks:
                 _run_chunk(plan, task, chunk, ids[:GALLERY], store, progress, outcome)
     return outcome
+
+
+def chunked(ids: list[str], problem: Problem) -> list[list[str]]:
+    """The samples in parts that fit the memory, given a problem of any of them."""
+    low, high = CHUNK_LIMITS
+    size = max(low, min(high, VALUES_PER_CHUNK // problem.inputs[0].numel()))
+    return [ids[start : start + size] for start in range(0, len(ids), size)]
 
 
 def load(task: Task, ids: Sequence[str], plan: Plan) -> Problem:
@@ -155,7 +160,7 @@ def _run_chunk(
     plan: Plan, task: Task, ids: list[str], gallery: list[str], store: Store, progress: Progress, outcome: Outcome
 ) -> None:
     problem = load(task, ids, plan)
-    digests = _sample_digests(problem)
+    digests = sample_digests(problem)
     lacking = [
         [_missing(plan, store, task, method, metric, problem, digests) for metric in plan.metrics]
         for method in plan.methods
@@ -202,7 +207,7 @@ def _counted(work: Work, problem: Problem) -> Iterator[None]:
         work.seconds += time.perf_counter() - start
 
 
-def _sample_digests(problem: Problem) -> list[str]:
+def sample_digests(problem: Problem) -> list[str]:
     """What each sample is: its input, its truth, and its class where the task chooses that."""
     fields = [values for values in (problem.inputs, problem.truth, problem.targets) if values is not None]
     return [digest(*(values[row] for values in fields)) for row in range(len(problem))]

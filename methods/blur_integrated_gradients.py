@@ -8,13 +8,12 @@ evenly, up to 50 for a side of 224 as in the paper, in proportion for other side
 Signed, summed over channels; sums to the class's logit less that of the blurred input.
 """
 
-import math
-
 import torch
 from torch import Tensor
 
 from bench.core import Problem
 from bench.hooks import gradient
+from bench.masking import blurred
 from bench.registry import method
 
 
@@ -33,18 +32,3 @@ def blur_integrated_gradients(problem: Problem, *, steps: int = 32, width: float
         total += gradient(problem, middle) * (after - before)
         before = after
     return total.sum(1)
-
-
-def blurred(inputs: Tensor, sigma: float) -> Tensor:
-    """Inputs (N, C, *S) convolved with a Gaussian along each spatial axis, mirrored at the edges.
-
-    Exact at any width: under mirroring the cosines are the modes of a blur, each fading by exp(-sigma^2 frequency^2 / 2).
-    """
-    for axis in range(2, inputs.dim()):
-        places = torch.arange(inputs.shape[axis], dtype=torch.float64, device=inputs.device)
-        frequencies = math.pi * places / len(places)
-        modes = torch.cos(frequencies[:, None] * (places + 0.5)) * (2 / len(places)) ** 0.5
-        modes[0] *= 0.5**0.5
-        kernel = modes.T @ (modes * torch.exp(-((sigma * frequencies) ** 2) / 2)[:, None])
-        inputs = (inputs.movedim(axis, -1) @ kernel.to(inputs.dtype)).movedim(-1, axis)
-    return inputs

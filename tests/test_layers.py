@@ -35,6 +35,8 @@ ORDER = [
     "runner",
     "stats",
     "leaderboard",
+    "sweep",
+    "survival",
     "training",
     "plots",
     "report",

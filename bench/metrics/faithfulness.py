@@ -28,7 +28,7 @@ higher = functools.partial(metric, family="faithfulness", higher_is_better=True)
 @lower(cite="chattopadhay2018gradcampp", label="drop (%)", limits=(0, 100))
 def drop(probe: Probe, attribution: Tensor, *, k: float | None = None) -> Tensor:
     """Percentage of p lost when only the top k of the features is kept, 0 where p rises. (N,)"""
-    return 100 * (probe.full - _kept(probe, attribution, k)).clamp_min(0) / probe.full
+    return _percent((probe.full - _kept(probe, attribution, k)).clamp_min(0), probe.full)
 
 
 @higher(cite="chattopadhay2018gradcampp", label="increase (%)", limits=(0, 100))
@@ -44,7 +44,7 @@ def increase(probe: Probe, attribution: Tensor, *, k: float | None = None) -> Te
 def topk_deletion(probe: Probe, attribution: Tensor, *, k: float | None = None) -> Tensor:
     """Percentage of p lost when the top k of the features is removed; negative where p rises. (N,)"""
     counts = probe.counts([probe.problem.top_k if k is None else k])
-    return 100 * (probe.full - probe.removed(attribution, counts)[:, 0]) / probe.full
+    return _percent(probe.full - probe.removed(attribution, counts)[:, 0], probe.full)
 
 
 # --- curves -------------------------------------------------------------------------------------------------------------
@@ -196,6 +196,11 @@ def monotonicity_correlation(probe: Probe, attribution: Tensor, *, draws: int = 
 def _kept(probe: Probe, attribution: Tensor, k: float | None) -> Tensor:
     """p with only the top k, by default the task's, of the features: (N,)."""
     return probe.kept(attribution, probe.counts([probe.problem.top_k if k is None else k]))[:, 0]
+
+
+def _percent(lost: Tensor, full: Tensor) -> Tensor:
+    """Percentage of the full input's answer; NaN where that is not positive, as a logit may be. (N,), (N,) -> (N,)"""
+    return 100 * lost / full.where(full > 0, torch.nan)
 
 
 def _mean_height(curves: Tensor) -> Tensor:
