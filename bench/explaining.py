@@ -6,7 +6,7 @@ import math
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -30,6 +30,9 @@ class Explained:
     cost: Cost
     status: tuple[str, ...]  # (N,) of core.STATUSES; undefined where an attribution says nothing
     note: tuple[str, ...]  # (N,) why, when not ok
+    again: dict[str, Tensor] = field(
+        default_factory=dict, repr=False, compare=False
+    )  # maps metrics had made, by digest
 
     def take(self, rows: Sequence[int]) -> Explained:
         """The explanations of some of the samples; itself for all of them, so that metrics are seen to ask about one map."""
@@ -40,6 +43,7 @@ class Explained:
             self.cost.take(list(rows)),
             tuple(self.status[row] for row in rows),
             tuple(self.note[row] for row in rows),
+            self.again,
         )
 
 

@@ -19,16 +19,34 @@ from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from bench.core import COSTS, OPTIONAL, PROMISES, BenchError, Entry, Metric, Recipe, RequestError, Task
 
 E = TypeVar("E", bound=Entry)
 Function = Callable[..., Any]
-# What `explain` is: (changed inputs (N, C, *S), number of the draw) -> attributions (N, *S).
-Explain = Callable[[Tensor, int], Tensor]
+
+
+class Explain(Protocol):
+    """The method asked again, on other inputs (N, C, *S) of the same samples: -> attributions (N, *S).
+
+    A method with randomness draws afresh for every `draw`; 0 repeats the draw of the attribution that is judged. `model`
+    and `targets` (N,), if given, take the place of the problem's; `shift` is added to what else it knows of its inputs
+    (Problem.shifted). Equal questions of all metrics are answered once.
+    """
+
+    def __call__(
+        self,
+        inputs: Tensor,
+        draw: int,
+        *,
+        model: nn.Module | None = None,
+        targets: Tensor | None = None,
+        shift: float = 0.0,
+    ) -> Tensor: ...
+
 
 TASKS: dict[str, Task] = {}
 METHODS: dict[str, Entry] = {}

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bench import guard
-from bench.core import ContractError, Entry, Metric
+from bench.core import ContractError, Entry, Metric, digest, digests, model_digest
 from bench.explaining import Explained, absent, explain, in_parts
 from bench.masking import area
 from bench.probe import Probe
-from bench.registry import call
+from bench.registry import Explain, call
 from bench.seeding import SampleRng
+
+VALUES_KEPT = 2**26  # of the maps that metrics had made again, for the metrics that come next
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def _measure(metric: Metric, method: Entry, probe: Probe, explained: Explained, 
         "probe": probe,
         "attribution": explained.attribution,
         "rng": SampleRng((seed, task, metric.id), problem.sample_ids, problem.inputs.device),
-        "explain": _explainer(method, probe, task=task, seed=seed),
+        "explain": _explainer(method, probe, explained.again, task=task, seed=seed),
         "cost": explained.cost,
     }
     with guard.unchanged(problem):
@@ -83,17 +84,45 @@ def _features(metric: Metric, probe: Probe) -> int:
     return probe.cells(name).number if isinstance(name, str) else probe.features
 
 
-def _explainer(method: Entry, probe: Probe, *, task: str, seed: int) -> Callable[[Tensor, int], Tensor]:
-    """`explain(inputs (N, C, *S), draw) -> (N, *S)`: the method once more, on changed inputs of the same samples.
+def _explainer(method: Entry, probe: Probe, known: dict[str, Tensor], *, task: str, seed: int) -> Explain:
+    """The `explain` that is handed to metrics (registry.Explain). Maps in `known` are not made again; it is filled up.
 
-    A method with randomness draws afresh for every `draw`, as it would for a user who asks again.
+    `known` holds one map per question and sample, the oldest give way to new ones.
     """
     problem = probe.problem
+    most = max(1, VALUES_KEPT // problem.shape.numel())
 
-    def explain_again(inputs: Tensor, draw: int) -> Tensor:
-        changed = replace(problem, inputs=inputs.to(problem.inputs))
-        parts = [changed.take(rows.tolist()) for rows in torch.arange(len(problem)).split(problem.batch_size)]
-        return torch.cat([explain(method, part, task=task, seed=seed, draw=draw)[0] for part in parts])
+    def explain_again(
+        inputs: Tensor,
+        draw: int,
+        *,
+        model: nn.Module | None = None,
+        targets: Tensor | None = None,
+        shift: float = 0.0,
+    ) -> Tensor:
+        draw = draw if "rng" in method.injected else 0
+        other = "" if model is None else model_digest(model)
+        classes = probe.targets if targets is None else targets.to(probe.targets)
+        asked = replace(
+            problem if shift == 0 else problem.shifted(shift),
+            model=problem.model if model is None else model,
+            inputs=inputs.to(problem.inputs),
+            targets=classes,
+            fingerprint=problem.fingerprint + other,
+        )
+        about = zip(problem.sample_ids, asked.inputs.cpu(), classes.tolist(), strict=True)
+        names = digests((task, seed, method.id, draw, other, shift), (digest(*one) for one in about))
+        found = {name: known[name] for name in names if name in known}
+        lacking = [row for row, name in enumerate(names) if name not in found]
+        for start in range(0, len(lacking), problem.batch_size):
+            rows = lacking[start : start + problem.batch_size]
+            maps = explain(method, asked.take(rows), task=task, seed=seed, draw=draw)[0]
+            made = dict(zip((names[row] for row in rows), maps, strict=True))
+            found.update(made)
+            known.update(made)
+        for name in list(known)[: max(0, len(known) - most)]:
+            del known[name]
+        return torch.stack([found[name] for name in names])
 
     return explain_again
 

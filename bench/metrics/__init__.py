@@ -1,3 +1,12 @@
 """The metrics, one file per family. Importing this package registers them all."""
 
-from bench.metrics import cost, faithfulness, quantus  # noqa: F401
+from bench.metrics import (  # noqa: F401
+    axioms,
+    complexity,
+    cost,
+    faithfulness,
+    localisation,
+    quantus,
+    randomisation,
+    robustness,
+)

@@ -141,7 +141,7 @@ def faithfulness_correlation(
     probe: Probe, attribution: Tensor, *, subsets: int = 32, share: float = 0.2, features: str = "patch64"
 ) -> Tensor:
     """Pearson correlation, over random subsets of a share of the features, of attribution removed and p lost. (N,)"""
-    return _pearson(*_removed_and_lost(probe, attribution, features, share, subsets))
+    return pearson(*_removed_and_lost(probe, attribution, features, share, subsets))
 
 
 @higher(cite="ancona2018towards", label="sensitivity-n", limits=(-1, 1))
@@ -152,7 +152,7 @@ def sensitivity_n(
 
     `sizes`: 4 stands for 1/5, 2/5, 3/5 and 4/5 of the features. Sizes at which p never changes do not count.
     """
-    found = [_pearson(*removed) for removed in _all_sizes(probe, attribution, features, sizes, subsets)]
+    found = [pearson(*removed) for removed in _all_sizes(probe, attribution, features, sizes, subsets)]
     return torch.stack(found).nanmean(0)
 
 
@@ -176,7 +176,7 @@ def faithfulness_estimate(probe: Probe, attribution: Tensor, *, features: str = 
     """Pearson correlation, over single features, of their attribution and the p lost without them. (N,)"""
     cells = probe.cells(features)
     lost = probe.full[:, None] - probe.singles(features)
-    return _pearson(cells.sums(attribution.double()), lost)
+    return pearson(cells.sums(attribution.double()), lost)
 
 
 @higher(cite="nguyen2020quantitative", label="monotonicity correlation", limits=(-1, 1))
@@ -187,7 +187,7 @@ def monotonicity_correlation(probe: Probe, attribution: Tensor, *, draws: int = 
     """
     cells = probe.cells(features)
     change = (probe.disturbed(features, draws) - probe.full[:, None, None]).square().mean(2)
-    return _pearson(_ranked(cells.sums(attribution.double()).abs(), change), _ranked(change, change))
+    return pearson(_ranked(cells.sums(attribution.double()).abs(), change), _ranked(change, change))
 
 
 # --- arithmetic ---------------------------------------------------------------------------------------------------------
@@ -229,7 +229,7 @@ def _removed_and_lost(
     return torch.einsum("ndf,nf->nd", masks.double(), sums), probe.full[:, None] - p
 
 
-def _pearson(a: Tensor, b: Tensor) -> Tensor:
+def pearson(a: Tensor, b: Tensor) -> Tensor:
     """Correlation of each row; NaN are left out in pairs; NaN where a row does not vary: (N, M), (N, M) -> (N,)."""
     gone = a.isnan() | b.isnan()
     a, b = _standard(a, gone), _standard(b, gone)
