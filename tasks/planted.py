@@ -1,0 +1,65 @@
+"""Planted models: trained networks that provably look at one patch of their input and at nothing else.
+
+Before the network a window cuts the patch out and puts the baseline around it. Patch and feature maps keep their places, and
+what lies outside cannot change the answer by one bit, so `truth` is the patch, whoever explains [rao2022towards]. It lies
+off the centre, where a map that favours the middle fails. Truth says where evidence can be, not that all of the patch is.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import replace
+
+import torch
+from bench.tasks import mnist1d
+from torch import Tensor, nn
+from torch.nn import functional
+
+from bench.core import Problem, model_digest
+from bench.registry import task
+
+STEPS = (slice(2, 18),)  # of a signal of 40
+
+
+class Window(nn.Module):
+    """Keeps a patch of the input where it is and puts `fill` everywhere else: (N, C, *S) -> (N, C, *S)."""
+
+    def __init__(self, patch: tuple[slice, ...], shape: torch.Size, fill: float) -> None:
+        super().__init__()
+        self.patch, self.fill = patch, fill
+        sides = [(part.start, length - part.stop) for part, length in zip(patch, shape, strict=True)]
+        self.margins = tuple(margin for side in reversed(sides) for margin in side)  # last axis first, as `pad` wants
+
+    def forward(self, values: Tensor) -> Tensor:
+        return functional.pad(values[(..., *self.patch)], self.margins, value=self.fill)
+
+    def extra_repr(self) -> str:
+        return f"{self.patch}, {self.fill}"
+
+
+def planted(problem: Problem, patch: tuple[slice, ...]) -> Problem:
+    """The problem with a model that sees the patch alone. Patch and baseline are the same for all channels."""
+    fill = float(problem.baseline.flatten()[0])
+    model = nn.Sequential(OrderedDict(window=Window(patch, problem.shape, fill), network=problem.model)).eval()
+    truth = torch.zeros(len(problem), *problem.shape, dtype=torch.bool)
+    truth[(..., *patch)] = True
+    return replace(
+        problem,
+        model=model,
+        layers=tuple(f"network.{layer}" for layer in problem.layers),
+        top_k=float(truth[0].double().mean()),
+        fingerprint=model_digest(model),
+        targets=None,
+        truth=truth,
+    )
+
+
+@task(
+    cite="rao2022towards",
+    family="signal",
+    samples=mnist1d.samples,
+    profiles={"quick": 64, "standard": 200, "full": None},
+)
+def planted_signal(sample_ids: tuple[str, ...]) -> Problem:
+    """Digits as signals, for a network that sees 16 of the 40 steps: which steps can decide."""
+    return planted(mnist1d.mnist1d(sample_ids), STEPS)
