@@ -67,6 +67,7 @@ def parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_list(commands)
     _add_report(commands)
+    _add_check(commands)
     _add_sweep(commands)
     _add_task_commands(commands)
     return top
@@ -90,7 +91,8 @@ def _add_run(commands: Any) -> None:
         "--profile",
         choices=PROFILES,
         default="standard",
-        help="samples per task, as each task states; slow methods join in full, or when named (default: %(default)s)",
+        help="samples per task, as each task states; slow methods and metrics, and metrics that fail their checks, join in "
+        "full, or when named (default: %(default)s)",
     )
     amount.add_argument("--samples", type=_positive, metavar="N", help="N samples of each task instead")
     amount.add_argument(
@@ -171,6 +173,22 @@ def _add_sweep(commands: Any) -> None:
     sweep.set_defaults(command=_sweep)
 
 
+def _add_check(commands: Any) -> None:
+    check = commands.add_parser(
+        "check",
+        help="judge metrics on problems whose exact attribution is known",
+        description="Runs metrics on closed-form problems (linear, additive, AND/OR, gate, live patch; 1-D, grey, RGB): do "
+        "they put the exact attribution before noisy ones, these before random numbers, and its negative last, whatever the batch? "
+        "Exit code 1 where a metric fails of which that was not known.",
+    )
+    check.add_argument("kind", choices=("metrics",), help="what to check")
+    check.add_argument("--metric", nargs="+", metavar="NAME", help="these metrics (wildcards; default: all)")
+    check.add_argument("--known", action="store_true", help="take over what is known already, check the others")
+    _add_out(check)
+    _add_plugins(check)
+    check.set_defaults(command=_check)
+
+
 def _add_task_commands(commands: Any) -> None:
     train = commands.add_parser("train", help="train a task's model as the shipped one was")
     train.add_argument("task", metavar="TASK")
@@ -224,17 +242,23 @@ def _run(arguments: argparse.Namespace) -> int:
         from bench.core import RequestError
 
         raise RequestError("say what to run: --all, or some of --task, --method, --metric (see run --help)")
-    from bench import device, registry
+    from bench import conformance, device, registry
     from bench.runner import Plan, run
     from bench.store import Store
 
     start = time.perf_counter()
+    device.keep_freed_memory()
     registry.load_all(arguments.plugins)
     methods = registry.select(registry.METHODS, arguments.method or ["*"], "method")
     metrics = registry.select(registry.METRICS, arguments.metric or ["*"], "metric")
     slow = set() if arguments.profile == "full" else {"slow"}
     left_out = [m.name for m in methods if m.cost in slow and not arguments.method]
     postponed = [m.name for m in metrics if m.cost in slow and not arguments.metric]
+    with _bar(unit="metric") as bar:
+        verdicts = conformance.up_to_date([m for m in metrics if m.name not in postponed], arguments.out, bar)
+        bar.set_description_str("metrics checked")
+    failing = set(verdicts.loc[verdicts["verdict"] == "fail", "metric"]) if slow and not arguments.metric else set()
+    postponed += [m.name for m in metrics if m.name in failing]
     plan = Plan(
         tasks=registry.select(registry.TASKS, arguments.task or ["*"], "task"),
         methods=[method for method in methods if method.name not in left_out],
@@ -247,7 +271,6 @@ def _run(arguments: argparse.Namespace) -> int:
         batch_size=arguments.batch_size,
         fresh=arguments.fresh,
     )
-    device.keep_freed_memory()
     store = Store(arguments.out)
     with _bar() as bar:
         outcome = run(plan, store, bar)
@@ -351,6 +374,30 @@ def _sweep(arguments: argparse.Namespace) -> int:
     )
     print(f"results are in {folder}: {', '.join(f'{name}.csv' for name in tables)}, statement.txt, sweep.png")
     return 1 if outcome.rows["failed"] else 0
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from bench import conformance, plots, registry
+
+    registry.load_all(arguments.plugins)
+    metrics = registry.select(registry.METRICS, arguments.metric or ["*"], "metric")
+    before = conformance.known(conformance.SHIPPED)
+    start = time.perf_counter()
+    with _bar(unit="metric") as bar:
+        table = conformance.up_to_date(metrics, arguments.out, bar, fresh=not arguments.known)
+        bar.set_description_str("checked")
+    if table.empty:
+        print("none of these is judged: costs are measurements")
+        return 0
+    plots.save(plots.conformance(table), arguments.out / "plots" / "conformance")
+    print(conformance.printed(table))
+    failed = table.loc[table["verdict"] == "fail", "metric_id"]
+    told = set(before.loc[before["verdict"] == "fail", "metric_id"])
+    print(
+        f"{len(table) - len(failed)} of {len(table)} pass; {time.perf_counter() - start:.0f} s; "
+        f"written to {arguments.out / conformance.NAME} and {arguments.out / 'plots' / 'conformance'}.png"
+    )
+    return 1 if set(failed) - told else 0
 
 
 def _train(arguments: argparse.Namespace) -> int:

@@ -2,7 +2,12 @@
 
 Rules. A method is complete when it has a score for every sample on every metric that ranks; others are listed after the
 complete ones, without a rank. A sample on which a metric is undefined for all methods counts for none. Only families
-that ask whether a map is true take part in ranks: a cheap, short or stable map is not thereby a right one.
+that ask whether a map is true take part in ranks: a cheap, short or stable map is not thereby a right one. Of these a metric
+takes part unless it fails its conformance checks (bench/conformance.py), or is uninformative on the task: where fewer than
+half of the methods are significantly better than the random control, it cannot tell a method from noise there.
+
+Skill puts metrics on one scale: 0 is the random control, negative is worse. Where an oracle exists (localisation: the truth as
+a map) it is (score - random) / (oracle - random); elsewhere Cohen's d, the difference of means over their standard deviation.
 """
 
 from __future__ import annotations
@@ -16,6 +21,9 @@ from bench import stats
 from bench.masking import even_counts
 
 RANKING_FAMILIES = ("faithfulness", "localisation")
+RANDOM, ORACLE, CONTROLS = "random", "oracle", "control"  # two methods, and the family of those that explain nothing
+ENOUGH = 0.5  # share of the methods that an informative metric puts above the random control
+FEWEST = 5  # samples, below which nothing is said about that
 CURVE_COLUMNS = ["task", "metric", "method", "label", "higher_is_better", "method_family", "share", "p", "low", "high"]
 FAMILY_ORDER = ("faithfulness", "localisation", "randomisation", "robustness", "axiom", "complexity", "cost")
 
@@ -31,9 +39,12 @@ def current(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["sample_digest"] == newest.reindex(rows.index)]
 
 
-def long_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row per task, method and metric: n, mean, interval, rank, group, status."""
-    tables = [_metric_table(part) for _, part in _groups(rows, ["task", "metric"])]
+def long_table(rows: pd.DataFrame, verdicts: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """One row per task, method and metric: n, mean, interval, rank, group, status, skill, and what the metric is worth.
+
+    `verdicts`: id of a metric -> pass or fail in the conformance checks.
+    """
+    tables = [_metric_table(part, verdicts or {}) for _, part in _groups(rows, ["task", "metric"])]
     if not tables:
         return pd.DataFrame(columns=["task", "method", "metric", "n"])
     table = pd.concat(tables, ignore_index=True)
@@ -53,6 +64,20 @@ def boards(rows: pd.DataFrame, long: pd.DataFrame) -> pd.DataFrame:
     """`wide_table`, from the rows and their long table."""
     tables = [_board(part, long[long["task"] == task]) for (task,), part in _groups(rows, ["task"])]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["task", "method", "n", "rank"])
+
+
+def metric_table(long: pd.DataFrame) -> pd.DataFrame:
+    """One row per task and metric: what it is worth there, and whether it takes part in ranks."""
+    columns = ["task", "metric", "metric_id", "metric_family", "label", "higher_is_better"]
+    columns += ["conformance", "informative", "beats_random", "ranks"]
+    found = long.assign(ranks=ranking(long))[columns] if len(long) else pd.DataFrame(columns=columns)
+    return found.drop_duplicates(["task", "metric"]).reset_index(drop=True)
+
+
+def ranking(long: pd.DataFrame) -> pd.Series:
+    """Which lines of a long table are of metrics that take part in ranks."""
+    kind = long["metric_family"].isin(RANKING_FAMILIES)
+    return kind & (long["conformance"] != "fail") & (long["informative"] != "no")
 
 
 def failures(rows: pd.DataFrame) -> pd.DataFrame:
@@ -80,7 +105,7 @@ def mean_curves(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=CURVE_COLUMNS)
 
 
-def _metric_table(rows: pd.DataFrame) -> pd.DataFrame:
+def _metric_table(rows: pd.DataFrame, verdicts: Mapping[str, str]) -> pd.DataFrame:
     """All methods on one metric of one task. Costs are measurements of the machine: they get no interval, rank or group."""
     methods = sorted(rows["method"].unique())
     scores = _scores(rows).reindex(columns=methods).dropna(how="all")
@@ -104,10 +129,18 @@ def _metric_table(rows: pd.DataFrame) -> pd.DataFrame:
             "rank": np.nan,
             "group": "",
             "status": [_status(by_method.get_group(name)["status"]) for name in methods],
+            "skill": np.nan,
+            "skill_low": np.nan,
+            "skill_high": np.nan,
+            "conformance": verdicts.get(first["metric_id"], ""),
+            "informative": "",
+            "beats_random": np.nan,
         }
     ).set_index("method", drop=False)
     if len(scores) and first["metric_family"] != "cost":
         _judge(table, scores)
+        if RANDOM in scores and scores[RANDOM].notna().any():
+            _against_random(table, scores)
     return table
 
 
@@ -124,11 +157,30 @@ def _judge(table: pd.DataFrame, scores: pd.DataFrame) -> None:
     table.loc[best_first, "group"] = stats.letters(stats.different(scores[best_first].to_numpy()))
 
 
+def _against_random(table: pd.DataFrame, scores: pd.DataFrame) -> None:
+    """Fills in skill, and whether the metric tells methods from the random control."""
+    values = scores if table["higher_is_better"].iloc[0] else -scores
+    gaps = values.sub(values[RANDOM], axis=0)
+    around = gaps.assign(**{RANDOM: values[RANDOM] - values[RANDOM].mean()})  # how its own mean varies
+    if table["metric_family"].iloc[0] == "localisation" and ORACLE in gaps:
+        unit = pd.Series({name: gaps.loc[gaps[name].notna(), ORACLE].mean() for name in gaps})
+    else:
+        unit = ((scores.var() + scores[RANDOM].var()) / 2) ** 0.5  # Cohen's d
+    unit = unit.where(unit > 0)
+    table["skill"] = gaps.mean() / unit
+    if len(scores) > 1:
+        low, high = stats.interval(stats.bootstrap_means(around.to_numpy()))
+        table["skill_low"], table["skill_high"] = low / unit, high / unit
+    methods = [name for name in scores if name != RANDOM and table.loc[name, "method_family"] != CONTROLS]
+    if methods and len(scores) >= FEWEST:
+        share = stats.better(gaps[methods].to_numpy()).mean()
+        table["beats_random"], table["informative"] = share, "yes" if share >= ENOUGH else "no"
+
+
 def _board(rows: pd.DataFrame, long: pd.DataFrame) -> pd.DataFrame:
     """The wide leaderboard of one task."""
     metrics = list(dict.fromkeys(long["metric"]))
-    ranking = long[long["metric_family"].isin(RANKING_FAMILIES)]
-    placed = ranking.pivot(index="method", columns="metric", values="rank").dropna(axis=1, how="all")
+    placed = long[ranking(long)].pivot(index="method", columns="metric", values="rank").dropna(axis=1, how="all")
     complete = sorted(placed.index[placed.notna().all(axis=1)]) if len(placed.columns) else []
     means = long.pivot(index="method", columns="metric", values="mean")[metrics]
     first = rows.groupby("method")[["method_id", "method_family"]].first().reindex(means.index)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bench import leaderboard, plots
+from bench import conformance, leaderboard, plots
 from bench.files import atomic
 from bench.runner import Progress
 from bench.store import Store
@@ -22,15 +22,17 @@ def write(out: Path, progress: Progress) -> None:
     rows = leaderboard.current(store.read())
     if rows.empty:
         return
-    long, curves = leaderboard.long_table(rows), leaderboard.mean_curves(rows)
+    long, curves = leaderboard.long_table(rows, conformance.verdicts(out)), leaderboard.mean_curves(rows)
     wide = leaderboard.boards(rows, long)
     told = leaderboard.with_left_out(wide, store.left_out("methods"))
+    metrics = leaderboard.metric_table(long)
     tasks = sorted(rows["task"].unique())
     for task in tasks:
         own = told[told["task"] == task]
         others = set(long["metric"]) - set(long.loc[long["task"] == task, "metric"])
         _csv(own.drop(columns=sorted(others)), out / "leaderboards" / f"{task}.csv")
         _csv(long[long["task"] == task], out / "leaderboards" / f"{task}_long.csv")
+        _csv(metrics[metrics["task"] == task], out / "leaderboards" / f"{task}_metrics.csv")
     _csv(told, out / "leaderboard.csv")
     _csv(leaderboard.failures(rows), out / "failures.csv")
     progress.total = 5 * len(tasks)
@@ -49,7 +51,6 @@ def printed(out: Path) -> str:
     if not path.is_file():
         return "no leaderboard yet: nothing has been scored"
     board = pd.read_csv(path)
-    postponed = Store(out).left_out("metrics")
     first = list(board.columns).index("mean_rank") + 1
     parts = []
     for task, own in board.groupby("task", sort=True):
@@ -69,14 +70,39 @@ def printed(out: Path) -> str:
             | {name.replace("quantus_", "q_"): own[name].map("{:.4g}".format).replace("nan", "-") for name in metrics}
         )
         table.index = pd.Index(own["method"], name=None)
-        slow = own.loc[own["status"] == "slow", "method"].tolist()
-        table = table.drop(index=slow)
-        slow += [name for name in postponed.get(str(task), ()) if name not in own or own[name].isna().all()]
-        if slow:
-            more += f"\ntoo slow for this profile, run with --profile full or by name: {', '.join(slow)}"
+        table = table.drop(index=own.loc[own["status"] == "slow", "method"])
+        more += "".join(f"\n{line}" for line in _notes(out, str(task), own))
         how = ", ranked by mean rank over the faithfulness metrics" if ranked.any() else ""
         parts.append(f"\n{task}: {own['n'].max()} samples{how}\n{table.to_string(line_width=160)}{more}")
     return "\n".join(parts) + "\n"
+
+
+def _notes(out: Path, task: str, own: pd.DataFrame) -> list[str]:
+    """What a reader has to know of a board: which metrics have no say, and what was left out."""
+    path = out / "leaderboards" / f"{task}_metrics.csv"
+    metrics = pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=["metric", "conformance", "informative"])
+    verdicts = dict(
+        zip(*(conformance.known(out / conformance.NAME)[name] for name in ("metric", "verdict")), strict=True)
+    )
+    kind = metrics["metric_family"].isin(leaderboard.RANKING_FAMILIES) if len(metrics) else []
+    ranking = metrics[kind] if len(metrics) else metrics
+    absent = [
+        name for name in Store(out).left_out("metrics").get(task, ()) if name not in own or own[name].isna().all()
+    ]
+    told = {
+        "cannot tell methods from the random control here, no part in ranks": ranking.loc[
+            ranking["informative"] == "no", "metric"
+        ],
+        "fail their checks, no part in ranks": ranking.loc[ranking["conformance"] == "fail", "metric"],
+        "left out, slow (--profile full, or by name)": [
+            *own.loc[own["status"] == "slow", "method"],
+            *(name for name in absent if verdicts.get(name) != "fail"),
+        ],
+        "left out, fail their checks (--profile full, or by name)": [
+            name for name in absent if verdicts.get(name) == "fail"
+        ],
+    }
+    return [f"{what}: {', '.join(names)}" for what, names in told.items() if len(names)]
 
 
 def _current_maps(store: Store, task: str, rows: pd.DataFrame) -> dict[str, dict[str, np.ndarray]]:

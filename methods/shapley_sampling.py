@@ -27,12 +27,14 @@ def shapley_sampling(problem: Problem, rng: SampleRng, *, orders: int = 24, feat
 
     def gains(problem: Problem, rng: SampleRng, cells: Cells) -> Tensor:
         total = torch.zeros(len(problem), cells.most, dtype=torch.float64, device=problem.inputs.device)
-        joined = torch.arange(cells.most + 1, device=total.device)[:, None]
+        joined = torch.arange(1, cells.most, device=total.device)[:, None]
+        ends = torch.tensor([[False], [True]], device=total.device).expand(len(problem), 2, cells.most)
+        empty, full = logits(problem, cells, ends).double().split(1, dim=1)  # the same for every order
         for _ in range(max(1, orders // 2)):
             position = rng.uniform((cells.most,)).argsort(1).argsort(1)
             for place in (position, cells.most - 1 - position):
-                answers = logits(problem, cells, place[:, None] < joined).double()  # 0, 1, 2, ... cells joined
-                total += answers.diff(dim=1).gather(1, place)
+                between = logits(problem, cells, place[:, None] < joined).double()  # 1, 2, ... cells joined
+                total += torch.cat([empty, between, full], dim=1).diff(dim=1).gather(1, place)
         return total / (2 * max(1, orders // 2))
 
     return explained(problem, rng, features, gains)

@@ -207,3 +207,76 @@ def test_row_order_does_not_change_the_tables():
     shuffled = frame.sample(frac=1, random_state=0)
     pd.testing.assert_frame_equal(leaderboard.wide_table(shuffled), leaderboard.wide_table(frame))
     pd.testing.assert_frame_equal(leaderboard.long_table(shuffled), leaderboard.long_table(frame))
+
+
+def truth_rows() -> pd.DataFrame:
+    """A localisation metric on four methods and six samples."""
+    table = {
+        "oracle": {"up": [1.0] * 6},
+        "half": {"up": [0.6, 0.5, 0.7, 0.6, 0.5, 0.7]},
+        "random": {"up": [0.2, 0.1, 0.3, 0.2, 0.3, 0.1]},
+        "upside": {"up": [0.1, 0.0, 0.1, 0.0, 0.1, 0.0]},
+    }
+    found = rows(table, metric_family="localisation")
+    found["method_family"] = found["method"].map({"oracle": "control", "random": "control"}).fillna("test")
+    return found
+
+
+def test_skill_is_0_for_random_and_1_for_the_oracle():
+    table = leaderboard.long_table(truth_rows()).set_index("method")
+    assert table.loc["oracle", "skill"] == pytest.approx(1)
+    assert table.loc["random", "skill"] == 0
+    assert table.loc["half", "skill"] == pytest.approx((0.6 - 0.2) / (1 - 0.2))
+    assert table.loc["upside", "skill"] == pytest.approx((0.05 - 0.2) / (1 - 0.2))
+    assert table.loc["random", "skill_low"] < 0 < table.loc["random", "skill_high"]
+    assert (table["skill_low"] <= table["skill"]).all()
+    assert (table["skill"] <= table["skill_high"]).all()
+
+
+def test_skill_without_an_oracle_is_the_standardised_mean_difference():
+    table = leaderboard.long_table(rows(THREE)).set_index(["metric", "method"])
+    noise, good = np.array(THREE["random"]["down"]), np.array(THREE["good"]["down"])  # lower is better
+    spread = np.sqrt((noise.var(ddof=1) + good.var(ddof=1)) / 2)
+    assert table.loc[("down", "good"), "skill"] == pytest.approx((noise.mean() - good.mean()) / spread)
+    assert table.loc[("down", "random"), "skill"] == 0
+    assert table.loc[("up", "good"), "skill"] > 0
+
+
+def test_a_metric_by_which_most_methods_do_not_beat_random_is_uninformative_and_has_no_say():
+    n = 8
+    spread = np.tile([0.0, 1.0], n // 2)
+    table = {
+        "random": {"up": list(5 + spread), "down": list(5 + spread)},
+        "good": {"up": list(9 + spread), "down": list(5.1 - spread)},
+        "bad": {"up": list(8 + spread), "down": list(4.9 + spread[::-1])},
+        "third": {"up": list(7 + spread), "down": list(6 + spread)},
+    }
+    long = leaderboard.long_table(rows(table))
+    told = leaderboard.metric_table(long).set_index("metric")
+    assert told["informative"].to_dict() == {"up": "yes", "down": "no"}
+    assert told["ranks"].to_dict() == {"up": True, "down": False}
+    assert told.loc["up", "beats_random"] == 1
+    board = leaderboard.boards(rows(table), long).set_index("method")
+    assert board["mean_rank"].to_dict() == {"good": 1, "bad": 2, "third": 3, "random": 4}
+    assert "down" in board  # its column stays
+
+
+def test_a_metric_that_fails_its_checks_keeps_its_column_and_has_no_say():
+    long = leaderboard.long_table(rows(THREE), {"down@1": "fail", "up@1": "pass"})
+    told = leaderboard.metric_table(long).set_index("metric")
+    assert told["conformance"].to_dict() == {"down": "fail", "up": "pass", "seconds": ""}
+    board = leaderboard.boards(rows(THREE), long).set_index("method")
+    assert board["mean_rank"].to_dict() == {"good": 1.5, "same": 1.5, "random": 3}
+    assert board.loc["good", "down"] == 1
+
+
+def test_where_no_metric_has_a_say_there_is_no_rank():
+    long = leaderboard.long_table(rows(THREE), {"down@1": "fail", "up@1": "fail"})
+    board = leaderboard.boards(rows(THREE), long)
+    assert board["rank"].isna().all()
+    assert (board["status"] == "complete").all()
+
+
+def test_few_samples_say_nothing_of_a_metric():
+    table = leaderboard.metric_table(leaderboard.long_table(rows(THREE)))
+    assert (table["informative"] == "").all()

@@ -39,6 +39,22 @@ def mask_of(name: str) -> Callable[[Problem], Tensor]:
     return labels
 
 
+class Unflattened(nn.Module):
+    """A network with its flattening as a function: captum's LRP has no rule for the module."""
+
+    def __init__(self, network: nn.Sequential) -> None:
+        super().__init__()
+        self.before, self.last = network[:-2], network[-1]
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.last(self.before(inputs).flatten(1))
+
+
+def lrp(problem: Problem, model: nn.Module) -> object:
+    assert isinstance(model, nn.Sequential)
+    return by_captum(captum.attr.LRP)(problem, Unflattened(model))
+
+
 def one_by_one(of_one: Callable[[Problem, nn.Module], object]) -> Peer:
     """captum's LIME and Kernel SHAP take one sample at a time."""
     return lambda problem, model: [of_one(problem.take([row]), model) for row in range(len(problem))]
@@ -70,7 +86,7 @@ def grad_cam_library(name: str) -> Peer:
         with kind(model=model, target_layers=[model.get_submodule(problem.layers[-1])]) as explainer:
             explainer.batch_size = 16
             targets = [ClassifierOutputTarget(int(target)) for target in problem.targets]
-            return explainer(input_tensor=problem.inputs, targets=targets)
+            return explainer(input_tensor=problem.inputs.clone().requires_grad_(), targets=targets)
 
     return ask
 
@@ -146,7 +162,7 @@ PEERS: dict[str, tuple[Peer, str, tuple[str, ...] | str, str]] = {
     "vargrad": (noise_tunnel("vargrad"), "captum NoiseTunnel", BOTH, ""),
     "guided_backprop": (by_captum(captum.attr.GuidedBackprop), "captum", BOTH, ""),
     "deconvnet": (by_captum(captum.attr.Deconvolution), "captum", BOTH, ""),
-    "lrp_epsilon": (by_captum(captum.attr.LRP), "captum", IMAGES, ""),  # it has no rule for Conv1d
+    "lrp_epsilon": (lrp, "captum", IMAGES, ""),  # it has no rule for Conv1d
     "deep_lift": (by_captum(captum.attr.DeepLift, baselines=baselines), "captum", BOTH, ""),
     "deep_lift_shap": (by_captum(captum.attr.DeepLiftShap, baselines=lambda p: p.background), "captum", BOTH, ""),
     "grad_cam": (
