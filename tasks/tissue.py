@@ -1,0 +1,414 @@
+"""Tissue: tiles of 80x80 pixels that look like stained histology, drawn here, with the truth of where the evidence is.
+
+One of eight structures (a crowd of tumour nuclei, collagen, lymphocytes, ...) fills an irregular patch of about a
+quarter of a tile. The rest is one of four grounds that say nothing about the class, since every class is drawn on every
+ground: liver-like cells, muscle, loose tissue, hyaline matter, each torn in half of the tiles so that the glass of the
+slide shows. The truth is the patch, to the pixel. Colours come from the Beer-Lambert law,
+
+    light = 10^-(amounts of stain @ absorption of each stain)    [ruifrok2001],
+
+so an absent feature is glass without tissue: white. Networks see glass while they train, so it is not strange to them.
+Everything about a tile follows from its split and number; it needs no file and no network.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from bench.tasks.hmt import network
+from scipy.ndimage import map_coordinates
+from torch import Tensor
+
+from bench.core import BenchError, Problem, Recipe
+from bench.registry import task
+from bench.weights import shipped
+
+Array = np.ndarray
+SIZE = 80
+TRAIN, TEST = 4000, 480
+SEED = 5
+SPLITS = ("train", "test")
+ROWS, COLUMNS = np.mgrid[:SIZE, :SIZE] - SIZE / 2 + 0.5
+NEIGHBOURS = np.indices((3, 3)).reshape(2, 9).T[:, None, None, :] - 1  # (9, 1, 1, 2)
+# Absorption of red, green and blue light by haematoxylin, by eosin, and by what is brown (DAB there; haemoglobin and the
+# proteins themselves here) [ruifrok2001]; the numbers of skimage.color.rgb_from_hed.
+STAINS = np.array([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11], [0.27, 0.57, 0.78]])
+
+# --- light
+
+
+def transmitted(amounts: Array) -> Array:
+    """Optical densities (..., 3) of haematoxylin, eosin and brown -> RGB (..., 3) in (0, 1], by Beer and Lambert."""
+    return np.power(10.0, -(amounts @ STAINS))
+
+
+def photograph(amounts: Array, rng: np.random.Generator) -> Array:
+    """Amounts of stain (H, W, 3) -> uint8 RGB (H, W, 3): stained a little unlike others, lit unevenly, with noise."""
+    thickness = np.exp(0.12 * rng.standard_normal(3) + 0.04 * smooth(rng, 15)[..., None])
+    slope = rng.uniform(-0.03, 0.03, 2) / SIZE
+    light = rng.uniform(0.95, 0.985) + slope[0] * ROWS + slope[1] * COLUMNS
+    rgb = light[..., None] * transmitted(amounts * thickness) + 0.012 * rng.standard_normal((SIZE, SIZE, 3))
+    return (255 * rgb.clip(0, 1)).round().astype(np.uint8)
+
+
+# --- what textures are made of
+
+
+@functools.cache
+def _transfer(sigma: float) -> Array:
+    """Fourier transform of a Gaussian, scaled so that it turns white noise into noise of unit variance."""
+    f = np.fft.fftfreq(SIZE)
+    gauss = np.exp(-2 * (np.pi * sigma) ** 2 * (f[:, None] ** 2 + f**2))
+    return (gauss / np.sqrt((gauss**2).mean()))[:, : SIZE // 2 + 1]
+
+
+def smooth(rng: np.random.Generator, sigma: float) -> Array:
+    """Gaussian noise (H, W) of unit variance, blurred by `sigma` pixels."""
+    return np.fft.irfft2(np.fft.rfft2(rng.standard_normal((SIZE, SIZE))) * _transfer(sigma), s=(SIZE, SIZE))
+
+
+def paint(below: Array, cover: Array, stain: Array | tuple[float, float, float]) -> Array:
+    """Amounts (H, W, 3) with `stain`, (3,) or (H, W, 3), laid over where `cover` (H, W) is 1, and mixed between."""
+    return below + cover[..., None] * (np.asarray(stain) - below)
+
+
+def plain(stain: tuple[float, float, float]) -> Array:
+    return np.broadcast_to(np.asarray(stain), (SIZE, SIZE, 3))
+
+
+def frame(rng: np.random.Generator, *, bend: float, wave: float = 0.0) -> tuple[Array, Array]:
+    """Coordinates (H, W) along and across a random direction, bent by some pixels and in waves of some pixels."""
+    angle, phase = rng.uniform(0, 2 * np.pi, 2)
+    along = np.cos(angle) * COLUMNS + np.sin(angle) * ROWS + bend * smooth(rng, 6)
+    across = np.cos(angle) * ROWS - np.sin(angle) * COLUMNS + bend * smooth(rng, 6)
+    return along, across + wave * np.sin(2 * np.pi * along / rng.uniform(22, 34) + phase)
+
+
+class Cells(NamedTuple):
+    """Cells that fill the plane: each pixel is of the cell with the nearest centre. All but `count` are (H, W)."""
+
+    owner: Array  # number of the pixel's cell
+    along: Array  # from the centre to the pixel, in pixels of the frame
+    across: Array
+    wall: Array  # distance to the cell's border
+    count: int
+
+
+def cells(
+    rng: np.random.Generator, where: tuple[Array, Array], spacing: float, *, stretch: float = 1.0, jitter: float = 0.7
+) -> Cells:
+    """Cells around the points of a jittered lattice, `spacing` pixels apart, longer along the frame by `stretch`^2."""
+    scale = spacing * stretch, spacing / stretch
+    side = int(2 * SIZE / min(scale)) + 6
+    centres = np.indices((side, side)) + 0.5 + jitter * (rng.random((2, side, side)) - 0.5)
+    place = [axis / step + side / 2 for axis, step in zip(where, scale, strict=True)]
+    corner = np.floor(place[0]).astype(int) * side + np.floor(place[1]).astype(int)
+    near = corner + NEIGHBOURS @ (side, 1)  # (9, H, W), numbers of the centres around
+    u, v = (axis - of.ravel()[near] for axis, of in zip(place, centres, strict=True))
+    square = u * u + v * v
+    first = square.argmin(0)[None]
+    number, own_u, own_v, least = (np.take_along_axis(values, first, 0)[0] for values in (near, u, v, square))
+    # From a pixel to the line halfway between two centres; its own centre is in the list too, and no neighbour of it.
+    apart = np.where(near == number, np.nan, np.hypot(u - own_u, v - own_v))
+    wall = np.fmin.reduce((square - least) / (2 * apart))
+    return Cells(number, own_u * scale[0], own_v * scale[1], wall * spacing, side * side)
+
+
+def nuclei(
+    rng: np.random.Generator,
+    below: Array,
+    crowd: Cells,
+    *,
+    radius: tuple[float, float],
+    dark: tuple[float, float],
+    aspect: tuple[float, float] = (1.0, 1.2),
+    turned: bool = True,
+    share: float = 1.0,
+    chromatin: float = 0.2,
+    nucleolus: float = 0.0,
+) -> Array:
+    """Amounts (H, W, 3) with a nucleus laid into a `share` of the cells: an ellipse with a rim and grainy chromatin."""
+    n, owner = crowd.count, crowd.owner
+    angle = rng.uniform(0, np.pi, n) * turned
+    long = np.sqrt(rng.uniform(*aspect, n))
+    size = np.where(rng.random(n) < share, rng.uniform(*radius, n), -9.0)
+    u = np.cos(angle)[owner] * crowd.along + np.sin(angle)[owner] * crowd.across
+    v = np.cos(angle)[owner] * crowd.across - np.sin(angle)[owner] * crowd.along
+    depth = size[owner] - np.hypot(u / long[owner], v * long[owner])
+    grain = 1 + chromatin * smooth(rng, 0.9) + 0.2 * (depth < 1)
+    blue = rng.uniform(*dark, n)[owner] * grain.clip(0.4)
+    blue += nucleolus * (1.6 - np.hypot(u - 0.7, v)).clip(0, 1)
+    return paint(below, (depth + 0.5).clip(0, 1), np.stack([blue, 0.15 + 0 * blue, 0.03 + 0 * blue], -1))
+
+
+def threads(rng: np.random.Generator, where: tuple[Array, Array], *, width: float, length: float) -> Array:
+    """Noise (H, W) of unit variance, drawn out along a frame: `width` and `length` in pixels."""
+    along, across = where
+    at = [across / width + SIZE / 2, along / length + SIZE / 2]
+    return map_coordinates(smooth(rng, 1.0), at, order=1, mode="grid-wrap")
+
+
+# --- the eight structures: amounts (H, W, 3), and the cells that the patch must not cut
+
+Structure = tuple[Array, Array | None]  # and the number of the cell that each pixel belongs to, where there are cells
+
+
+def tumour(rng: np.random.Generator) -> Structure:
+    """Large, crowded, uneven nuclei with coarse chromatin and nucleoli, little cytoplasm."""
+    crowd = cells(rng, frame(rng, bend=1.0), 8.5)
+    below = plain((0.12, 0.24, 0.08)) * (1 + 0.15 * smooth(rng, 1.2))[..., None]
+    return nuclei(
+        rng, below, crowd, radius=(2.9, 4.2), dark=(0.5, 0.9), aspect=(1, 1.6), chromatin=0.35, nucleolus=0.6
+    ), crowd.owner
+
+
+def stroma(rng: np.random.Generator) -> Structure:
+    """Wavy bundles of collagen with clefts between them and a few thin nuclei."""
+    where = frame(rng, bend=1.0, wave=3.0)
+    bundle = threads(rng, where, width=1.3, length=14)
+    pink = np.array([0.02, 0.34, 0.15]) * (0.85 + 0.25 * bundle + 0.1 * smooth(rng, 0.8)).clip(0.05)[..., None]
+    below = paint(pink, (-1.4 * bundle - 0.9).clip(0, 1), (0.0, 0.03, 0.01))
+    spindles = cells(rng, where, 11, stretch=1.6)
+    return nuclei(
+        rng, below, spindles, radius=(1.5, 2.0), dark=(0.7, 1.0), aspect=(4, 7), turned=False, share=0.6
+    ), None
+
+
+def lymphocytes(rng: np.random.Generator) -> Structure:
+    """Small round dark nuclei, shoulder to shoulder."""
+    crowd = cells(rng, frame(rng, bend=1.5), 5.3, jitter=0.65)
+    below = plain((0.10, 0.12, 0.04)) * (1 + 0.2 * smooth(rng, 1.5))[..., None]
+    return nuclei(rng, below, crowd, radius=(1.9, 2.5), dark=(0.95, 1.35), share=0.95, chromatin=0.15), crowd.owner
+
+
+def adipose(rng: np.random.Generator) -> Structure:
+    """Empty cells with thin walls; here and there a nucleus pressed against one."""
+    fat = cells(rng, frame(rng, bend=1.5), 14, jitter=0.6)
+    below = paint(plain((0.0, 0.015, 0.005)), (1.3 - fat.wall).clip(0, 1), (0.05, 0.28, 0.12))
+    side = 2 * np.pi * rng.random(fat.count)[fat.owner]
+    flat = (1 - np.abs(np.angle(np.exp(1j * (np.arctan2(fat.across, fat.along) - side)))) / 0.35).clip(0, 1)
+    flat *= (rng.random(fat.count) < 0.35)[fat.owner]
+    return paint(below, (2 * flat).clip(0, 1) * (2.0 - fat.wall).clip(0, 1), (0.85, 0.15, 0.03)), fat.owner
+
+
+def glands(rng: np.random.Generator) -> Structure:
+    """Rings of tall cells around a pale lumen, their nuclei in a row at the base."""
+    ring = cells(rng, frame(rng, bend=1.2), 22, jitter=0.5)
+    turn = np.arctan2(ring.across, ring.along) / (2 * np.pi) * 15 + 7.5
+    sideways = (turn % 1 - 0.5) * 2 * np.pi / 15 * np.hypot(ring.along, ring.across)
+    below = plain((0.03, 0.24, 0.11)) * (1 + 0.2 * smooth(rng, 1.5))[..., None]
+    below = paint(below, (ring.wall - 0.7).clip(0, 1), (0.07, 0.18, 0.06))
+    below = paint(below, (ring.wall - 5.4).clip(0, 1), (0.04, 0.34, 0.11))
+    below = paint(below, (ring.wall - 6.4).clip(0, 1), (0.02, 0.03, 0.01))
+    each = rng.random((ring.count, 16))[ring.owner, turn.astype(int)]
+    depth = 1.4 - np.hypot((ring.wall - 2.7 - 0.8 * each) / 1.5, sideways)
+    blue = (0.75 + 0.3 * each) * (1 + 0.2 * smooth(rng, 0.9))
+    return paint(below, (depth + 0.5).clip(0, 1), np.stack([blue, 0.15 + 0 * blue, 0.03 + 0 * blue], -1)), ring.owner
+
+
+def mucin(rng: np.random.Generator) -> Structure:
+    """A pale blue pool with threads in it."""
+    where = frame(rng, bend=4.0, wave=2.0)
+    strand = threads(rng, where, width=1.6, length=10)
+    blue = 0.13 + 0.05 * smooth(rng, 5) + 0.10 * (strand - 0.3).clip(0) + 0.015 * smooth(rng, 0.8)
+    return blue.clip(0.02)[..., None] * np.array([1.0, 0.12, 0.0]), None
+
+
+def necrosis(rng: np.random.Generator) -> Structure:
+    """Grainy pink matter without cells, with the crumbs of broken nuclei."""
+    grain = 1 + 0.28 * smooth(rng, 0.9) + 0.18 * smooth(rng, 3)
+    below = np.array([0.09, 0.36, 0.19]) * grain.clip(0.2)[..., None]
+    crumbs = cells(rng, frame(rng, bend=2.0), 4.5, jitter=0.9)
+    return nuclei(
+        rng, below, crumbs, radius=(0.3, 1.5), dark=(0.7, 1.4), aspect=(1, 2.5), share=0.45, chromatin=0.1
+    ), None
+
+
+def erythrocytes(rng: np.random.Generator) -> Structure:
+    """Red discs, paler in the middle, in a bleeding."""
+    discs = cells(rng, frame(rng, bend=0.6), 6.2, jitter=0.6)
+    far = np.hypot(discs.along, discs.across) / rng.uniform(2.5, 3.1, discs.count)[discs.owner]
+    red = np.array([0.02, 0.55, 0.42]) * (0.65 + 0.35 * far.clip(0, 1) ** 2)[..., None]
+    red = red * rng.uniform(0.8, 1.2, discs.count)[discs.owner][..., None]
+    return paint(plain((0.02, 0.08, 0.04)), (3 * (1 - far) + 0.5).clip(0, 1), red), discs.owner
+
+
+# --- the four grounds: amounts (H, W, 3)
+
+
+def parenchyma(rng: np.random.Generator) -> Array:
+    """Like liver: broad pink cells, each with one round nucleus."""
+    crowd = cells(rng, frame(rng, bend=1.0), 12.5, jitter=0.6)
+    below = np.array([0.06, 0.25, 0.12]) * (1 + 0.12 * smooth(rng, 1.2))[..., None]
+    below = paint(below, 0.6 * (1.2 - crowd.wall).clip(0, 1), (0.02, 0.12, 0.03))
+    return nuclei(rng, below, crowd, radius=(2.2, 2.8), dark=(0.45, 0.7), share=0.85, nucleolus=0.3)
+
+
+def muscle(rng: np.random.Generator) -> Array:
+    """Straight, closely packed pink fibres with blunt nuclei."""
+    where = frame(rng, bend=0.7)
+    below = np.array([0.03, 0.31, 0.14]) * (1 + 0.10 * threads(rng, where, width=2.2, length=30))[..., None]
+    spindles = cells(rng, where, 13, stretch=1.6)
+    return nuclei(rng, below, spindles, radius=(1.7, 2.2), dark=(0.5, 0.8), aspect=(3, 5), turned=False, share=0.5)
+
+
+def loose(rng: np.random.Generator) -> Array:
+    """Watery tissue: a pale pink net of threads, few nuclei."""
+    net = threads(rng, frame(rng, bend=3.0), width=1.8, length=5) + threads(
+        rng, frame(rng, bend=3.0), width=1.8, length=5
+    )
+    below = np.array([0.02, 0.12, 0.06]) * (0.7 + 0.35 * net).clip(0.15)[..., None]
+    crowd = cells(rng, frame(rng, bend=1.0), 13, jitter=0.9)
+    return nuclei(rng, below, crowd, radius=(1.4, 2.2), dark=(0.5, 0.8), aspect=(1.3, 3), share=0.5)
+
+
+def hyaline(rng: np.random.Generator) -> Array:
+    """Even, glassy pink matter with few nuclei."""
+    below = np.array([0.02, 0.22, 0.11]) * (1 + 0.10 * smooth(rng, 7) + 0.03 * smooth(rng, 1))[..., None]
+    crowd = cells(rng, frame(rng, bend=1.0), 16, jitter=0.9)
+    return nuclei(rng, below, crowd, radius=(1.6, 2.4), dark=(0.5, 0.8), aspect=(1, 2), share=0.5)
+
+
+STRUCTURES: tuple[Callable[[np.random.Generator], Structure], ...] = (
+    tumour,
+    stroma,
+    lymphocytes,
+    adipose,
+    glands,
+    mucin,
+    necrosis,
+    erythrocytes,
+)
+GROUNDS: tuple[Callable[[np.random.Generator], Array], ...] = (parenchyma, muscle, loose, hyaline)
+CLASSES = tuple(structure.__name__ for structure in STRUCTURES)
+
+# --- a tile
+
+
+def torn(rng: np.random.Generator, ground: Array) -> Array:
+    """The ground (H, W, 3); in half of the tiles, glass takes the place of up to all of it."""
+    level = rng.uniform(-1.5, 1.5) if rng.random() < 0.5 else 9.0
+    return paint(ground, (4 * (smooth(rng, 9) - level)).clip(0, 1), (0.0, 0.0, 0.0))
+
+
+def patch(rng: np.random.Generator, owner: Array | None) -> Array:
+    """An irregular patch (H, W) bool of 18 to 32 % of the tile, to the nearest whole cell where there are cells."""
+    middle = rng.uniform(-0.35, 0.35, 2) * SIZE
+    height = 0.35 * smooth(rng, 6) - np.hypot(ROWS - middle[0], COLUMNS - middle[1]) / 16
+    _, number = np.unique(np.arange(SIZE**2) if owner is None else owner, return_inverse=True)
+    area = np.bincount(number.ravel())
+    order = np.argsort(-np.bincount(number.ravel(), height.ravel()) / area)
+    filled = np.abs(np.cumsum(area[order]) / SIZE**2 - rng.uniform(0.18, 0.32)).argmin()
+    chosen = np.zeros(len(area), dtype=bool)
+    chosen[order[: filled + 1]] = True
+    return chosen[number].reshape(SIZE, SIZE)
+
+
+def stream(split: str, number: int, purpose: int) -> np.random.Generator:
+    """Streams of their own for ground (0), structure (1) and light (2), so that none can tell of another."""
+    return np.random.default_rng([SEED, SPLITS.index(split), number, purpose])
+
+
+def ground_of(split: str, number: int) -> Array:
+    """Amounts (H, W, 3) of the ground, whatever the class."""
+    rng = stream(split, number, 0)
+    return torn(rng, GROUNDS[rng.integers(len(GROUNDS))](rng))
+
+
+@functools.lru_cache(maxsize=TEST)
+def tile(split: str, number: int) -> tuple[Array, Array]:
+    """uint8 RGB (H, W, 3) and truth (H, W) bool. Its class is `number` modulo 8."""
+    rng = stream(split, number, 1)
+    structure, owner = STRUCTURES[number % len(STRUCTURES)](rng)
+    truth = patch(rng, owner)
+    amounts = np.where(truth[..., None], structure, ground_of(split, number))
+    return photograph(amounts, stream(split, number, 2)), truth
+
+
+def tiles(split: str, numbers: range | list[int]) -> tuple[Tensor, Tensor, Tensor]:
+    """uint8 tiles (N, 3, H, W), classes (N,) and truth (N, H, W) bool."""
+    pixels, truth = zip(*(tile(split, number) for number in numbers), strict=True)
+    labels = torch.tensor([number % len(CLASSES) for number in numbers])
+    return (
+        torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).contiguous(),
+        labels,
+        torch.from_numpy(np.stack(truth)),
+    )
+
+
+# --- the task
+
+
+def samples() -> list[str]:
+    """Ids of the test tiles; classes take turns."""
+    return [f"test/{number:04d}" for number in range(TEST)]
+
+
+def prepare(stored: Tensor) -> Tensor:
+    """uint8 -> float32 in [0, 1]."""
+    return stored.float() * np.float32(1 / 255)
+
+
+def augment(batch: Tensor, rng: torch.Generator) -> Tensor:
+    """Each tile flipped or turned by quarters, and stained a little stronger or weaker."""
+    turns = torch.randint(0, 8, (len(batch),), generator=rng).tolist()
+    turned = torch.stack(
+        [torch.rot90(t.flip(-1) if k > 3 else t, k % 4, (1, 2)) for t, k in zip(batch, turns, strict=True)]
+    )
+    # Beer-Lambert: the amount of stain is a power of the transmitted light.
+    power = torch.exp(0.05 * torch.randn(len(batch), 3, 1, 1, generator=rng))
+    return turned.clamp_min(1e-3).pow(power)
+
+
+def recipe() -> Recipe:
+    train, test = tiles("train", range(TRAIN)), tiles("test", range(TEST))
+    return Recipe(
+        network=lambda: network(batch_norm=True),
+        train=train[:2],
+        test=test[:2],
+        class_names=CLASSES,
+        prepare=prepare,
+        augment=augment,
+        epochs=10,
+        batch_size=32,
+        learning_rate=5e-3,
+        weight_decay=1e-2,
+        label_smoothing=0.05,
+        bfloat16=True,
+    )
+
+
+@task(
+    cite="ruifrok2001",
+    family="image",
+    samples=samples,
+    profiles={"quick": 8, "standard": 32, "full": None},
+    recipe=recipe,
+    weights="tissue",
+)
+def tissue(sample_ids: tuple[str, ...]) -> Problem:
+    """Structures drawn into stained tissue: which pixels decide the class, and which ought to."""
+    known = set(samples())
+    for name in sample_ids:
+        if name not in known:
+            raise BenchError(f"tissue: no tile {name}; there are test/0000 to test/{TEST - 1:04d}")
+    pixels, labels, truth = tiles("test", [int(name.split("/")[1]) for name in sample_ids])
+    model, fingerprint = shipped("tissue", network())
+    return Problem(
+        model=model,
+        inputs=prepare(pixels),
+        sample_ids=sample_ids,
+        baseline=torch.ones(3, 1, 1),
+        layers=("pool1", "pool2"),
+        top_k=0.30,
+        fingerprint=fingerprint,
+        truth=truth,
+        labels=labels,
+        class_names=CLASSES,
+        background=prepare(tiles("train", range(len(CLASSES)))[0]),
+        bounds=torch.tensor([0.0, 1.0]).view(2, 1, 1, 1).expand(2, 3, 1, 1),
+    )
