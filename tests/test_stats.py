@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import permutations, product
+
 import numpy as np
 import pytest
 from scipy import stats as scipy_stats
@@ -91,3 +93,68 @@ def test_missing_samples_are_left_out_of_a_mean():
     assert set(means[~np.isnan(means[:, 1]), 1]) == {4.0}
     low, high = stats.interval(np.full((10, 1), np.nan))
     assert np.isnan([low[0], high[0]]).all()
+
+
+def test_kendalls_tau_by_hand():
+    # of six pairs one is exchanged; then two ties that do not coincide leave four pairs that both order, alike
+    assert stats.kendall(np.array([[1.0, 2, 3, 4], [1, 3, 2, 4]]))[0, 1] == pytest.approx((5 - 1) / 6)
+    assert stats.kendall(np.array([[1.0, 1, 2, 3], [1, 2, 3, 3]]))[0, 1] == pytest.approx(4 / np.sqrt(5 * 5))
+    assert np.isnan(stats.kendall(np.array([[1.0, 1, 1], [1, 2, 3]]))[0, 1])
+
+
+def test_kendalls_tau_is_scipys_over_the_columns_that_both_know():
+    rng = np.random.default_rng(0)
+    values = rng.integers(6, size=(3, 5, 12)).astype(float)
+    values[rng.random(values.shape) < 0.2] = np.nan
+    found = stats.kendall(values)
+    for batch, a, b in np.ndindex(3, 5, 5):
+        both = ~np.isnan(values[batch, [a, b]]).any(0)
+        expected = scipy_stats.kendalltau(values[batch, a, both], values[batch, b, both])[0]
+        assert found[batch, a, b] == pytest.approx(expected, abs=1e-6)  # counts of pairs, divided in float32
+
+
+def test_unrelated_orders_exceed_the_chance_tau_in_at_most_one_case_of_twenty():
+    for m in range(2, 7):
+        taus = [abs(scipy_stats.kendalltau(range(m), order)[0]) for order in permutations(range(m))]
+        limit = stats.chance_tau(m)
+        assert np.mean(np.array(taus) > limit + 1e-9) <= 0.05
+        smaller = [tau for tau in taus if tau < limit - 1e-9]
+        if smaller:
+            assert np.mean(np.array(taus) > max(smaller) + 1e-9) > 0.05
+    assert stats.chance_tau(40) == pytest.approx(1.96 * np.sqrt(2 * 85 / (9 * 40 * 39)), abs=0.01)  # the normal limit
+    assert np.isnan(stats.chance_tau(1))
+
+
+# Krippendorff (2011), section D: 4 observers, 12 units; the last unit has one value and cannot be compared
+PUBLISHED = """
+1 2 3 3 2 1 4 1 2 . . .
+1 2 3 3 2 2 4 1 2 5 . 3
+. 3 3 3 2 3 4 2 2 5 1 .
+1 2 3 3 2 4 4 1 2 5 1 .
+"""
+
+
+def test_krippendorffs_alpha_of_his_own_example():
+    values = np.array([line.replace(".", "nan").split() for line in PUBLISHED.strip().splitlines()], dtype=float)
+    assert stats.ordinal_alpha(values).round(3) == 0.815
+    assert stats.interval_alpha(values).round(3) == 0.849
+    assert stats.ordinal_alpha(np.exp(values)) == pytest.approx(stats.ordinal_alpha(values))  # only the order counts
+    assert stats.ordinal_alpha(np.stack([values, values[::-1]])).round(3).tolist() == [0.815, 0.815]
+
+
+def test_krippendorffs_alpha_is_its_definition_on_values_with_gaps():
+    rng = np.random.default_rng(0)
+    values = rng.integers(5, size=(4, 15)) + rng.integers(2, size=15).astype(float)
+    values[rng.random(values.shape) < 0.3] = np.nan
+    units = [column[~np.isnan(column)] for column in values.T]
+    units = [unit for unit in units if len(unit) > 1]
+    everything = np.concatenate(units)
+
+    def distance(c: float, k: float) -> float:
+        low, high = min(c, k), max(c, k)
+        between = ((everything >= low) & (everything <= high)).sum()
+        return float(between - ((everything == c).sum() + (everything == k).sum()) / 2) ** 2
+
+    observed = sum(sum(distance(c, k) for c, k in product(unit, unit)) / (len(unit) - 1) for unit in units)
+    expected = sum(distance(c, k) for c, k in product(everything, everything)) / (len(everything) - 1)
+    assert stats.ordinal_alpha(values) == pytest.approx(1 - observed / expected)
