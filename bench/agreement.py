@@ -20,11 +20,10 @@ from scipy.cluster import hierarchy
 from scipy.spatial.distance import squareform
 
 from bench import stats
-from bench.leaderboard import FAMILY_ORDER, RANKING_FAMILIES
+from bench.leaderboard import CONTROLS, FAMILY_ORDER, RANKING_FAMILIES
 
 TRUTH_FAMILY = "localisation"
 MEAN_TRUTH = "mean rank"  # over the metrics of the truth family
-CONTROLS = "control"
 Silent = Collection[tuple[str, str]]
 BLOCK = 20  # replicates compared at once, to bound memory
 TRUST_COLUMNS = [

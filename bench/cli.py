@@ -178,7 +178,7 @@ def _add_check(commands: Any) -> None:
         "check",
         help="judge metrics on problems whose exact attribution is known",
         description="Runs metrics on closed-form problems (linear, additive, AND/OR, gate, live patch; 1-D, grey, RGB): do "
-        "they put the exact attribution before noisy ones, these before random numbers, and its negative last, whatever the batch? "
+        "they put the exact attribution before noisy ones, these before random numbers, its negative last, whatever the batch? "
         "Exit code 1 where a metric fails of which that was not known.",
     )
     check.add_argument("kind", choices=("metrics",), help="what to check")
@@ -255,7 +255,8 @@ def _run(arguments: argparse.Namespace) -> int:
     left_out = [m.name for m in methods if m.cost in slow and not arguments.method]
     postponed = [m.name for m in metrics if m.cost in slow and not arguments.metric]
     with _bar(unit="metric") as bar:
-        verdicts = conformance.up_to_date([m for m in metrics if m.name not in postponed], arguments.out, bar)
+        asked = [metric for metric in metrics if metric.name not in postponed]
+        verdicts = conformance.up_to_date(asked, arguments.out, bar, plugins=arguments.plugins)
         bar.set_description_str("metrics checked")
     failing = set(verdicts.loc[verdicts["verdict"] == "fail", "metric"]) if slow and not arguments.metric else set()
     postponed += [m.name for m in metrics if m.name in failing]
@@ -384,7 +385,9 @@ def _check(arguments: argparse.Namespace) -> int:
     before = conformance.known(conformance.SHIPPED)
     start = time.perf_counter()
     with _bar(unit="metric") as bar:
-        table = conformance.up_to_date(metrics, arguments.out, bar, fresh=not arguments.known)
+        table = conformance.up_to_date(
+            metrics, arguments.out, bar, plugins=arguments.plugins, fresh=not arguments.known
+        )
         bar.set_description_str("checked")
     if table.empty:
         print("none of these is judged: costs are measurements")
@@ -394,7 +397,7 @@ def _check(arguments: argparse.Namespace) -> int:
     failed = table.loc[table["verdict"] == "fail", "metric_id"]
     told = set(before.loc[before["verdict"] == "fail", "metric_id"])
     print(
-        f"{len(table) - len(failed)} of {len(table)} pass; {time.perf_counter() - start:.0f} s; "
+        f"{(table['verdict'] == 'pass').sum()} of {len(table)} pass; {time.perf_counter() - start:.0f} s; "
         f"written to {arguments.out / conformance.NAME} and {arguments.out / 'plots' / 'conformance'}.png"
     )
     return 1 if set(failed) - told else 0

@@ -20,7 +20,7 @@ from bench.probe import Probe
 from bench.seeding import SampleRng
 
 SHAPES = {"1-D": (1, 24), "grey": (1, 6, 6), "RGB": (3, 6, 6)}
-SAMPLES = 24  # of each problem
+SAMPLES = 16  # of each problem
 LOGITS = 3.0  # standard deviation of s over samples: p is spread between 0.5 and 1
 
 
@@ -130,9 +130,9 @@ class PatchForm(ClosedForm):
 def problem(kind: str, shape: str) -> Problem:
     """The closed-form problem of a kind (KINDS) and an input shape (SHAPES), its targets chosen by the model.
 
-    `truth` is where the explained class gets at least half as much as at its best place. In each input the evidence against one class is weakened, by
-    a factor drawn for that input: where there is none left, keeping the top features loses p (drop), where there is much, it
-    gains p (increase). Raises KeyError for names of none.
+    `truth` is where the explained class gets at least half as much as at its best place. In each input the evidence against one
+    class is weakened, by a factor drawn for that input: where none is left, keeping the top features loses p (drop), where
+    there is much, it gains p (increase). Raises KeyError for names of none.
     """
     size = SHAPES[shape]
     rng = np.random.default_rng([list(KINDS).index(kind), list(SHAPES).index(shape)])

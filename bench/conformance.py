@@ -8,13 +8,17 @@ its column in the leaderboards, is marked, and takes no part in ranks.
 from __future__ import annotations
 
 import inspect
+import multiprocessing
+import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,9 +28,11 @@ from torch import Tensor
 
 from bench.closed_form import CONTROLS, KINDS, SHAPES, problem
 from bench.core import Entry, Metric, digest
+from bench.device import place
 from bench.explaining import Explained, explain_all
 from bench.files import atomic
 from bench.probe import Probe
+from bench.registry import METRICS, load_all
 from bench.runner import Progress
 from bench.scoring import Scores, score
 
@@ -48,6 +54,8 @@ LENIENT = ("exact", "noisy(0.1)")  # so little noise need not show; it must not 
 STEPS = tuple(dict.fromkeys(pair for ladder, _ in LADDERS.values() for pair in pairwise(ladder)))
 LEVEL = 0.01  # of the sign test of each step; a sound metric is at 1e-6 and less
 SAME = 1e-3  # of the scores' spread: float32 probabilities in another order of adding give 1e-5
+FEW = 8  # metrics; so few are checked faster than processes start
+TRIALS = {"batches of 5": 1, "the order of samples": 1, "its company": 3}  # -> parts: three samples alone
 CHANGES: dict[str, Callable[[Tensor], Tensor]] = {
     "times 10": lambda maps: 10 * maps,
     "plus 1": lambda maps: maps + 1,
@@ -86,7 +94,7 @@ class Verdict:
             "metric": self.metric.name,
             "metric_id": self.metric.id,
             "family": self.metric.family,
-            "verdict": "pass" if self.passed else "fail",
+            "verdict": ("pass" if self.takes else "untested") if self.passed else "fail",
             "why": "; ".join(self.faults),
             "sign": self.sign,
             "takes": ", ".join(self.takes),
@@ -121,8 +129,6 @@ def check(metric: Metric) -> Verdict:
             continue
         verdict.takes.append(shape)
         found[shape] = {rung: np.concatenate([one.values for one in scores]) for rung, scores in runs.items()}
-    if not found and not verdict.faults:
-        verdict.faults.append("takes none of the problems")
     _judge_order(verdict, ladder, found)
     for shape in found:
         _judge_batches(verdict, ladder, kinds, shape)
@@ -168,31 +174,38 @@ def superiority(gaps: np.ndarray) -> float:
 def _judge_batches(verdict: Verdict, ladder: tuple[str, ...], kinds: tuple[str, ...], shape: str) -> None:
     """Fills in what batches, order, device and changes of the map do, on one problem of each shape."""
     metric, kind, rung = verdict.metric, kinds[0], ladder[min(2, len(ladder) - 1)]
-    asked, control = problem(kind, shape), CONTROLS[rung]
-    expected = _scored(metric, control, Probe(asked), task=kind).values
-    order = list(reversed(range(len(asked))))
-    rows = order[:3]
-    trials = {
-        "batches of 5": (_scored(metric, control, Probe(replace(asked, batch_size=5)), task=kind).values, expected),
-        "the order of samples": (_scored(metric, control, Probe(asked.take(order)), task=kind).values[order], expected),
-        "its company": (
-            np.concatenate([_scored(metric, control, Probe(asked.take([row])), task=kind).values for row in rows]),
-            expected[rows],
-        ),
-    }
-    if torch.cuda.is_available():
-        from bench.device import place
-
-        there = Probe(place(asked, torch.device("cuda")))
-        trials["the device"] = (_scored(metric, control, there, task=kind).values, expected)
-    for what, (one, other) in trials.items():
-        gap = _difference(one, other, expected)
+    expected = _scores(metric, rung, kind, shape).values
+    for what in (*TRIALS, *(("the device",) if torch.cuda.is_available() else ())):
+        asked = [_trial(rung, kind, shape, what, part) for part in range(TRIALS.get(what, 1))]
+        found = np.concatenate(
+            [score(metric, control, probe, maps, task=kind, seed=0).values for control, probe, maps in asked]
+        )
+        gap = _difference(found, expected[::-1] if what == "the order of samples" else expected[: len(found)], expected)
         verdict.batch = float(np.fmax(verdict.batch, gap))
         if not gap <= SAME:
             verdict.faults.append(f"a score depends on {what} on {shape}")
-    for name, change in CHANGES.items():
-        gap = _difference(_scored(metric, changed(control, change), Probe(asked), task=kind).values, expected, expected)
+    for name in CHANGES:
+        control, probe, maps = _trial(rung, kind, shape, name, 0)
+        gap = _difference(score(metric, control, probe, maps, task=kind, seed=0).values, expected, expected)
         verdict.changes[name] = float(np.fmax(verdict.changes.get(name, np.nan), gap))
+
+
+@cache
+def _trial(rung: str, kind: str, shape: str, what: str, part: int) -> tuple[Entry, Probe, Explained]:
+    """What has to give the same scores: other batches, the reverse order, samples alone; or a change of the maps."""
+    asked, control = problem(kind, shape), CONTROLS[rung]
+    if what == "batches of 5":
+        asked = replace(asked, batch_size=5)
+    elif what == "the order of samples":
+        asked = asked.take(list(reversed(range(len(asked)))))
+    elif what == "its company":
+        asked = asked.take([part])
+    elif what == "the device":
+        asked = place(asked, torch.device("cuda"))
+    else:
+        control = changed(control, CHANGES[what])
+    probe = Probe(asked, names=(0, kind))
+    return control, probe, explain_all(control, probe.problem, task=kind, seed=0)
 
 
 def changed(control: Entry, change: Callable[[Tensor], Tensor]) -> Entry:
@@ -206,7 +219,7 @@ def changed(control: Entry, change: Callable[[Tensor], Tensor]) -> Entry:
 
 
 def _difference(one: np.ndarray, other: np.ndarray, scale: np.ndarray) -> float:
-    """Greatest difference, over the standard deviation of `scale` plus the score's own size; infinite where one is undefined."""
+    """Greatest difference, over the standard deviation of `scale` plus the score itself; infinite where one is undefined."""
     if (np.isnan(one) != np.isnan(other)).any():
         return np.inf
     known = ~np.isnan(one)
@@ -242,11 +255,6 @@ def _scores(metric: Metric, rung: str, kind: str, shape: str) -> Scores:
     return score(metric, CONTROLS[rung], probe, _explained(rung, kind, shape), task=kind, seed=0)
 
 
-def _scored(metric: Metric, control: Entry, probe: Probe, *, task: str) -> Scores:
-    explained = explain_all(control, probe.problem, task=task, seed=0)
-    return score(metric, control, probe, explained, task=task, seed=0)
-
-
 # --- verdicts on disk ---------------------------------------------------------------------------------------------------
 
 
@@ -264,10 +272,13 @@ def verdicts(out: Path) -> dict[str, str]:
     return dict(zip(table["metric_id"], table["verdict"], strict=True))
 
 
-def up_to_date(metrics: Iterable[Metric], out: Path, progress: Progress, *, fresh: bool = False) -> pd.DataFrame:
+def up_to_date(
+    metrics: Iterable[Metric], out: Path, progress: Progress, *, plugins: Sequence[Path] = (), fresh: bool = False
+) -> pd.DataFrame:
     """The table of these metrics, in which those are checked that neither `out` nor the package knows; kept in `out`.
 
-    What is known of a metric holds for its code and, where it calls Quantus, for that version.
+    What is known of a metric holds for its code and, where it calls Quantus, for that version. Many are checked by several
+    processes, which load `plugins` themselves.
     """
     asked = judged(metrics)
     before = pd.concat([known(out / NAME), known(SHIPPED)], ignore_index=True).drop_duplicates(["metric_id", "code"])
@@ -275,9 +286,9 @@ def up_to_date(metrics: Iterable[Metric], out: Path, progress: Progress, *, fres
     lacking = [metric for metric in asked if (metric.id, code(metric)) not in lines]
     progress.total = len(lacking)
     progress.refresh()
-    for metric in lacking:
-        progress.set_description_str(f"checking {metric.name}")
-        lines[metric.id, code(metric)] = check(metric).row()
+    for metric, row in _rows(lacking, plugins):
+        progress.set_description_str(f"checked {metric.name}")
+        lines[metric.id, code(metric)] = row
         progress.update()
     found = pd.DataFrame([lines[metric.id, code(metric)] | {"code": code(metric)} for metric in asked])
     found = found.reindex(columns=["metric", "metric_id", "code", *COLUMNS[2:]])
@@ -287,6 +298,29 @@ def up_to_date(metrics: Iterable[Metric], out: Path, progress: Progress, *, fres
     with atomic(out / NAME) as part:
         whole.to_csv(part, index=False, float_format="%.4g", lineterminator="\n")
     return found
+
+
+def _rows(metrics: list[Metric], plugins: Sequence[Path]) -> Iterator[tuple[Metric, dict[str, object]]]:
+    """Each metric with its line of the table, as they come."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if len(metrics) < FEW or cores < 2:
+        yield from ((metric, check(metric).row()) for metric in metrics)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(cores, context, initializer=_start, initargs=(tuple(plugins),)) as pool:
+        asked = {pool.submit(_row_of, metric.name, metric.params): metric for metric in metrics}
+        for done in as_completed(asked):
+            yield asked[done], done.result()
+
+
+def _start(plugins: tuple[Path, ...]) -> None:
+    """In a process of its own: one thread, and the registries filled."""
+    torch.set_num_threads(1)
+    load_all(plugins)
+
+
+def _row_of(name: str, params: tuple[tuple[str, Any], ...]) -> dict[str, object]:
+    return check(replace(METRICS[name.split("[")[0]], name=name, params=params)).row()
 
 
 def printed(table: pd.DataFrame) -> str:

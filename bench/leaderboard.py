@@ -77,7 +77,7 @@ def metric_table(long: pd.DataFrame) -> pd.DataFrame:
 def ranking(long: pd.DataFrame) -> pd.Series:
     """Which lines of a long table are of metrics that take part in ranks."""
     kind = long["metric_family"].isin(RANKING_FAMILIES)
-    return kind & (long["conformance"] != "fail") & (long["informative"] != "no")
+    return kind & ~long["conformance"].isin(["fail", "untested"]) & (long["informative"] != "no")
 
 
 def failures(rows: pd.DataFrame) -> pd.DataFrame:

@@ -19,12 +19,14 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
+from bench.agreement import MEAN_TRUTH
 from bench.files import atomic
-from bench.leaderboard import RANKING_FAMILIES
+from bench.leaderboard import FAMILY_ORDER, RANKING_FAMILIES, ranking
 
 CONTROL = "random"
 PALE = 0.15  # share of its colour that an uncertain difference keeps
 MANY = 12  # methods; where there are more, pictures turn by a quarter or name only some
+FEW = 30  # metrics; where there are more, a matrix of them has no figures in it
 NAMED = 8  # of the best, where not all can be
 DASHES = ["-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (5, 2, 1, 2))]
 MARKERS = "osD^vPX<>*hp8d"
@@ -81,6 +83,8 @@ def heatmap(wide: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
             lambda row: [bool(set(group) & set(row[CONTROL])) for group in row], axis=1, result_type="expand"
         )
         colour = colour.where(~same.to_numpy(), colour * PALE)
+    silent = facts["metric_family"].isin(RANKING_FAMILIES) & ~ranking(facts)
+    colour = colour.mul((~silent).astype(float), axis=0)  # a metric that has no say is not to be looked at
     turned = len(methods) > MANY
     across, down = (len(metrics), len(methods)) if turned else (len(methods), len(metrics))
     figure, (axes,) = _figure(1, 1, width=4.2 + (0.5 if turned else 0.78) * across, height=1.5 + 0.3 * down)
@@ -97,7 +101,10 @@ def heatmap(wide: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
         cbar_kws={"label": f"worse  ←  {zero}  →  best", "ticks": [], "pad": 0.015, "aspect": 40},
     )
     ranks = wide.set_index("method")["rank"]
-    measured = [_with_arrow(facts.loc[name]) for name in metrics]
+    measured = [
+        _with_arrow(facts.loc[name]) + (f" [{_why_silent(facts.loc[name])}]" if silent[name] else "")
+        for name in metrics
+    ]
     named = [_ranked(name, ranks[name], " " if turned else "\n") for name in methods]
     axes.set_yticklabels(named if turned else measured, rotation=0, fontsize=8.5)
     if turned:
@@ -106,6 +113,8 @@ def heatmap(wide: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
         axes.set_xticklabels(named, rotation=0, fontsize=8.5)
     for label, name in zip(axes.get_yticklabels() if turned else axes.get_xticklabels(), methods, strict=True):
         label.set_fontweight("bold" if name == CONTROL else "normal")
+    for label, quiet in zip(axes.get_xticklabels() if turned else axes.get_yticklabels(), silent, strict=True):
+        label.set_color("0.5" if quiet else "black")
     families = facts["metric_family"].to_numpy()
     for line in np.nonzero(families != np.roll(families, 1))[0]:
         (axes.axvline if turned else axes.axhline)(line, color="0.25", lw=2 if line else 0)
@@ -269,6 +278,120 @@ def gallery(maps: dict[str, Any], wide: pd.DataFrame, task: str) -> Figure:
     return figure
 
 
+def agreement(table: pd.DataFrame, square: pd.DataFrame, alphas: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
+    """Kendall's tau of each two metrics, those that agree side by side; marks tell the families, with their alphas.
+
+    `square` is the task's `table` as `bench.agreement.clustered` orders it.
+    """
+    names = list(square.index)
+    facts = long.drop_duplicates("metric").set_index("metric").loc[names]
+    few = len(names) <= FEW
+    cell, size = (0.36, 8.5) if few else (0.21, 7.5)
+    figure, (axes,) = _figure(1, 1, width=5 + cell * len(names), height=2.8 + cell * len(names), grid=False)
+    sns.heatmap(
+        square,
+        ax=axes,
+        cmap="RdBu",
+        vmin=-1,
+        vmax=1,
+        square=True,
+        annot=square.map(_hundredths) if few else None,
+        fmt="",
+        linewidths=0.8 if few else 0.3,
+        annot_kws={"size": 7},
+        cbar_kws={"label": "opposite orders  ←  Kendall's tau  →  same order", "pad": 0.015, "aspect": 40},
+    )
+    places = np.arange(len(names)) + 0.5
+    measured = [_with_arrow(facts.loc[name]) for name in names]
+    axes.set_yticks(places, measured, rotation=0, fontsize=size)
+    axes.xaxis.tick_top()
+    axes.set_xticks(places, measured, rotation=50, ha="left", rotation_mode="anchor", fontsize=size)
+    axes.tick_params(length=0)
+    axes.tick_params(axis="y", pad=12)
+    axes.set(xlabel="", ylabel="")
+    alpha = alphas.set_index("family")
+    for family in _in_order(facts["metric_family"]):
+        colour, marker = _family_look(family)
+        own = places[(facts["metric_family"] == family).to_numpy()]
+        axes.scatter(
+            np.full(len(own), -6 / 72 / (cell * len(names))),
+            own,
+            color=colour,
+            marker=marker,
+            s=26,
+            clip_on=False,
+            transform=axes.get_yaxis_transform(),
+            label=f"{family}{_alpha(alpha, family)}",
+        )
+    for family, called in (("ranking", "all that rank"), ("all", "all metrics")):
+        if family in alpha.index:
+            axes.scatter([], [], marker="", label=f"{called}{_alpha(alpha, family)}")
+    figure.legend(
+        loc="outside lower left",
+        ncols=3,
+        frameon=False,
+        fontsize=8,
+        title="families of metrics; Krippendorff's alpha of the ranks they give (95 % interval): 1 is agreement, 0 chance",
+        title_fontsize=8,
+        alignment="left",
+    )
+    figure.suptitle(
+        f"{task}: do metrics agree on the order of the methods? {table['methods'].max()} methods, controls left out; "
+        f"unrelated orders stay within ±{table['chance'].max():.2f}",
+        fontsize=10,
+        x=0.01,
+        ha="left",
+    )
+    return figure
+
+
+def trust(table: pd.DataFrame, task: str) -> Figure:
+    """Kendall's tau of each metric with the ground truth, best first; small marks for single ground-truth metrics."""
+    of_mean = table[table["truth_metric"] == MEAN_TRUTH].reset_index(drop=True)
+    single = table[table["truth_metric"] != MEAN_TRUTH]
+    places = of_mean.index.to_numpy()
+    figure, (axes,) = _figure(1, 1, width=7.6, height=1.7 + 0.23 * len(of_mean))
+    axes.barh(
+        places, 2 * of_mean["chance"], left=-of_mean["chance"], height=1, color="0.9", label="as unrelated orders"
+    )
+    axes.axvline(0, color="0.5", lw=0.8)
+    where = dict(zip(of_mean["metric"], places, strict=True))
+    ticks: Any = {"marker": "|", "ms": 7, "color": "0.45", "mew": 0.9, "label": "with one ground-truth metric"}
+    axes.plot(single["tau"], single["metric"].map(where), ls="", **ticks)
+    for family in _in_order(of_mean["metric_family"]):
+        own = of_mean[of_mean["metric_family"] == family]
+        colour, marker = _family_look(family)
+        ends = np.stack([own["tau"] - own["low"], own["high"] - own["tau"]])
+        axes.errorbar(
+            own["tau"],
+            own.index,
+            xerr=ends,
+            fmt=marker,
+            ms=5,
+            color=colour,
+            lw=1.4,
+            capsize=2,
+            zorder=3,
+            label=family,
+        )
+    for place, tau in zip(places, of_mean["tau"], strict=True):
+        axes.text(1.01, place, _hundredths(tau), transform=axes.get_yaxis_transform(), va="center", fontsize=8)
+    axes.set_yticks(places, [_with_arrow(row) for _, row in of_mean.iterrows()], fontsize=8.5)
+    axes.set(xlim=(-1.03, 1.03), ylim=(len(of_mean) - 0.5, -0.5))
+    axes.grid(False, axis="y")
+    axes.set_xlabel("Kendall's tau of a metric's order of the methods with that of the ground truth")
+    figure.legend(loc="outside lower left", ncols=3, frameon=False, fontsize=8)
+    figure.suptitle(
+        f"{task}: which metric to believe? Truth is the mean rank over {single['truth_metric'].nunique()} metrics of the\n"
+        f"ground truth; {of_mean['methods'].max()} methods, controls left out; "
+        f"intervals of 95 % over {of_mean['n'].max()} samples",
+        fontsize=10,
+        x=0.01,
+        ha="left",
+    )
+    return figure
+
+
 def sweep(ranks: pd.DataFrame, tau: pd.DataFrame, factors: pd.DataFrame, task: str) -> Figure:
     """Rank of every method under every setting, Kendall's tau of each setting with its metric's default, and by factor."""
     shown, tau = ranks.dropna(subset=["rank"]).fillna({"k": 0}), tau.fillna({"k": 0})
@@ -423,6 +546,26 @@ def _look(name: str, number: int) -> tuple[Any, Any, str]:
     return colours[number % len(colours)], DASHES[number % len(DASHES)], MARKERS[number % len(MARKERS)]
 
 
+def _family_look(family: str) -> tuple[Any, str]:
+    """Colour and marker of a family of metrics."""
+    number = FAMILY_ORDER.index(family) if family in FAMILY_ORDER else len(FAMILY_ORDER)
+    return sns.color_palette("colorblind")[number], MARKERS[number]
+
+
+def _in_order(families: pd.Series) -> list[str]:
+    """The families there are, in the order of the leaderboards."""
+    found = set(families)
+    return [name for name in FAMILY_ORDER if name in found] + sorted(found - set(FAMILY_ORDER))
+
+
+def _alpha(alphas: pd.DataFrame, family: str) -> str:
+    if family not in alphas.index:
+        return ""
+    row = alphas.loc[family]
+    span = f" [{row['low']:.2f}, {row['high']:.2f}]" if np.isfinite(row["low"]) else ""
+    return f": {row['alpha']:.2f}{span}"
+
+
 def _tint(name: str) -> str:
     return "0.45" if name == CONTROL else "#9ecae1"
 
@@ -489,6 +632,11 @@ def _label_points(axes: Axes, board: pd.DataFrame) -> None:
         placed.append((x, y))
 
 
+def _why_silent(facts: pd.Series) -> str:
+    """Why a metric takes no part in ranks."""
+    return {"fail": "fails checks", "untested": "not judged"}.get(facts["conformance"], "uninformative")
+
+
 def _with_arrow(row: pd.Series) -> str:
     return f"{row['label']} {'↑' if row['higher_is_better'] else '↓'}"
 
@@ -502,5 +650,47 @@ def _short(value: float) -> str:
     return "" if np.isnan(value) else f"{value:.3g}"
 
 
+def _hundredths(value: float) -> str:
+    return "" if np.isnan(value) else f"{value:.2f}"
+
+
 def _n(wide: pd.DataFrame) -> int:
     return int(wide["n"].max())
+
+
+def conformance(table: pd.DataFrame) -> Figure:
+    """Metrics x steps of the ladder: how probably the better of two maps is scored better, with the verdict."""
+    steps = [name for name in table if " > " in name and table[name].notna().any()]
+    families = {name: i for i, name in enumerate(FAMILY_ORDER)}
+    order = table.assign(_family=table["family"].map(families), _failed=table["verdict"] == "fail")
+    order = order.sort_values(["_family", "_failed", "metric"], kind="stable")
+    values = order.set_index("metric")[steps].astype(float)
+    figure, (axes,) = _figure(1, 1, width=4.4 + 0.95 * len(steps), height=1.6 + 0.235 * len(order))
+    sns.heatmap(
+        values,
+        ax=axes,
+        cmap="RdBu",
+        vmin=0,
+        vmax=1,
+        annot=values.map("{:.2f}".format).replace("nan", ""),
+        fmt="",
+        linewidths=1.2,
+        annot_kws={"size": 7.5},
+        cbar_kws={"label": "probability that the better map is scored better", "pad": 0.015, "aspect": 40},
+    )
+    axes.set_xticklabels([name.replace(" > ", "\n> ") for name in steps], rotation=0, fontsize=8)
+    named = [
+        f"{'fails  ' if failed else ''}{name}" for name, failed in zip(values.index, order["_failed"], strict=True)
+    ]
+    axes.set_yticklabels(named, rotation=0, fontsize=8)
+    for label, failed in zip(axes.get_yticklabels(), order["_failed"], strict=True):
+        label.set_fontweight("bold" if failed else "normal")
+    for line in np.nonzero(order["_family"].to_numpy() != np.roll(order["_family"].to_numpy(), 1))[0]:
+        axes.axhline(line, color="0.25", lw=2 if line else 0)
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0)
+    axes.set(xlabel="", ylabel="")
+    passed = int((table["verdict"] == "pass").sum())
+    title = f"Metrics on closed-form problems: {passed} of {len(table)} keep the order in their stated direction"
+    figure.suptitle(title, fontsize=10, x=0.01, ha="left")
+    return figure

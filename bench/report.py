@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
-from bench import conformance, leaderboard, plots
+from bench import agreement, conformance, leaderboard, plots
 from bench.files import atomic
 from bench.runner import Progress
 from bench.store import Store
@@ -17,7 +19,7 @@ HEADLINES = ("drop", "deletion", "insertion", "seconds")
 
 
 def write(out: Path, progress: Progress) -> None:
-    """Rebuilds leaderboards/, leaderboard.csv, failures.csv and plots/ in a results folder."""
+    """Rebuilds leaderboards/, leaderboard.csv, failures.csv, agreement.csv and plots/ in a results folder."""
     store = Store(out)
     rows = leaderboard.current(store.read())
     if rows.empty:
@@ -26,6 +28,8 @@ def write(out: Path, progress: Progress) -> None:
     wide = leaderboard.boards(rows, long)
     told = leaderboard.with_left_out(wide, store.left_out("methods"))
     metrics = leaderboard.metric_table(long)
+    silent = metrics[metrics["metric_family"].isin(leaderboard.RANKING_FAMILIES) & ~metrics["ranks"].astype(bool)]
+    beliefs = agreement.tables(rows, list(zip(silent["task"], silent["metric"], strict=True)))
     tasks = sorted(rows["task"].unique())
     for task in tasks:
         own = told[told["task"] == task]
@@ -33,9 +37,12 @@ def write(out: Path, progress: Progress) -> None:
         _csv(own.drop(columns=sorted(others)), out / "leaderboards" / f"{task}.csv")
         _csv(long[long["task"] == task], out / "leaderboards" / f"{task}_long.csv")
         _csv(metrics[metrics["task"] == task], out / "leaderboards" / f"{task}_metrics.csv")
+        _csv(beliefs.trust[beliefs.trust["task"] == task], out / "leaderboards" / f"{task}_trust.csv")
+        _csv(beliefs.agreement[beliefs.agreement["task"] == task], out / "leaderboards" / f"{task}_agreement.csv")
+    _csv(beliefs.alphas, out / "agreement.csv")
     _csv(told, out / "leaderboard.csv")
     _csv(leaderboard.failures(rows), out / "failures.csv")
-    progress.total = 5 * len(tasks)
+    progress.total = 7 * len(tasks)
     for task in tasks:
         of_task = [frame[frame["task"] == task] for frame in (rows, wide, long, curves)]
         maps = _current_maps(store, task, rows)
@@ -43,6 +50,21 @@ def write(out: Path, progress: Progress) -> None:
             progress.set_description_str(f"{task} · {name}")
             plots.save(figure, out / "plots" / f"{task}_{name}")
             progress.update()
+        for name, figure in _of_beliefs(task, beliefs, long[long["task"] == task]):
+            progress.set_description_str(f"{task} · {name}")
+            plots.save(figure, out / "plots" / f"{task}_{name}")
+            progress.update()
+
+
+def _of_beliefs(task: str, beliefs: agreement.Tables, long: pd.DataFrame) -> Iterator[tuple[str, Figure]]:
+    """How metrics agree with each other and with the truth, where there are enough of them."""
+    pairs = beliefs.agreement[beliefs.agreement["task"] == task]
+    if pairs["tau"].notna().any():
+        alphas = beliefs.alphas[beliefs.alphas["task"] == task]
+        yield "agreement", plots.agreement(pairs, agreement.clustered(pairs), alphas, long, task)
+    trust = beliefs.trust[beliefs.trust["task"] == task]
+    if trust["tau"].notna().any():
+        yield "trust", plots.trust(trust, task)
 
 
 def printed(out: Path) -> str:
@@ -94,6 +116,7 @@ def _notes(out: Path, task: str, own: pd.DataFrame) -> list[str]:
             ranking["informative"] == "no", "metric"
         ],
         "fail their checks, no part in ranks": ranking.loc[ranking["conformance"] == "fail", "metric"],
+        "not judged by any check, no part in ranks": ranking.loc[ranking["conformance"] == "untested", "metric"],
         "left out, slow (--profile full, or by name)": [
             *own.loc[own["status"] == "slow", "method"],
             *(name for name in absent if verdicts.get(name) != "fail"),

@@ -2,7 +2,8 @@
 
 Before the network a window cuts the patch out and puts the baseline around it. Patch and feature maps keep their places, and
 what lies outside cannot change the answer by one bit, so `truth` is the patch, whoever explains [rao2022towards]. It lies
-off the centre, where a map that favours the middle fails. Truth says where evidence can be, not that all of the patch is.
+off the centre, where a map that favours the middle fails. Truth says where evidence can be, not that all of the patch is;
+and since often little of a digit or a structure is in view, the model is explained for what it says and not for the label.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections import OrderedDict
 from dataclasses import replace
 
 import torch
-from bench.tasks import mnist1d
+from bench.tasks import mnist1d, tissue
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -19,6 +20,7 @@ from bench.core import Problem, model_digest
 from bench.registry import task
 
 STEPS = (slice(2, 18),)  # of a signal of 40
+STRIP = (slice(0, 30), slice(0, 80))  # of a tile of 80x80; made of whole cells of `patch64`
 
 
 class Window(nn.Module):
@@ -63,3 +65,14 @@ def planted(problem: Problem, patch: tuple[slice, ...]) -> Problem:
 def planted_signal(sample_ids: tuple[str, ...]) -> Problem:
     """Digits as signals, for a network that sees 16 of the 40 steps: which steps can decide."""
     return planted(mnist1d.mnist1d(sample_ids), STEPS)
+
+
+@task(
+    cite="rao2022towards",
+    family="image",
+    samples=tissue.samples,
+    profiles={"quick": 8, "standard": 24, "full": None},
+)
+def planted_image(sample_ids: tuple[str, ...]) -> Problem:
+    """Drawn tissue, for a network that sees the upper 30 of 80 rows: which pixels can decide."""
+    return planted(tissue.tissue(sample_ids), STRIP)

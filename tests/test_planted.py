@@ -16,7 +16,7 @@ from bench.hooks import features
 from bench.probe import Probe
 from bench.registry import TASKS
 
-PLANTED = {"planted_signal": ("mnist1d", (slice(2, 18),))}
+PLANTED = {"planted_signal": ("mnist1d", (slice(2, 18),)), "planted_image": ("tissue", (slice(0, 30), slice(0, 80)))}
 both_tasks = pytest.mark.parametrize("name", PLANTED)
 
 

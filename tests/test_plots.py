@@ -10,7 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 from test_leaderboard import THREE, rows
 
-from bench import leaderboard, plots
+from bench import agreement, leaderboard, plots
 
 
 def texts(figure: Figure) -> str:
@@ -94,6 +94,63 @@ def test_gallery_draws_each_sample_and_map_and_says_when_there_is_none(shape):
     assert shown.count("no map") == 2
     assert "dog (0.60)\ntrue: cat" in shown
     figure.draw_without_rendering()
+
+
+def judged(metrics: int, samples: int = 3) -> tuple[agreement.Tables, pd.DataFrame]:
+    """Tables of four methods on a ground-truth metric and on others; the first of those orders as the truth does."""
+    rng = np.random.default_rng(0)
+    truth = [rng.normal(level, 0.1, samples) for level in range(4)]
+    parts = [
+        rows({name: {"up": list(own)} for name, own in zip("abcd", truth, strict=True)}, metric_family="localisation")
+    ]
+    for number in range(metrics):
+        scores = truth if number == 0 else [rng.normal(size=samples) for _ in truth]
+        table = {name: {f"m{number}": list(-own)} for name, own in zip("abcd", scores, strict=True)}  # lower is better
+        parts.append(rows(table, metric_family="faithfulness" if number % 2 else "complexity"))
+    frame = pd.concat(parts, ignore_index=True)
+    return agreement.tables(frame), leaderboard.long_table(frame)
+
+
+@pytest.mark.parametrize("metrics", [3, plots.FEW])
+def test_agreement_shows_the_taus_that_the_table_holds(metrics):
+    tables, long = judged(metrics)
+    square = agreement.clustered(tables.agreement)
+    figure = plots.agreement(tables.agreement, square, tables.alphas, long, "toy")
+    axes = figure.axes[0]
+    colours = np.asarray(axes.collections[0].get_array()).reshape(square.shape)
+    assert np.array_equal(colours, square.to_numpy(), equal_nan=True)
+    named = [label.get_text() for label in axes.get_yticklabels()]
+    assert named == [label.get_text() for label in axes.get_xticklabels()]
+    assert sorted(named) == sorted([*(f"m{number} (%) ↓" for number in range(metrics)), "up (%) ↑"])
+    shown = [text.get_text() for text in axes.texts]
+    assert shown == ([f"{value:.2f}" for value in square.to_numpy().ravel()] if metrics < plots.FEW else [])
+    alpha = tables.alphas.set_index("family").loc["all"]
+    assert f"all metrics: {alpha['alpha']:.2f} [{alpha['low']:.2f}, {alpha['high']:.2f}]" in texts(figure)
+
+
+def test_trust_is_drawn_best_first_with_intervals_and_the_zone_of_chance():
+    tables, _ = judged(4)
+    figure = plots.trust(tables.trust, "toy")
+    axes = figure.axes[0]
+    of_mean = tables.trust[tables.trust["truth_metric"] == agreement.MEAN_TRUTH]
+    named = [label.get_text() for label in axes.get_yticklabels()]
+    assert named == [f"{name} (%) ↓" for name in of_mean["metric"]]
+    assert named[0] == "m0 (%) ↓"
+    assert [text.get_text() for text in axes.texts] == [f"{tau:.2f}" for tau in of_mean["tau"]]
+    zones = [(patch.get_x(), patch.get_x() + patch.get_width()) for patch in axes.patches]
+    assert zones == [(-1, 1)] * 4  # no order of four methods is beyond chance
+    drawn = sorted(end for bars in axes.containers[1:] for line in bars[2][0].get_segments() for end in line[:, 0])
+    assert drawn == pytest.approx(sorted([*of_mean["low"], *of_mean["high"]]))
+
+
+@pytest.mark.parametrize("samples", [1, 3])
+@pytest.mark.parametrize("metrics", [1, 2])
+def test_small_agreements_can_be_drawn(tmp_path, samples, metrics):
+    tables, long = judged(metrics, samples)
+    square = agreement.clustered(tables.agreement)
+    plots.save(plots.agreement(tables.agreement, square, tables.alphas, long, "toy"), tmp_path / "agreement")
+    plots.save(plots.trust(tables.trust, "toy"), tmp_path / "trust")
+    assert len(list(tmp_path.iterdir())) == 4
 
 
 @pytest.mark.parametrize("methods", [["random"], ["good"], ["good", "same"]])

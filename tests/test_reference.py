@@ -11,15 +11,20 @@ from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from conftest import with_targets
 from reference import shared, values, with_course_weights
 
+from bench import leaderboard
 from bench.core import Problem
 from bench.data import Data
+from bench.explaining import explain_all
 from bench.metrics.faithfulness import drop, increase
 from bench.probe import Probe
+from bench.registry import METHODS, METRICS
+from bench.scoring import score
 
 SIZE = 224
 FLOAT32 = 5e-6  # of a layer map; 1.6e-6 to 3.2e-6 were seen on three kinds of CPU
@@ -121,6 +126,30 @@ def test_the_course_table_for_sise_at_the_last_layer(signals):
     probe = Probe(signals)
     assert drop(probe, maps).mean().item() == pytest.approx(13.717, abs=5e-4)
     assert increase(probe, maps).mean().item() == 37.5
+
+
+def informative(problem: Problem, methods: list[str]) -> dict[str, str]:
+    """What the leaderboard says of drop and increase, given these methods beside the random control."""
+    probe, lines = Probe(problem), []
+    for name in [*methods, "random"]:
+        explained = explain_all(METHODS[name], problem, task="course", seed=0)
+        for metric in ("drop", "increase"):
+            found = score(METRICS[metric], METHODS[name], probe, explained, task="course", seed=0)
+            lines += [
+                {"method": name, "method_family": METHODS[name].family, "metric": metric, "score": one, "status": was}
+                | {"higher_is_better": METRICS[metric].higher_is_better, "sample_id": sample}
+                for one, was, sample in zip(found.values, found.status, problem.sample_ids, strict=True)
+            ]
+    about = {"task": "course", "metric_family": "faithfulness", "label": "", "metric_id": "", "method_id": ""}
+    table = leaderboard.metric_table(leaderboard.long_table(pd.DataFrame(lines).assign(**about)))
+    return dict(zip(table["metric"], table["informative"], strict=True))
+
+
+def test_at_09_of_a_tile_drop_and_increase_tell_no_method_from_noise_and_at_03_of_a_signal_they_do(tiles, signals):
+    """The course's two methods, at the share of features that the course keeps."""
+    methods = ["sise", "grad_cam"]
+    assert informative(tiles, methods) == {"drop": "no", "increase": "no"}
+    assert informative(signals.take(range(200)), methods) == {"drop": "yes", "increase": "yes"}
 
 
 def check_drop_and_increase(problem: Problem, task: str, name: str) -> None:

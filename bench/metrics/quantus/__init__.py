@@ -1,0 +1,26 @@
+"""Metrics of the Quantus library [hedstrom2023quantus], one file per group. Importing this package registers them all.
+
+Each calls Quantus's class, and goes up or down as Quantus says. What differs from Quantus's defaults, here and in the
+docstrings:
+
+- Parameters fit the task: numbers of steps, of patches and of noisy inputs, sizes that divide the input, the task's baseline.
+- Faithfulness metrics are given a presence map instead of the input: ones of shape (N, 1, *S), behind which the model
+  sees the input where the map is 1 and the task's baseline where it is 0. So a feature is a pixel with all its channels
+  (Quantus flips single channel values on RGB), and absent means the task's baseline (Quantus's "black" is the minimum of
+  the sample). They read p of the explained class. ROAD and IROF look at the values of the input, and are given that.
+- Draws are seeded per sample (Quantus has no seed, or one for the batch), so a score does not depend on the batch or on
+  what ran before, and all methods meet the same draws. What mixes the samples of a batch is called sample by sample.
+- Nothing is made absolute unless that is Quantus's default for the metric. Where Quantus scales attributions by the largest
+  of a batch and the scale has a part in the score, each map is scaled by its own largest absolute value.
+
+Faults of its formulas stay as they are: conformance tells which metrics to believe.
+"""
+
+from bench.metrics.quantus import (  # noqa: F401
+    axiomatic,
+    complexity,
+    faithfulness,
+    localisation,
+    randomisation,
+    robustness,
+)

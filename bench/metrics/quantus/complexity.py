@@ -1,0 +1,42 @@
+"""Quantus's complexity group: is an attribution concentrated on few features? All take absolute values, as Quantus does."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from bench.metrics.quantus._calling import as_maps, ask, judge, numbers, own_scale
+from bench.registry import metric
+
+SCALED = {"normalise": True, "normalise_func": own_scale}
+of_map = functools.partial(metric, family="complexity")
+
+
+@of_map(higher_is_better=True, cite="chalasani2020sparseness", label="sparseness (Quantus)", limits=(0, 1), version=2)
+def quantus_sparseness(attribution: Tensor) -> Tensor:
+    """Gini index of the absolute attributions. (N,)
+
+    Quantus adds 1e-7 to each, which is why they are scaled.
+    """
+    return _scored("Sparseness", attribution, **SCALED)
+
+
+@of_map(higher_is_better=False, cite="bhatt2020faithfulness", label="complexity (Quantus)", limits=(0, None))
+def quantus_complexity(attribution: Tensor) -> Tensor:
+    """Entropy (nats) of the absolute attributions' shares. (N,)"""
+    return _scored("Complexity", attribution)
+
+
+@of_map(higher_is_better=False, cite="nguyen2020quantitative", label="effective complexity (Quantus)", limits=(0, None))
+def quantus_effective_complexity(attribution: Tensor, *, eps: float = 1e-5) -> Tensor:
+    """Number of features whose absolute attribution is above `eps` of the largest. (N,)"""
+    return _scored("EffectiveComplexity", attribution, eps=eps, **SCALED)
+
+
+def _scored(name: str, attribution: Tensor, **settings: Any) -> Tensor:
+    scorer = judge(name, abs=True, **settings)
+    maps = as_maps(attribution)
+    return numbers(ask(scorer, np.ones_like(maps), maps))

@@ -1,0 +1,102 @@
+"""Quantus's localisation group: does an attribution point to where the evidence is known to be? Undefined without any truth."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.core import NotApplicable
+from bench.masking import count
+from bench.metrics.quantus._calling import Presence, as_maps, ask, judge, numbers, own_scale
+from bench.probe import Probe
+from bench.registry import metric
+
+found = functools.partial(metric, family="localisation", higher_is_better=True, needs={"truth"})
+
+
+@found(cite="zhang2016excitation", label="pointing game (Quantus)", limits=(0, 1))
+def quantus_pointing_game(probe: Probe, attribution: Tensor) -> Tensor:
+    """1 where the highest attribution, or one of several that are as high, lies in the truth, else 0. (N,)"""
+    return _scored("PointingGame", probe, attribution)
+
+
+@found(cite="theiner2022geolocation", label="top-k intersection (Quantus)", limits=(0, 1))
+def quantus_top_k_intersection(probe: Probe, attribution: Tensor, *, k: float | None = None) -> Tensor:
+    """Share of the highest features, `k` of all (by default the task's top_k), that lies in the truth. (N,)"""
+    number = count(probe.problem.top_k if k is None else k, probe.features)
+    return _scored("TopKIntersection", probe, attribution, k=min(max(1, number), probe.features - 1))
+
+
+@found(cite="arras2022clevrxai", label="relevance mass accuracy (Quantus)", limits=(None, None))
+def quantus_relevance_mass_accuracy(probe: Probe, attribution: Tensor) -> Tensor:
+    """Sum of the signed attribution in the truth over that of all, which may be nearly nothing: no limits. (N,)"""
+    return _scored("RelevanceMassAccuracy", probe, attribution)
+
+
+@found(cite="arras2022clevrxai", label="relevance rank accuracy (Quantus)", limits=(0, 1))
+def quantus_relevance_rank_accuracy(probe: Probe, attribution: Tensor) -> Tensor:
+    """Share of the highest features, as many as the truth has, that lies in the truth. (N,)"""
+    return _scored("RelevanceRankAccuracy", probe, attribution)
+
+
+@found(cite="kohlbrenner2020towards", label="attribution localisation (Quantus)", limits=(0, 1))
+def quantus_attribution_localisation(probe: Probe, attribution: Tensor) -> Tensor:
+    """Sum of the absolute attribution in the truth over that of all. (N,)"""
+    return _scored("AttributionLocalisation", probe, attribution, abs=True)
+
+
+@found(cite="fawcett2006roc", label="localisation AUC (Quantus)", limits=(0, 1))
+def quantus_auc(probe: Probe, attribution: Tensor) -> Tensor:
+    """Area under the ROC curve of the attribution as a classifier of the places in the truth. (N,)"""
+    return _scored("AUC", probe, attribution)
+
+
+@found(cite="arias2022focus", label="Focus (Quantus)", limits=(0, 1))
+def quantus_focus(probe: Probe, attribution: Tensor) -> Tensor:
+    """Share of the positive attribution that lies in the quadrants of the explained class. (N,)
+
+    For 2x2 mosaics: the truth is made of quadrants. Undefined for a sample of another truth.
+    """
+    quadrants = mosaic(_truth(probe))
+    if quadrants is None:
+        raise NotApplicable("Quantus's Focus is about 2x2 mosaics, and this truth is not made of quadrants")
+    maps = as_maps(attribution)
+    scorer = judge("Focus", normalise=True, normalise_func=own_scale)
+    model = functools.partial(Presence, probe)  # it asks for a model, and asks it nothing
+    scores = numbers(ask(scorer, np.ones_like(maps), maps, model=model, custom_batch=np.nan_to_num(quadrants)))
+    return scores.masked_fill(torch.from_numpy(np.isnan(quadrants).any(1)), torch.nan)
+
+
+def mosaic(truth: Tensor) -> np.ndarray | None:
+    """Which quadrants (upper left, upper right, lower left, lower right) are true: (N, H, W) -> (N, 4) of 0 and 1.
+
+    NaN for a sample whose truth is not made of whole quadrants; None where that holds for all.
+    """
+    if truth.dim() != 3 or min(truth.shape[1:]) < 2:
+        return None
+    height, width = truth.shape[1] // 2, truth.shape[2] // 2
+    parts = [half for rows in truth.tensor_split([height], 1) for half in rows.tensor_split([width], 2)]
+    every = torch.stack([part.flatten(1).all(1) for part in parts], dim=1)
+    some = torch.stack([part.flatten(1).any(1) for part in parts], dim=1)
+    whole = (every == some).all(1) & some.any(1)
+    if not whole.any():
+        return None
+    return every.double().masked_fill(~whole[:, None], torch.nan).cpu().numpy()
+
+
+def _truth(probe: Probe) -> Tensor:
+    truth = probe.problem.truth
+    assert truth is not None
+    return truth
+
+
+def _scored(name: str, probe: Probe, attribution: Tensor, **settings: Any) -> Tensor:
+    maps, truth = as_maps(attribution), _truth(probe)
+    scorer = judge(name, normalise=True, normalise_func=own_scale, **settings)
+    masks = truth.cpu().numpy()[:, None].astype(int)
+    scores = numbers(ask(scorer, np.ones_like(maps), maps, s_batch=masks))
+    return scores.masked_fill(~truth.flatten(1).any(1).cpu(), torch.nan)
