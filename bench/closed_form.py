@@ -20,7 +20,7 @@ from bench.probe import Probe
 from bench.seeding import SampleRng
 
 SHAPES = {"1-D": (1, 24), "grey": (1, 6, 6), "RGB": (3, 6, 6)}
-SAMPLES = 16  # of each problem
+SAMPLES = 32  # of each problem; a metric that is 0 or 1 for a sample needs that many to show what it tells apart
 LOGITS = 3.0  # standard deviation of s over samples: p is spread between 0.5 and 1
 
 

@@ -89,7 +89,7 @@ def assembled(mosaic: int, model: nn.Module, split: dict[str, Path]) -> tuple[Te
     cite="arias2022focus",
     family="image",
     samples=samples,
-    profiles={"quick": 8, "standard": 24, "full": None},
+    profiles={"quick": 8, "standard": 16, "full": None},
 )
 def hmt_mosaic(sample_ids: tuple[str, ...], data: Data) -> Problem:
     """Two kinds of tissue side by side: which half decides for each."""

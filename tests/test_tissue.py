@@ -183,11 +183,36 @@ def test_no_cell_is_cut(problem):
         assert not set(owner[truth]) & set(owner[~truth])
 
 
-def test_ground_alone_tells_nothing(problem):
+@pytest.fixture(scope="module")
+def ground(problem) -> Tensor:
+    """The test tiles without their structures (480, 3, 80, 80), in the same light."""
+    bare = [tissue.photograph(tissue.ground_of("test", n), tissue.stream("test", n, 2)) for n in range(480)]
+    return tissue.prepare(torch.from_numpy(np.stack(bare)).permute(0, 3, 1, 2))
+
+
+def test_ground_alone_tells_nothing(problem, ground):
     """Chance is 1/8; of 480 guesses the share varies by 0.015, so four deviations are 0.06."""
-    bare = np.stack([tissue.photograph(tissue.ground_of("test", n), tissue.stream("test", n, 2)) for n in range(480)])
-    inputs = tissue.prepare(torch.from_numpy(bare).permute(0, 3, 1, 2))
-    assert accuracy(problem, inputs) == pytest.approx(1 / 8, abs=0.06)
+    assert accuracy(problem, ground) == pytest.approx(1 / 8, abs=0.06)
+
+
+@torch.inference_mode()
+def test_no_class_is_what_the_network_says_when_there_is_nothing(problem, ground):
+    """Without a structure all classes are about alike, so each of them has evidence that can be taken away."""
+    for inputs in (ground, torch.ones(1, 3, 80, 80)):
+        mean = torch.cat([problem.model(batch).softmax(1) for batch in inputs.split(32)]).mean(0)
+        assert mean.max() < 2 / 8
+        assert mean.min() > 0.5 / 8
+
+
+def test_one_training_tile_in_eight_is_ground_alone():
+    numbers = [number for number in range(tissue.TRAIN) if tissue.bare("train", number)]
+    assert len(numbers) == pytest.approx(tissue.TRAIN / 8, rel=0.01)
+    assert set(Counter(number % 8 for number in numbers).values()) == {len(numbers) // 8}
+    assert not any(tissue.bare("test", number) for number in range(tissue.TEST))
+    pixels, truth = tissue.tile("train", numbers[3])
+    assert not truth.any()
+    light = tissue.stream("train", numbers[3], 2)
+    assert (pixels == tissue.photograph(tissue.ground_of("train", numbers[3]), light)).all()
 
 
 def test_the_structure_alone_decides(problem):
