@@ -325,18 +325,19 @@ def _row_of(name: str, params: tuple[tuple[str, Any], ...]) -> dict[str, object]
 
 def printed(table: pd.DataFrame) -> str:
     """The table as text for a terminal: verdict, sign, shapes, steps, and why a metric fails."""
-    steps = [name for name in table if " > " in name and table[name].notna().any()]
+    steps = [name for name in map(str, table) if " > " in name and table[name].notna().any()]
     short = {name: name.replace("noisy(0.1)", "n0.1").replace("noisy(1)", "n1").replace(" > ", ">") for name in steps}
     shown = table.set_index("metric")[["verdict", "family", "sign", "takes", *steps, *CHANGES, "seconds"]].rename(
         columns=short
     )
-    numbers = {
-        name: (lambda value: "" if pd.isna(value) else f"{value:.2g}")
-        for name in (*short.values(), *CHANGES, "seconds")
-    }
+    numbers: dict[Any, Callable[[Any], str]] = dict.fromkeys((*short.values(), *CHANGES, "seconds"), _two_digits)
     text = shown.rename_axis(None).to_string(formatters=numbers, line_width=200)
     why = [f"  {name}: {reason}" for name, reason in zip(table["metric"], table["why"], strict=True) if reason]
     return text + ("\nfails:\n" + "\n".join(why) if why else "")
+
+
+def _two_digits(value: float) -> str:
+    return "" if np.isnan(value) else f"{value:.2g}"
 
 
 def code(metric: Metric) -> str:

@@ -171,7 +171,8 @@ def _against_random(table: pd.DataFrame, scores: pd.DataFrame) -> None:
     if len(scores) > 1:
         low, high = stats.interval(stats.bootstrap_means(around.to_numpy()))
         table["skill_low"], table["skill_high"] = low / unit, high / unit
-    methods = [name for name in scores if name != RANDOM and table.loc[name, "method_family"] != CONTROLS]
+    explain = table.index[(table["method_family"] != CONTROLS) & (table.index != RANDOM)]
+    methods = [name for name in explain if name in scores]
     if methods and len(scores) >= FEWEST:
         share = stats.better(gaps[methods].to_numpy()).mean()
         table["beats_random"], table["informative"] = share, "yes" if share >= ENOUGH else "no"

@@ -660,7 +660,7 @@ def _n(wide: pd.DataFrame) -> int:
 
 def conformance(table: pd.DataFrame) -> Figure:
     """Metrics x steps of the ladder: how probably the better of two maps is scored better, with the verdict."""
-    steps = [name for name in table if " > " in name and table[name].notna().any()]
+    steps = [name for name in map(str, table) if " > " in name and table[name].notna().any()]
     families = {name: i for i, name in enumerate(FAMILY_ORDER)}
     order = table.assign(_family=table["family"].map(families), _failed=table["verdict"] == "fail")
     order = order.sort_values(["_family", "_failed", "metric"], kind="stable")

@@ -258,7 +258,7 @@ def test_sufficiency_and_consistency_compare_a_sample_with_its_noisy_versions():
     chosen = torch.stack([problem.model(some).argmax(1) for some in inputs]).numpy()
     sufficient, consistent = [], []
     for row in range(len(problem)):
-        crowd, same = others[:, row].abs().numpy(), chosen[1:, row] == chosen[0, row]
+        crowd, same = others[:, row].numpy(), chosen[1:, row] == chosen[0, row]
         distances = cdist(crowd, crowd, "seuclidean")
         alike = distances[0, 1:] <= 0.8 * distances.max()
         sufficient.append(same[alike].mean() if alike.any() else 0.0)
@@ -359,7 +359,7 @@ def randomised(problem: Problem, names: list[str]) -> nn.Module:
 
 
 def correlations(one: Tensor, other: Tensor) -> np.ndarray:
-    return np.array([spearmanr(a, b)[0] for a, b in zip(one.abs().flatten(1), other.abs().flatten(1), strict=True)])
+    return np.array([spearmanr(a, b)[0] for a, b in zip(one.flatten(1), other.flatten(1), strict=True)])
 
 
 @pytest.mark.parametrize("which", ["signal", "rgb"])
@@ -468,7 +468,7 @@ def test_focus_is_the_positive_share_in_the_quadrants():
 
 
 def test_effective_complexity_counts_features_above_a_share_of_the_largest():
-    maps = torch.tensor([[4.0, -1.0, 1e-6, 0.0]])
+    maps = torch.tensor([[4.0, -1.0, 0.3, 0.0]])
     for scale in (1, 1e-6):
         assert scored("quantus_effective_complexity", linear_problem((1, 4), samples=1), scale * maps).tolist() == [2.0]
 

@@ -10,8 +10,9 @@ docstrings:
   the sample). They read p of the explained class. ROAD and IROF look at the values of the input, and are given that.
 - Draws are seeded per sample (Quantus has no seed, or one for the batch), so a score does not depend on the batch or on
   what ran before, and all methods meet the same draws. What mixes the samples of a batch is called sample by sample.
-- Nothing is made absolute unless that is Quantus's default for the metric. Where Quantus scales attributions by the largest
-  of a batch and the scale has a part in the score, each map is scaled by its own largest absolute value.
+- Nothing is made absolute unless the metric's definition says so, or normalised, unless that is needed for a score that
+  does not depend on the unit of the attribution; then each map is over its own largest absolute value (Quantus takes the
+  largest of a batch).
 
 Faults of its formulas stay as they are: conformance tells which metrics to believe.
 """

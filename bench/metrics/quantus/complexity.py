@@ -31,8 +31,11 @@ def quantus_complexity(attribution: Tensor) -> Tensor:
 
 
 @of_map(higher_is_better=False, cite="nguyen2020quantitative", label="effective complexity (Quantus)", limits=(0, None))
-def quantus_effective_complexity(attribution: Tensor, *, eps: float = 1e-5) -> Tensor:
-    """Number of features whose absolute attribution is above `eps` of the largest. (N,)"""
+def quantus_effective_complexity(attribution: Tensor, *, eps: float = 0.1) -> Tensor:
+    """Number of features whose absolute attribution is above `eps` of the largest. (N,)
+
+    Quantus's own 1e-5 counts all features of any attribution that is not exactly sparse.
+    """
     return _scored("EffectiveComplexity", attribution, eps=eps, **SCALED)
 
 

@@ -197,7 +197,7 @@ def quantus_sufficiency(
     +- `radius` of its range of values) instead, so that the score is its own. Alike: a standardised Euclidean distance of
     at most `threshold` of the largest (at 0.6, as in Quantus, no two are alike where features are many).
     """
-    scorer = judge("Sufficiency", threshold=threshold, abs=True)
+    scorer = judge("Sufficiency", threshold=threshold)
     return among_neighbours(scorer, probe, attribution, explain, samples, radius)
 
 

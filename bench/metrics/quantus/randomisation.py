@@ -22,11 +22,11 @@ randomised = functools.partial(metric, family="randomisation", cost="slow")
 
 @randomised(cite="adebayo2018sanity", higher_is_better=False, label="MPRT (Quantus)", limits=(-1, 1))
 def quantus_mprt(probe: Probe, attribution: Tensor, explain: Explain, *, layer_order: str = "top_down") -> Tensor:
-    """Spearman correlation of |attribution| before and after layers are randomised, one more at a time, averaged. (N,)
+    """Spearman correlation of the signed attribution before and after layers are randomised, one more at a time, averaged. (N,)
 
     Quantus's average has the model as it was among them. `layer_order`: top_down, bottom_up or independent.
     """
-    scorer = judge("MPRT", layer_order=layer_order, return_average_correlation=True, abs=True)
+    scorer = judge("MPRT", layer_order=layer_order, return_average_correlation=True)
     return ask_explaining(scorer, probe, attribution, explain, model=_layered(probe.problem, "MPRT"))
 
 
@@ -38,7 +38,7 @@ def quantus_smooth_mprt(
 
     Noise is Gaussian, of 0.1 of the sample's range of values.
     """
-    scorer = judge("SmoothMPRT", nr_samples=samples, return_average_correlation=True, abs=True)
+    scorer = judge("SmoothMPRT", nr_samples=samples, return_average_correlation=True)
     return ask_explaining(
         scorer,
         probe,
