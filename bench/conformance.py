@@ -260,10 +260,10 @@ def _scores(metric: Metric, rung: str, kind: str, shape: str) -> Scores:
 
 def known(path: Path) -> pd.DataFrame:
     """A table that was written before; empty where there is none."""
-    columns = ["metric", "metric_id", "code", *COLUMNS[2:]]
-    return (
-        pd.read_csv(path, keep_default_na=False, na_values=["nan"]) if path.is_file() else pd.DataFrame(columns=columns)
-    )
+    texts = ["metric", "metric_id", "code", *COLUMNS[2:7]]
+    if not path.is_file():
+        return pd.DataFrame(columns=[*texts, *COLUMNS[7:]])
+    return pd.read_csv(path, dtype=dict.fromkeys(texts, str)).fillna(dict.fromkeys(texts, ""))
 
 
 def verdicts(out: Path) -> dict[str, str]:
@@ -331,7 +331,7 @@ def printed(table: pd.DataFrame) -> str:
         columns=short
     )
     numbers: dict[Any, Callable[[Any], str]] = dict.fromkeys((*short.values(), *CHANGES, "seconds"), _two_digits)
-    text = shown.rename_axis(None).to_string(formatters=numbers, line_width=200)
+    text = shown.rename_axis(None).to_string(formatters=numbers, line_width=200, na_rep="")
     why = [f"  {name}: {reason}" for name, reason in zip(table["metric"], table["why"], strict=True) if reason]
     return text + ("\nfails:\n" + "\n".join(why) if why else "")
 
