@@ -358,6 +358,8 @@ def _is(graph: fx.GraphModule, node: Any, kinds: tuple[type, ...]) -> bool:
 
 def _shallow(module: nn.Module) -> nn.Module:
     """A copy that shares the weights but has hooks and settings of its own."""
+    if next(module.children(), None) is not None:  # such as weights that are computed
+        return copy.deepcopy(module, {id(p): p for p in (*module.parameters(), *module.buffers())})
     own = copy.copy(module)
     for name, value in vars(own).items():
         if isinstance(value, dict):

@@ -131,7 +131,7 @@ def _add_sweep(commands: Any) -> None:
         description="Scores one set of maps under every setting: what stands for an absent feature (zero, the sample's "
         "mean, its blur, noise, another input, the task's own baseline), what is read (softmax or logit), what is removed "
         "as one, and the share k. Maps and scores are kept in OUT/sweep/TASK; what is there is not computed again. Each "
-        "baseline and each granularity costs about 40 model queries a sample and method; outputs and k cost none.",
+        "baseline costs about 40 model queries a sample, method and granularity; outputs and k cost none.",
     )
     sweep.add_argument("task", metavar="TASK")
     sweep.add_argument(
@@ -242,6 +242,8 @@ def _run(arguments: argparse.Namespace) -> int:
         from bench.core import RequestError
 
         raise RequestError("say what to run: --all, or some of --task, --method, --metric (see run --help)")
+    from dataclasses import replace
+
     from bench import conformance, device, registry
     from bench.runner import Plan, run
     from bench.store import Store
@@ -254,12 +256,6 @@ def _run(arguments: argparse.Namespace) -> int:
     slow = set() if arguments.profile == "full" else {"slow"}
     left_out = [m.name for m in methods if m.cost in slow and not arguments.method]
     postponed = [m.name for m in metrics if m.cost in slow and not arguments.metric]
-    with _bar(unit="metric") as bar:
-        asked = [metric for metric in metrics if metric.name not in postponed]
-        verdicts = conformance.up_to_date(asked, arguments.out, bar, plugins=arguments.plugins)
-        bar.set_description_str("metrics checked")
-    failing = set(verdicts.loc[verdicts["verdict"] == "fail", "metric"]) if slow and not arguments.metric else set()
-    postponed += [m.name for m in metrics if m.name in failing]
     plan = Plan(
         tasks=registry.select(registry.TASKS, arguments.task or ["*"], "task"),
         methods=[method for method in methods if method.name not in left_out],
@@ -272,6 +268,16 @@ def _run(arguments: argparse.Namespace) -> int:
         batch_size=arguments.batch_size,
         fresh=arguments.fresh,
     )
+    with _bar(unit="metric") as bar:
+        verdicts = conformance.up_to_date(plan.metrics, arguments.out, bar, plugins=arguments.plugins)
+        bar.set_description_str("metrics checked")
+    if slow and not arguments.metric:
+        failing = set(verdicts.loc[verdicts["verdict"] == "fail", "metric"])
+        plan = replace(
+            plan,
+            metrics=[metric for metric in plan.metrics if metric.name not in failing],
+            left_out={"methods": left_out, "metrics": [*postponed, *sorted(failing)]},
+        )
     store = Store(arguments.out)
     with _bar() as bar:
         outcome = run(plan, store, bar)

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from bench.cells import Cells, partition
 from bench.core import Problem
-from bench.hooks import chosen
 from bench.masking import blend
 from bench.seeding import SampleRng
 
@@ -25,14 +24,15 @@ def cells_of(problem: Problem, features: str) -> Cells:
 
 def logits(problem: Problem, cells: Cells, present: Tensor) -> Tensor:
     """The class's logit with only the cells there that are `present` (N, M, cells) bool: (N, M)."""
+    assert problem.targets is not None
     size, many = present.shape[:2]
     answers = problem.inputs.new_empty(size * many)
     with torch.no_grad():
         for asked in torch.arange(size * many, device=present.device).split(problem.batch_size):
             sample = asked // many
             places = cells.take(sample).spread(present[sample, asked % many])
-            some = problem.take(sample.tolist())
-            answers[asked] = chosen(some, problem.model(blend(some.inputs, some.baseline, places)))
+            found = problem.model(blend(problem.inputs[sample], problem.baseline, places))
+            answers[asked] = found.gather(1, problem.targets[sample, None])[:, 0]
     return answers.view(size, many)
 
 

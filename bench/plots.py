@@ -405,6 +405,7 @@ def sweep(ranks: pd.DataFrame, tau: pd.DataFrame, factors: pd.DataFrame, task: s
             2, len(metrics) + 1, height_ratios=[height, 1.3], width_ratios=[2.1] * len(metrics) + [2.4]
         )
         image = None
+        lowest = min(0.0, np.floor(10 * tau["tau_own_metric"].min()) / 10)
         for column, metric in enumerate(metrics):
             own = shown[shown["metric"] == metric].drop_duplicates([*order, "method"])
             levels = {name: {level: i for i, level in enumerate(dict.fromkeys(own[name]))} for name in order}
@@ -417,7 +418,7 @@ def sweep(ranks: pd.DataFrame, tau: pd.DataFrame, factors: pd.DataFrame, task: s
             below = figure.add_subplot(grid[1, column], sharex=axes)
             kept = tau[tau["metric"] == metric].set_index(order)
             places = np.arange(len(wide))
-            below.bar(places, kept["tau_own_metric"].reindex(wide.index), width=1.0, color="0.55")
+            below.bar(places, kept["tau_own_metric"].reindex(wide.index), width=1.0, color="0.55", lw=0)
             default = np.flatnonzero(kept["default"].reindex(wide.index).to_numpy(bool))
             for panel in (axes, below):
                 panel.set_xticks([])
@@ -427,8 +428,9 @@ def sweep(ranks: pd.DataFrame, tau: pd.DataFrame, factors: pd.DataFrame, task: s
                     )
                     if panel is axes:
                         axes.text(float(np.mean(part)), -0.8, name, rotation=50, ha="left", va="bottom", fontsize=8)
-            below.plot(default, [1.12] * len(default), marker="v", color="black", ms=5, ls="", clip_on=False)
-            below.set(ylim=(-1, 1), xlabel=f"{metric} ({len(wide)} settings)", yticks=[-1, 0, 1])
+            top = {"transform": below.get_xaxis_transform(), "clip_on": False}
+            below.plot(default, [1.06] * len(default), marker="v", color="black", ms=5, ls="", **top)
+            below.set(ylim=(lowest, 1), xlabel=f"{metric} ({len(wide)} settings)")
             below.axhline(0, color="black", lw=0.6)
             axes.set_yticks(range(len(methods)), methods if column == 0 else [])
             for label, name in zip(axes.get_yticklabels(), methods, strict=False):
@@ -462,8 +464,9 @@ def _bands(values: pd.Index) -> list[tuple[str, list[int]]]:
 def _sweep_factors(axes: Axes, factors: pd.DataFrame) -> None:
     """Median and range of tau for each level of each factor."""
     place, ticks, names = 0.0, [], []
+    left = min(0.0, np.floor(10 * factors["low"].min()) / 10)
     for factor, own in factors.groupby("factor", sort=False):
-        axes.text(-0.99, place, str(factor), fontweight="bold", fontsize=8.5, va="center")
+        axes.text(left, place, str(factor), fontweight="bold", fontsize=8.5, va="center")
         for level, low, median, high in zip(own["level"], own["low"], own["median"], own["high"], strict=True):
             place += 1
             axes.plot([low, high], [place, place], color="0.6", lw=2, solid_capstyle="butt")
@@ -473,7 +476,8 @@ def _sweep_factors(axes: Axes, factors: pd.DataFrame) -> None:
         place += 1.4
     axes.set_yticks(ticks, names, fontsize=8.5)
     axes.yaxis.tick_right()
-    axes.set(xlim=(-1, 1.02), ylim=(place, -1), xlabel="tau with the metric's default:\nmedian and range of settings")
+    axes.set(xlim=(left, 1.02), ylim=(place, -1))
+    axes.set_xlabel("tau after a change of this alone\nfrom the default: median and range")
     axes.axvline(0, color="0.7", lw=0.8)
     for side in ("left", "top"):
         axes.spines[side].set_visible(False)

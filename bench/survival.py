@@ -116,15 +116,32 @@ def tau_table(sweep: Sweep) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns_of)
 
 
-def factors_table(tau: pd.DataFrame) -> pd.DataFrame:
-    """Per level of each factor: tau with the default of the same metric, over all settings that have the level."""
-    tables = []
-    for factor in ("baseline", "output", "features", "k", "metric"):
-        groups = tau.dropna(subset=["tau_own_metric"]).groupby(factor, sort=False)["tau_own_metric"]
-        found = groups.agg(settings="size", low="min", median="median", high="max").reset_index()
-        tables.append(found.rename(columns={factor: "level"}).assign(factor=factor).astype({"level": str}))
-    columns = ["factor", "level", "settings", "low", "median", "high"]
-    return pd.concat(tables, ignore_index=True)[columns]
+def factors_table(sweep: Sweep) -> pd.DataFrame:
+    """Per level of each factor: tau of the ranking before and after that alone is changed from the default to the level.
+
+    Over all settings of the other factors. A metric is compared with the first, whose own k stands for any k.
+    """
+    ranked, rows = ranking(sweep), []
+    places = {_levels(setting): place for place, setting in enumerate(ranked.settings)}
+    defaults = {name: ranked.settings[place] for name, _, place in ranked.groups()}
+    for factor in ("baseline", "output", "features", "k", "metric") if defaults else ():
+        for place, setting in enumerate(ranked.settings):
+            usual = dict(_levels(defaults[ALL] if factor == "metric" else defaults[setting.name]))
+            changed = {factor, "k"} if factor == "metric" else {factor}
+            before = tuple((name, usual[name] if name in changed else level) for name, level in _levels(setting))
+            level = dict(_levels(setting))[factor]
+            if before in places and level != usual[factor]:
+                tau = _tau(ranked.gain[place], ranked.gain[places[before]])
+                rows.append({"factor": factor, "level": str(level), "tau": tau})
+    table = pd.DataFrame(rows, columns=["factor", "level", "tau"]).dropna()
+    groups = table.astype({"tau": float}).groupby(["factor", "level"], sort=False)["tau"]
+    return groups.agg(settings="size", low="min", median="median", high="max").reset_index()
+
+
+def _levels(setting: Setting) -> tuple[tuple[str, object], ...]:
+    """The level of each factor; None for a metric without k."""
+    k = None if np.isnan(setting.k) else setting.k
+    return tuple((described(setting) | {"k": k}).items())
 
 
 def survive_table(sweep: Sweep) -> pd.DataFrame:
@@ -191,12 +208,11 @@ def statement(sweep: Sweep) -> list[str]:
 
 def tables(sweep: Sweep) -> dict[str, pd.DataFrame]:
     """File name -> table."""
-    tau = tau_table(sweep)
     return {
         "settings": settings_table(sweep),
         "wins": wins_table(sweep),
-        "tau": tau,
-        "factors": factors_table(tau),
+        "tau": tau_table(sweep),
+        "factors": factors_table(sweep),
         "survive": survive_table(sweep),
     }
 
@@ -225,7 +241,11 @@ def printed(tables: Mapping[str, pd.DataFrame]) -> str:
     )
     shown.index = pd.Index(wins["method"], name=None)
     levels = factors.assign(**{name: factors[name].map("{:.2f}".format) for name in ("low", "median", "high")})
-    parts = [shown.to_string(), "Kendall's tau with the default of the same metric:", levels.to_string(index=False)]
+    parts = [
+        shown.to_string(),
+        "Kendall's tau of the rankings before and after one factor alone is changed from the default:",
+        levels.to_string(index=False),
+    ]
     return "\n\n".join(parts) + "\n"
 
 

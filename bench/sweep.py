@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
+from bench.cells import partition
 from bench.core import Entry, Metric, Problem, Task, digest
 from bench.device import pace
 from bench.explaining import Explained, explain_all
@@ -126,12 +127,12 @@ def own_baseline(problem: Problem) -> str:
 def settings(problem: Problem, *, baselines: Sequence[str], features: Sequence[str]) -> tuple[Setting, ...]:
     """All settings of a problem, the task's own baseline and pixels always among them.
 
-    Baselines that the task cannot serve are left out. The task's own k joins SHARES.
+    Baselines that the task cannot serve are left out, and cells that are its single places. The task's own k joins SHARES.
     """
     own = own_baseline(problem)
     named = [own, *(name for name in BASELINES if name in baselines and name != own)]
     named = [name for name in named if name != "background" or problem.background is not None]
-    cells = ["pixel", *(name for name in features if name != "pixel")]
+    cells = list(dict.fromkeys(partition(name, problem.inputs[:1]).name for name in ("pixel", *features)))
     shares = sorted({*SHARES, problem.top_k})
     found = []
     for name in SWEPT:

@@ -617,6 +617,7 @@ REFERENCES: dict[str, tuple[str, Reference, float, dict[str, object]]] = {
     "edges": ("SciPy's Sobel", edges, SAME, {}),
     "input_magnitude": ("formula", lambda p: (p.inputs - p.baseline).abs().sum(1), 0, {}),
     "negated": ("formula", lambda p: -integrated_gradients(p), SAME, {}),
+    "oracle": ("formula", lambda p: p.truth.float(), 0, {}),
 }
 NOT_FOR_SIGNALS = {
     "cam": "no global average pooling",

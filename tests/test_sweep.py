@@ -212,8 +212,11 @@ def test_a_baseline_is_a_samples_own(problem, name):
 def test_settings_are_all_combinations():
     problem = signal_problem()
     found = settings(problem, baselines=tuple(BASELINES), features=FEATURES)
-    # two metrics of whole curves, three with four k; five baselines, three granularities, two outputs
-    assert len(found) == (2 + 3 * 4) * 5 * 3 * 2
+    # two metrics of whole curves, three with four k; five baselines, two outputs; 40 points are no more than 64 patches,
+    # so of the three granularities two differ
+    assert len(found) == (2 + 3 * 4) * 5 * 2 * 2
+    assert {setting.features for setting in found} == {"pixel", "segment20"}
+    assert len(settings(image_problem(), baselines=tuple(BASELINES), features=FEATURES)) == (2 + 3 * 5) * 5 * 3 * 2
     assert len({setting.id for setting in found}) == len(found)
     assert [(s.name, s.metric.name, s.baseline, s.output, s.features) for s in found if s.default] == [
         (name, name if name in ("deletion", "insertion") else f"{name}[k=0.3]", "zero", "softmax", "pixel")
@@ -227,9 +230,9 @@ def test_settings_follow_the_task():
     assert list(dict.fromkeys(s.baseline for s in found)) == ["task", "zero", "mean", "blur", "noise"]
     assert {s.k for s in found if s.name == "drop"} == {0.1, 0.25, 0.3, 0.5, 0.9}
     assert {(s.baseline, s.k) for s in found if s.default and s.name == "drop"} == {("task", 0.25)}
-    few = settings(problem, baselines=["blur"], features=["patch64"])
+    few = settings(problem, baselines=["blur"], features=["segment20"])
     assert {s.baseline for s in few} == {"task", "blur"}
-    assert {s.features for s in few} == {"pixel", "patch64"}
+    assert {s.features for s in few} == {"pixel", "segment20"}
 
 
 # --- running
@@ -408,9 +411,24 @@ def test_tau_by_hand():
     # of three pairs: none, a-b, b-random turned
     assert tau["tau"].tolist() == pytest.approx([1, 1 / 3, 1 / 3])
     assert tau["tau_own_metric"].tolist() == pytest.approx([1, 1 / 3, 1 / 3])
-    factors = survival.factors_table(tau).set_index(["factor", "level"])
-    assert factors.loc[("baseline", "mean"), ["settings", "median"]].tolist() == pytest.approx([2, 1 / 3])
-    assert factors.loc[("output", "softmax"), ["low", "median", "high"]].tolist() == pytest.approx([1 / 3, 2 / 3, 1])
+
+
+def test_a_factor_is_changed_alone():
+    factors = survival.factors_table(by_hand(HAND)).set_index(["factor", "level"])
+    # mean for zero is there with softmax only; logit for softmax is there with the mean only: a, then b first; random third,
+    # then second, so two of three pairs turn
+    assert factors.index.tolist() == [("baseline", "mean"), ("output", "logit")]
+    assert factors["settings"].tolist() == [1, 1]
+    assert factors["median"].tolist() == pytest.approx([1 / 3, -1 / 3])
+
+
+def test_metrics_are_compared_with_the_first_at_the_same_baseline():
+    one, other = by_hand(HAND[:2]), by_hand([[3.0, 2.0, 1.0], [5.0, 1.0, 2.0]], metric="insertion")
+    both = Sweep("toy", one.settings + other.settings, one.methods, np.concatenate([one.scores, other.scores]))
+    factors = survival.factors_table(both).set_index(["factor", "level"])
+    # with zero both say a, b, random; with the mean b, a, random against a, random, b
+    assert factors.loc[("metric", "insertion"), ["settings", "low", "high"]].tolist() == pytest.approx([2, -1 / 3, 1])
+    assert factors.loc[("baseline", "mean"), ["settings", "low", "high"]].tolist() == pytest.approx([2, 1 / 3, 1 / 3])
 
 
 def test_tau_is_scipys_of_the_means_turned_to_one_direction():

@@ -25,7 +25,7 @@ from bench.metrics.quantus._calling import (
 from bench.probe import Probe
 from bench.registry import Explain, metric
 
-axiom = functools.partial(metric, family="axiom", cost="slow")
+axiom = functools.partial(metric, family="axiom")
 
 
 @axiom(cite="sundararajan2017ig", higher_is_better=True, label="completeness (Quantus)", limits=(0, 1))
@@ -58,7 +58,13 @@ def quantus_non_sensitivity(
     return numbers(ask(scorer, np.ones_like(maps), maps, model=model))
 
 
-@axiom(cite="kindermans2019unreliability", higher_is_better=True, label="input invariance (Quantus)", limits=(0, 1))
+@axiom(
+    cite="kindermans2019unreliability",
+    higher_is_better=True,
+    label="input invariance (Quantus)",
+    limits=(0, 1),
+    cost="slow",
+)
 def quantus_input_invariance(probe: Probe, attribution: Tensor, explain: Explain, *, shift: float = -1.0) -> Tensor:
     """1 where no attribution changes by more than 1e-4 when a constant is added to the input and the model takes it out. (N,)
 

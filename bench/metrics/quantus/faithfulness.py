@@ -72,7 +72,7 @@ def quantus_monotonicity_correlation(
     return numbers(ask(scorer, np.ones_like(maps), maps, model=model, seeds=rng.seeds))
 
 
-@higher(cite="ancona2018towards", label="sensitivity-n (Quantus)", limits=(-1, 1), cost="slow")
+@higher(cite="ancona2018towards", label="sensitivity-n (Quantus)", limits=(-1, 1))
 def quantus_sensitivity_n(probe: Probe, attribution: Tensor, *, steps: int = 20) -> Tensor:
     """Pearson correlation, over growing sets of the highest features, of attribution and p lost. (N,)
 
@@ -91,7 +91,7 @@ def quantus_sensitivity_n(probe: Probe, attribution: Tensor, *, steps: int = 20)
     return _on_presence(scorer, probe, attribution, curve=attribution)
 
 
-@higher(cite="arya2019one", label="monotonicity (Quantus)", limits=(0, 1), cost="slow")
+@higher(cite="arya2019one", label="monotonicity (Quantus)", limits=(0, 1))
 def quantus_monotonicity(probe: Probe, attribution: Tensor, *, steps: int = 20) -> Tensor:
     """1 where p never falls while features are put on the baseline, lowest |attribution| first, else 0. (N,)
 

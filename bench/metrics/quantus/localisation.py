@@ -31,7 +31,7 @@ def quantus_top_k_intersection(probe: Probe, attribution: Tensor, *, k: float | 
     return _scored("TopKIntersection", probe, attribution, k=min(max(1, number), probe.features - 1))
 
 
-@found(cite="arras2022clevrxai", label="relevance mass accuracy (Quantus)", cost="slow")
+@found(cite="arras2022clevrxai", label="relevance mass accuracy (Quantus)")
 def quantus_relevance_mass_accuracy(probe: Probe, attribution: Tensor) -> Tensor:
     """Sum of the signed attribution in the truth over that of all, which may be nearly nothing: no limits. (N,)"""
     return _scored("RelevanceMassAccuracy", probe, attribution)
@@ -55,7 +55,7 @@ def quantus_auc(probe: Probe, attribution: Tensor) -> Tensor:
     return _scored("AUC", probe, attribution)
 
 
-@found(cite="arias2022focus", label="Focus (Quantus)", limits=(0, 1), cost="slow")
+@found(cite="arias2022focus", label="Focus (Quantus)", limits=(0, 1))
 def quantus_focus(probe: Probe, attribution: Tensor) -> Tensor:
     """Share of the positive attribution that lies in the quadrants of the explained class. (N,)
 
