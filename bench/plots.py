@@ -428,7 +428,7 @@ def sweep(ranks: pd.DataFrame, tau: pd.DataFrame, factors: pd.DataFrame, task: s
                     )
                     if panel is axes:
                         axes.text(float(np.mean(part)), -0.8, name, rotation=50, ha="left", va="bottom", fontsize=8)
-            top = {"transform": below.get_xaxis_transform(), "clip_on": False}
+            top: dict[str, Any] = {"transform": below.get_xaxis_transform(), "clip_on": False}
             below.plot(default, [1.06] * len(default), marker="v", color="black", ms=5, ls="", **top)
             below.set(ylim=(lowest, 1), xlabel=f"{metric} ({len(wide)} settings)")
             below.axhline(0, color="black", lw=0.6)

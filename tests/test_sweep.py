@@ -216,7 +216,7 @@ def test_settings_are_all_combinations():
     # so of the three granularities two differ
     assert len(found) == (2 + 3 * 4) * 5 * 2 * 2
     assert {setting.features for setting in found} == {"pixel", "segment20"}
-    assert len(settings(image_problem(), baselines=tuple(BASELINES), features=FEATURES)) == (2 + 3 * 5) * 5 * 3 * 2
+    assert len(settings(image_problem(), baselines=tuple(BASELINES), features=FEATURES)) == (2 + 3 * 4) * 5 * 3 * 2
     assert len({setting.id for setting in found}) == len(found)
     assert [(s.name, s.metric.name, s.baseline, s.output, s.features) for s in found if s.default] == [
         (name, name if name in ("deletion", "insertion") else f"{name}[k=0.3]", "zero", "softmax", "pixel")
