@@ -229,7 +229,7 @@ def trains(problem: Problem) -> Tensor:
     return problem.inputs[:, 0].clone()
 
 
-def needs_truth(problem: Problem) -> Tensor:
+def needs_bounds(problem: Problem) -> Tensor:
     raise AssertionError("must not be called")
 
 
@@ -251,13 +251,13 @@ MISBEHAVIOUR = [
     (draws_globally, "failed", "it drew from the global random state of torch; draw from `rng` instead"),
     (turns_gradients_off, "failed", "it changed torch's global grad mode or default dtype"),
     (trains, "failed", "it changed the mode of the model, conv1"),
-    (needs_truth, "skipped", "needs_truth needs truth, which the task does not have"),
+    (needs_bounds, "skipped", "needs_bounds needs bounds, which the task does not have"),
 ]
 
 
 @pytest.mark.parametrize(("fn", "status", "note"), MISBEHAVIOUR, ids=[fn.__name__ for fn, _, _ in MISBEHAVIOUR])
 def test_a_method_that_misbehaves_becomes_rows_and_the_next_is_not_touched(tmp_path, fn, status, note):
-    odd = method(fn.__name__, fn, ("truth",) if fn is needs_truth else ())
+    odd = method(fn.__name__, fn, ("bounds",) if fn is needs_bounds else ())
     outcome = run(
         plan(methods=[odd, METHODS["saliency"]], metrics=[METRICS["drop"]]), Store(tmp_path / "both"), Silent()
     )
@@ -427,13 +427,13 @@ def test_a_skipped_sample_is_scored_once_it_can_be(tmp_path):
     hit = Metric(
         "hit", lambda attribution: attribution.sum(1), "localisation", "", 1, (), ("attribution",), frozenset({"truth"})
     )
-    assert run(plan(metrics=[hit]), Store(tmp_path), Silent()).rows == {"skipped": 18}
 
-    def with_truth(sample_ids: tuple[str, ...]) -> Problem:
-        problem = task.fn(sample_ids)
-        return replace(problem, truth=problem.inputs[:, 0] > 0)
+    def without_truth(sample_ids: tuple[str, ...]) -> Problem:
+        return replace(task.fn(sample_ids), truth=None)
 
-    assert run(plan(metrics=[hit], tasks=[replace(task, fn=with_truth)]), Store(tmp_path), Silent()).rows == {"ok": 18}
+    asked = plan(metrics=[hit], tasks=[replace(task, fn=without_truth)])
+    assert run(asked, Store(tmp_path), Silent()).rows == {"skipped": 18}
+    assert run(plan(metrics=[hit]), Store(tmp_path), Silent()).rows == {"ok": 18}
 
 
 def test_a_method_may_reuse_its_buffer(tmp_path):
