@@ -94,7 +94,7 @@ def printed(out: Path) -> str:
         table.index = pd.Index(own["method"], name=None)
         table = table.drop(index=own.loc[own["status"] == "slow", "method"])
         more += "".join(f"\n{line}" for line in _notes(out, str(task), own))
-        how = ", ranked by mean rank over the faithfulness metrics" if ranked.any() else ""
+        how = ", ranked by mean rank over the metrics that have a say" if ranked.any() else ""
         parts.append(f"\n{task}: {own['n'].max()} samples{how}\n{table.to_string(line_width=160)}{more}")
     return "\n".join(parts) + "\n"
 
