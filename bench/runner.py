@@ -6,6 +6,7 @@ model are shared and a run that is stopped leaves the same samples for every met
 
 from __future__ import annotations
 
+import gc
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -124,6 +125,7 @@ def run(plan: Plan, store: Store, progress: Progress) -> Outcome:
         with _errors_told(task, outcome):
             for chunk in chunks:
                 _run_chunk(plan, task, chunk, ids[:GALLERY], store, progress, outcome)
+                gc.collect()  # libraries leave cycles, which would hold the chunk's answers until Python looks for them
     return outcome
 
 

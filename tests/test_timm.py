@@ -64,6 +64,7 @@ def problem_of(network: str) -> Problem:
             layers=NETWORKS[network][0],
             top_k=0.3,
             fingerprint=network,
+            truth=blank.inputs[:, 0] > 0.5,
             background=blank.inputs.flip(0)[:2],
             bounds=torch.tensor([0.0, 1.0]).view(2, 1, 1, 1).expand(2, 3, 1, 1),
         ),
