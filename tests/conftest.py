@@ -34,6 +34,8 @@ def image_problem(samples: int = 4, batch_size: int = 3, size: int = 36) -> Prob
     model, fingerprint = shipped("hmt", network())
     rng = np.random.default_rng(0)
     inputs = some_tiles(rng, samples, size)
+    truth = torch.zeros(samples, size, size, dtype=torch.bool)
+    truth[:, size // 4 : size // 2, size // 3 :] = True
     problem = Problem(
         model=model,
         inputs=inputs,
@@ -44,6 +46,7 @@ def image_problem(samples: int = 4, batch_size: int = 3, size: int = 36) -> Prob
         fingerprint=fingerprint,
         background=some_tiles(rng, 3, size),
         bounds=torch.tensor([0.0, 1.0]).view(2, 1, 1, 1).expand(2, 3, 1, 1),
+        truth=truth,
     )
     return with_targets(problem, batch_size)
 
