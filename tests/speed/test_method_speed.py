@@ -28,7 +28,8 @@ from bench.seeding import SampleRng
 
 keep_freed_memory()
 TABLE = Path(__file__).parents[2] / "results" / "reference" / "speed_methods.csv"
-ROUNDS = 5
+ROUNDS, MOST_ROUNDS = 5, 25  # more for short ones, as many as take a few seconds: their noise is larger
+FEW_SECONDS = 3.0
 THREE_TIMES = {"sise", "rise", "score_cam", "ablation_cam"}
 # What these ask is masked inputs, on both sides equally many, and on a CPU their convolutions already run at the speed of the
 # machine's matrix product (results/reference/README.md): a batch saves at most what a single input wastes. What ours can
@@ -82,8 +83,9 @@ def test_a_method_against_its_counterpart(benchmark, table, problems, peers, nam
 
     peers.seconds(name, kind)  # warms up, as our own first call
     ask()
+    rounds = max(ROUNDS, min(MOST_ROUNDS, round(FEW_SECONDS / seconds(ask))))
     benchmark.pedantic(
-        lambda: ours.append(seconds(ask)), setup=lambda: theirs.append(peers.seconds(name, kind)), rounds=ROUNDS
+        lambda: ours.append(seconds(ask)), setup=lambda: theirs.append(peers.seconds(name, kind)), rounds=rounds
     )
     ratio = median(b / a for a, b in zip(ours, theirs, strict=True))
     row = {"method": method.name, "task": "hmt" if kind == "image" else "mnist1d", "samples": len(problem)}
