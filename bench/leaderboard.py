@@ -4,7 +4,8 @@ Rules. A method is complete when it has a score for every sample on every metric
 complete ones, without a rank. A sample on which a metric is undefined for all methods counts for none. Only families
 that ask whether a map is true take part in ranks: a cheap, short or stable map is not thereby a right one. Of these a metric
 takes part unless it fails its conformance checks (bench/conformance.py), or is uninformative on the task: where fewer than
-half of the methods are significantly better than the random control, it cannot tell a method from noise there.
+half of the methods are significantly better than the random control, it cannot tell a method from noise there. Metrics whose
+scores have nearly all their variance in common (deletion's area and AOPC, say) ask one question, and share one vote.
 
 Skill puts metrics on one scale: 0 is the random control, negative is worse. Where an oracle exists (localisation: the truth as
 a map) it is (score - random) / (oracle - random); elsewhere Cohen's d, the difference of means over their standard deviation.
@@ -23,7 +24,8 @@ from bench.masking import even_counts
 RANKING_FAMILIES = ("faithfulness", "localisation")
 RANDOM, ORACLE, CONTROLS = "random", "oracle", "control"  # two methods, and the family of those that explain nothing
 ENOUGH = 0.5  # share of the methods that an informative metric puts above the random control
-FEWEST = 5  # samples, below which nothing is said about that
+FEWEST = 5  # samples, below which nothing is said about that, or about which metrics are one
+ALIKE = 0.95  # correlation of two metrics that share a vote; the same metrics do at 0.99 (results/reference/README.md)
 CURVE_COLUMNS = ["task", "metric", "method", "label", "higher_is_better", "method_family", "share", "p", "low", "high"]
 FAMILY_ORDER = ("faithfulness", "localisation", "randomisation", "robustness", "axiom", "complexity", "cost")
 
@@ -48,6 +50,7 @@ def long_table(rows: pd.DataFrame, verdicts: Mapping[str, str] | None = None) ->
     if not tables:
         return pd.DataFrame(columns=["task", "method", "metric", "n"])
     table = pd.concat(tables, ignore_index=True)
+    table["vote"] = _votes(rows, table)
     families = {name: i for i, name in enumerate(FAMILY_ORDER)}
     order = table["metric_family"].map(families).fillna(len(families))
     table = table.assign(_order=order, _rank=table["rank"].fillna(np.inf))
@@ -69,15 +72,26 @@ def boards(rows: pd.DataFrame, long: pd.DataFrame) -> pd.DataFrame:
 def metric_table(long: pd.DataFrame) -> pd.DataFrame:
     """One row per task and metric: what it is worth there, and whether it takes part in ranks."""
     columns = ["task", "metric", "metric_id", "metric_family", "label", "higher_is_better"]
-    columns += ["conformance", "informative", "beats_random", "ranks"]
-    found = long.assign(ranks=ranking(long))[columns] if len(long) else pd.DataFrame(columns=columns)
+    columns += ["conformance", "informative", "beats_random", "vote"]
+    found = long[columns] if len(long) else pd.DataFrame(columns=columns)
     return found.drop_duplicates(["task", "metric"]).reset_index(drop=True)
 
 
-def ranking(long: pd.DataFrame) -> pd.Series:
-    """Which lines of a long table are of metrics that take part in ranks."""
-    kind = long["metric_family"].isin(RANKING_FAMILIES)
-    return kind & ~long["conformance"].isin(["fail", "untested"]) & (long["informative"] != "no")
+def _votes(rows: pd.DataFrame, long: pd.DataFrame) -> pd.Series:
+    """The weight of each line's metric in its task's mean rank: 0 without a say, 1 alone, 1/m as one of m that are alike."""
+    say = long["metric_family"].isin(RANKING_FAMILIES)
+    say &= ~long["conformance"].isin(["fail", "untested"]) & (long["informative"] != "no") & (long["n"] > 0)
+    votes = say.astype(float)
+    for task, lines in long[say].groupby("task"):
+        own = rows[rows["task"] == task]
+        scores = {name: _oriented(own[own["metric"] == name]) for name in lines["metric"].unique()}
+        methods, samples = sorted(set(lines["method"])), sorted(set(own["sample_id"]))
+        if len(samples) < FEWEST:
+            continue
+        cube = np.stack([one.reindex(index=samples, columns=methods).to_numpy() for one in scores.values()])
+        group = pd.Series(stats.alike(cube, ALIKE), index=list(scores))
+        votes[lines.index] = lines["metric"].map(1 / group.map(group.value_counts()))
+    return votes
 
 
 def failures(rows: pd.DataFrame) -> pd.DataFrame:
@@ -181,9 +195,10 @@ def _against_random(table: pd.DataFrame, scores: pd.DataFrame) -> None:
 def _board(rows: pd.DataFrame, long: pd.DataFrame) -> pd.DataFrame:
     """The wide leaderboard of one task."""
     metrics = list(dict.fromkeys(long["metric"]))
-    placed = long[ranking(long)].pivot(index="method", columns="metric", values="rank").dropna(axis=1, how="all")
+    placed = long[long["vote"] > 0].pivot(index="method", columns="metric", values="rank").dropna(axis=1, how="all")
     complete = sorted(placed.index[placed.notna().all(axis=1)]) if len(placed.columns) else []
     means = long.pivot(index="method", columns="metric", values="mean")[metrics]
+    votes = long.drop_duplicates("metric").set_index("metric")["vote"]
     first = rows.groupby("method")[["method_id", "method_family"]].first().reindex(means.index)
     scored = rows[(rows["status"] == "ok") & (rows["metric_family"] != "cost")].groupby("method")["sample_id"].nunique()
     statuses = rows[rows["metric_family"] != "cost"].groupby("method")["status"]
@@ -199,7 +214,7 @@ def _board(rows: pd.DataFrame, long: pd.DataFrame) -> pd.DataFrame:
         }
         | {
             name: own.reindex(means.index).to_numpy()
-            for name, own in _overall(rows, complete, list(placed.columns)).items()
+            for name, own in _overall(rows, complete, votes[placed.columns]).items()
         }
     )
     table = pd.concat([table, means.reset_index(drop=True)], axis=1)
@@ -227,20 +242,18 @@ def _why(statuses: pd.Series) -> str:
     return found.pop() if len(found) == 1 and found <= {"skipped", "undefined"} else "incomplete"
 
 
-def _overall(rows: pd.DataFrame, methods: list[str], metrics: list[str]) -> dict[str, pd.Series]:
-    """Rank of the mean rank over metrics, with its bootstrap interval over samples, and the mean rank itself."""
+def _overall(rows: pd.DataFrame, methods: list[str], votes: pd.Series) -> dict[str, pd.Series]:
+    """Rank of the mean rank over metrics by their votes, with its bootstrap interval over samples, and the mean rank."""
     if not methods:
         return dict.fromkeys(("rank", "rank_low", "rank_high", "mean_rank"), pd.Series(dtype=float))
     observed, resampled = [], []
     samples = sorted(rows["sample_id"].unique())
-    for name in metrics:
-        part = rows[rows["metric"] == name]
-        higher = bool(part["higher_is_better"].iloc[0])
-        scores = _scores(part).reindex(index=samples, columns=methods).to_numpy()
-        observed.append(stats.ranks(np.nanmean(scores, axis=0), higher_is_better=higher))
-        resampled.append(stats.ranks(stats.bootstrap_means(scores), higher_is_better=higher))
-    mean_rank = np.mean(observed, axis=0)
-    low, high = stats.interval(stats.ranks(np.mean(resampled, axis=0), higher_is_better=False))
+    for name in votes.index:
+        scores = _oriented(rows[rows["metric"] == name]).reindex(index=samples, columns=methods).to_numpy()
+        observed.append(stats.ranks(np.nanmean(scores, axis=0), higher_is_better=True))
+        resampled.append(stats.ranks(stats.bootstrap_means(scores), higher_is_better=True))
+    mean_rank = np.average(observed, axis=0, weights=votes)
+    low, high = stats.interval(stats.ranks(np.average(resampled, axis=0, weights=votes), higher_is_better=False))
     if len(samples) < 2:  # one sample says nothing of how it varies
         low = high = np.full(len(methods), np.nan)
     rank = stats.ranks(mean_rank, higher_is_better=False)
@@ -251,6 +264,11 @@ def _overall(rows: pd.DataFrame, methods: list[str], metrics: list[str]) -> dict
 def _scores(rows: pd.DataFrame) -> pd.DataFrame:
     """Samples x methods, seeds averaged; NaN where there is no score."""
     return rows.pivot_table(index="sample_id", columns="method", values="score", aggfunc="mean", dropna=False)
+
+
+def _oriented(rows: pd.DataFrame) -> pd.DataFrame:
+    """`_scores` of one metric, turned so that higher is better."""
+    return _scores(rows) * (1 if rows["higher_is_better"].iloc[0] else -1)
 
 
 def _status(statuses: pd.Series) -> str:

@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 
 from bench.agreement import MEAN_TRUTH
 from bench.files import atomic
-from bench.leaderboard import FAMILY_ORDER, RANKING_FAMILIES, ranking
+from bench.leaderboard import FAMILY_ORDER, RANKING_FAMILIES
 
 CONTROL = "random"
 PALE = 0.15  # share of its colour that an uncertain difference keeps
@@ -68,7 +68,8 @@ def save(figure: Figure, path: Path) -> None:
 
 def heatmap(wide: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
     """Metrics x methods, or the other way round: the mean in figures, its distance from the random control in colour."""
-    long = long[long["metric_family"] != "cost"]
+    scored = long.groupby("metric")["n"].transform("max") > 0  # others need what the task lacks
+    long = long[(long["metric_family"] != "cost") & (scored | ~scored.any())]
     metrics = list(dict.fromkeys(long["metric"]))
     methods = list(wide["method"])
     facts = long.drop_duplicates("metric").set_index("metric").loc[metrics]
@@ -83,8 +84,8 @@ def heatmap(wide: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
             lambda row: [bool(set(group) & set(row[CONTROL])) for group in row], axis=1, result_type="expand"
         )
         colour = colour.where(~same.to_numpy(), colour * PALE)
-    silent = facts["metric_family"].isin(RANKING_FAMILIES) & ~ranking(facts)
-    colour = colour.mul((~silent).astype(float), axis=0)  # a metric that has no say is not to be looked at
+    silent = facts["metric_family"].isin(RANKING_FAMILIES) & (facts["vote"] == 0)
+    colour = colour.mul((~silent).astype(float), axis=0)  # a metric that has no vote is not to be looked at
     turned = len(methods) > MANY
     across, down = (len(metrics), len(methods)) if turned else (len(methods), len(metrics))
     figure, (axes,) = _figure(1, 1, width=4.2 + (0.5 if turned else 0.78) * across, height=1.5 + 0.3 * down)
@@ -637,7 +638,7 @@ def _label_points(axes: Axes, board: pd.DataFrame) -> None:
 
 
 def _why_silent(facts: pd.Series) -> str:
-    """Why a metric takes no part in ranks."""
+    """Why a metric has no vote."""
     return {"fail": "fails checks", "untested": "not judged"}.get(facts["conformance"], "uninformative")
 
 

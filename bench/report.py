@@ -28,7 +28,7 @@ def write(out: Path, progress: Progress) -> None:
     wide = leaderboard.boards(rows, long)
     told = leaderboard.with_left_out(wide, store.left_out("methods"))
     metrics = leaderboard.metric_table(long)
-    silent = metrics[metrics["metric_family"].isin(leaderboard.RANKING_FAMILIES) & ~metrics["ranks"].astype(bool)]
+    silent = metrics[metrics["metric_family"].isin(leaderboard.RANKING_FAMILIES) & (metrics["vote"] == 0)]
     beliefs = agreement.tables(rows, list(zip(silent["task"], silent["metric"], strict=True)))
     tasks = sorted(rows["task"].unique())
     for task in tasks:
@@ -94,7 +94,7 @@ def printed(out: Path) -> str:
         table.index = pd.Index(own["method"], name=None)
         table = table.drop(index=own.loc[own["status"] == "slow", "method"])
         more += "".join(f"\n{line}" for line in _notes(out, str(task), own))
-        how = ", ranked by mean rank over the metrics that have a say" if ranked.any() else ""
+        how = ", ranked by mean rank over the metrics that have a vote" if ranked.any() else ""
         parts.append(f"\n{task}: {own['n'].max()} samples{how}\n{table.to_string(line_width=160)}{more}")
     return "\n".join(parts) + "\n"
 
@@ -112,11 +112,11 @@ def _notes(out: Path, task: str, own: pd.DataFrame) -> list[str]:
         name for name in Store(out).left_out("metrics").get(task, ()) if name not in own or own[name].isna().all()
     ]
     told = {
-        "cannot tell methods from the random control here, no part in ranks": ranking.loc[
+        "cannot tell methods from the random control here, no vote": ranking.loc[
             ranking["informative"] == "no", "metric"
         ],
-        "fail their checks, no part in ranks": ranking.loc[ranking["conformance"] == "fail", "metric"],
-        "not judged by any check, no part in ranks": ranking.loc[ranking["conformance"] == "untested", "metric"],
+        "fail their checks, no vote": ranking.loc[ranking["conformance"] == "fail", "metric"],
+        "not judged by any check, no vote": ranking.loc[ranking["conformance"] == "untested", "metric"],
         "left out, slow (--profile full, or by name)": [
             *own.loc[own["status"] == "slow", "method"],
             *(name for name in absent if verdicts.get(name) != "fail"),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from string import ascii_lowercase
 
 import numpy as np
 import pandas as pd
 from scipy import stats
+from scipy.sparse.csgraph import connected_components
 
 REPEATS = 1000  # bootstrap replicates; the ends of a 95 % interval then vary by about a twentieth of its width
 BLOCK = 100  # replicates drawn at once, to bound memory
@@ -59,6 +61,21 @@ def kendall(values: np.ndarray) -> np.ndarray:
         both = (~np.isnan(gaps)).astype(np.float32)
         untied = np.abs(order) @ both.swapaxes(-1, -2)  # pairs that row a orders, of those that row b knows
         return (order @ order.swapaxes(-1, -2)) / np.sqrt(untied * untied.swapaxes(-1, -2))
+
+
+def alike(scores: np.ndarray, limit: float) -> np.ndarray:
+    """Groups of metrics that say the same: K metrics, higher is better, (K, n, M) -> a group's number for each (K,).
+
+    Two belong together when their scores, less each sample's mean over the methods, correlate above `limit`, and so do
+    those that a chain of such pairs connects. NaN counts as the sample's mean.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a sample on which a metric knows nothing
+        centred = np.nan_to_num(scores - np.nanmean(scores, axis=2, keepdims=True)).reshape(len(scores), -1)
+    length = np.linalg.norm(centred, axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        correlation = (centred @ centred.T) / np.outer(length, length)
+    return np.asarray(connected_components(np.nan_to_num(correlation) > limit)[1])
 
 
 def chance_tau(m: int) -> float:

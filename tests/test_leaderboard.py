@@ -254,7 +254,7 @@ def test_a_metric_by_which_most_methods_do_not_beat_random_is_uninformative_and_
     long = leaderboard.long_table(rows(table))
     told = leaderboard.metric_table(long).set_index("metric")
     assert told["informative"].to_dict() == {"up": "yes", "down": "no"}
-    assert told["ranks"].to_dict() == {"up": True, "down": False}
+    assert told["vote"].to_dict() == {"up": 1, "down": 0}
     assert told.loc["up", "beats_random"] == 1
     board = leaderboard.boards(rows(table), long).set_index("method")
     assert board["mean_rank"].to_dict() == {"good": 1, "bad": 2, "third": 3, "random": 4}
@@ -268,6 +268,28 @@ def test_a_metric_that_fails_its_checks_keeps_its_column_and_has_no_say():
     board = leaderboard.boards(rows(THREE), long).set_index("method")
     assert board["mean_rank"].to_dict() == {"good": 1.5, "same": 1.5, "random": 3}
     assert board.loc["good", "down"] == 1
+
+
+def test_metrics_that_say_the_same_share_one_vote():
+    """`down` is `up` upside down but for a little noise, in other units; `third` puts the methods in the reverse order."""
+    rng = np.random.default_rng(0)
+    names, n = ["a", "b", "c"], 30
+    up = rng.normal(size=(n, 1)) + [0.9, 0.5, 0.1] + 0.3 * rng.normal(size=(n, 3))
+    down = 7 - 5 * up + 0.1 * rng.normal(size=(n, 3))
+    third = [0.1, 0.5, 0.9] + 0.3 * rng.normal(size=(n, 3))
+    found = rows({name: {"up": list(up[:, m]), "down": list(down[:, m])} for m, name in enumerate(names)})
+    other = rows({name: {"up": list(third[:, m])} for m, name in enumerate(names)})
+    found = pd.concat([found, other.assign(metric="third", metric_id="third@1")], ignore_index=True)
+    long = leaderboard.long_table(found)
+    assert leaderboard.metric_table(long).set_index("metric")["vote"].to_dict() == {"down": 0.5, "up": 0.5, "third": 1}
+    board = leaderboard.boards(found, long).set_index("method")
+    assert board["mean_rank"].to_dict() == {
+        "a": 2,
+        "b": 2,
+        "c": 2,
+    }  # of three votes of their own they would make 5/3, 2, 7/3
+    few = found[found["sample_id"].isin(sorted(found["sample_id"].unique())[: leaderboard.FEWEST - 1])]
+    assert set(leaderboard.long_table(few)["vote"]) == {1}
 
 
 def test_where_no_metric_has_a_say_there_is_no_rank():
