@@ -69,7 +69,7 @@ def save(figure: Figure, path: Path) -> None:
 def heatmap(wide: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
     """Metrics x methods, or the other way round: the mean in figures, its distance from the random control in colour."""
     scored = long.groupby("metric")["n"].transform("max") > 0  # others need what the task lacks
-    long = long[(long["metric_family"] != "cost") & (scored | ~scored.any())]
+    long = long[(long["metric_family"] != "cost") & (scored if scored.any() else ~scored)]
     metrics = list(dict.fromkeys(long["metric"]))
     methods = list(wide["method"])
     facts = long.drop_duplicates("metric").set_index("metric").loc[metrics]

@@ -158,11 +158,98 @@ def different(scores: np.ndarray) -> np.ndarray:
 
 
 def holm(p: np.ndarray) -> np.ndarray:
-    """Holm's step-down adjustment of p-values [holm1979]."""
-    order = np.argsort(p, kind="stable")
-    adjusted = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
-    result = np.empty_like(p)
-    result[order] = np.minimum(adjusted, 1)
+    """Holm's step-down adjustment of p-values [holm1979]; NaN are no tests, and stay: (K,) -> (K,)."""
+    from statsmodels.stats.multitest import multipletests
+
+    adjusted, tests = np.full(len(p), np.nan), ~np.isnan(p)
+    if tests.any():
+        adjusted[tests] = multipletests(p[tests], method="holm")[1]
+    return adjusted
+
+
+def against(scores: np.ndarray, reference: int) -> np.ndarray:
+    """p-values of each column's mean against that of one column, paired t-tests, Holm-corrected: (n, M) -> (M,).
+
+    NaN for the column itself and where fewer than two samples have both; 1 where the two are the same.
+    """
+    p = np.array([_paired_p(gap) for gap in (scores - scores[:, [reference]]).T])
+    p[reference] = np.nan
+    return holm(p)
+
+
+def _paired_p(gap: np.ndarray) -> float:
+    """Two-sided t-test of paired differences (n,) against 0, of those that are known."""
+    known = gap[~np.isnan(gap)]
+    if len(known) < 2:
+        return np.nan
+    if np.ptp(known) <= 1e-9 * np.abs(known).max():  # it never varies, but for rounding
+        return 0.0 if known.any() else 1.0
+    return float(stats.ttest_1samp(known, 0).pvalue)
+
+
+def superiority(gaps: np.ndarray) -> np.ndarray:
+    """Probability that a sample's difference is above 0, a tie counting half: (n, M) -> (M,); NaN are left out."""
+    known = ~np.isnan(gaps)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(((gaps > 0) + 0.5 * (gaps == 0)).sum(0, where=known) / known.sum(0))
+
+
+def friedman(scores: np.ndarray) -> float:
+    """p-value of Friedman's test that all columns are alike [friedman1937], over the rows that have them all: (n, M) -> p.
+
+    NaN where there are fewer than three columns or two rows, 1 where every row is constant.
+    """
+    full = scores[~np.isnan(scores).any(1)]
+    if full.shape[1] < 3 or len(full) < 2:
+        return np.nan
+    if (full == full[:, :1]).all():
+        return 1.0
+    return float(stats.friedmanchisquare(*full.T).pvalue)
+
+
+def samples_needed(gap: np.ndarray, *, power: float = 0.8) -> float:
+    """Samples with which a paired t-test at LEVEL would find such a difference with that power: (n,) -> a number.
+
+    Infinite where there is no difference, NaN on fewer than two samples, 2 where it never varies.
+    """
+    from statsmodels.stats.power import TTestPower
+
+    known = gap[~np.isnan(gap)]
+    if len(known) < 2:
+        return np.nan
+    mean, spread = abs(known.mean()), known.std(ddof=1)
+    if not mean:
+        return np.inf
+    if not spread or mean / spread > 50:  # two samples would do, and the solver does not find so little
+        return 2.0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = TTestPower().solve_power(effect_size=mean / spread, alpha=1 - LEVEL, power=power)
+    return float(np.ceil(np.ravel(found)[0]).clip(2))
+
+
+def separated(observed: np.ndarray, replicates: np.ndarray) -> np.ndarray:
+    """Which pairs differ, by the bootstrap and together: (M,), (R, M) -> (M, M) bool.
+
+    Differences are counted in their standard errors. The limit is what the greatest of all pairs exceeds by chance in
+    1 - LEVEL of the resamples [romano2005stepwise, its first step], so that all that is said holds at LEVEL.
+    """
+    left, right = np.triu_indices(len(observed), 1)
+    result = np.zeros((len(observed),) * 2, dtype=bool)
+    if not len(left) or len(replicates) < 2:
+        return result
+    gap, error, most = observed[left] - observed[right], np.empty(len(left)), np.zeros(len(replicates))
+    for start in range(0, len(left), BLOCK):  # bounds memory
+        own = slice(start, start + BLOCK)
+        drawn = replicates[:, left[own]] - replicates[:, right[own]]
+        error[own] = drawn.std(0, ddof=1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            moved = np.abs(drawn - drawn.mean(0)) / error[own]
+        most = np.fmax(most, np.nan_to_num(moved).max(1))
+    limit = np.quantile(most, LEVEL)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found = np.abs(gap) > limit * error
+    result[left, right] = result[right, left] = found & (gap != 0)
     return result
 
 

@@ -21,6 +21,63 @@ def test_holm_by_hand():
     assert stats.holm(np.array([0.04, 0.01, 0.03])).tolist() == pytest.approx([0.06, 0.03, 0.06])
 
 
+def test_tests_against_one_column_are_scipys_and_leave_out_what_is_missing():
+    rng = np.random.default_rng(0)
+    scores = rng.normal([0.0, 0.8, 0.1], size=(20, 3))
+    scores[3, 2] = np.nan
+    scores = np.column_stack([scores, scores[:, 0], scores[:, 0] + 2, np.full(20, np.nan)])
+    raw = [scipy_stats.ttest_rel(scores[:, m], scores[:, 0], nan_policy="omit").pvalue for m in (1, 2)] + [
+        1.0,
+        0.0,
+    ]  # a copy, and a gap that never varies
+    found = stats.against(scores, 0)
+    assert found[1:5].tolist() == pytest.approx(stats.holm(np.array(raw)).tolist())
+    assert np.isnan(found[[0, 5]]).all()  # itself, and what has no score
+
+
+def test_superiority_counts_ties_half():
+    gaps = np.array([[1.0, 0, np.nan], [2, -1, np.nan], [-1, 0, np.nan], [0, 0, np.nan]])
+    np.testing.assert_array_equal(stats.superiority(gaps), [2.5 / 4, 1.5 / 4, np.nan])
+
+
+def test_friedman_is_scipys():
+    scores = np.random.default_rng(0).normal([0.0, 0.5, 1.0], size=(12, 3))
+    expected = scipy_stats.friedmanchisquare(*scores.T).pvalue
+    assert stats.friedman(scores) == pytest.approx(expected)
+    assert stats.friedman(np.vstack([scores, [np.nan, 1, 2]])) == pytest.approx(expected)
+    assert np.isnan(stats.friedman(scores[:, :2]))
+    assert stats.friedman(np.ones((5, 3))) == 1
+
+
+def test_so_many_samples_find_the_difference_in_four_of_five_simulations():
+    rng = np.random.default_rng(0)
+    pilot = rng.normal(size=2000)
+    pilot = 0.5 + (pilot - pilot.mean()) / pilot.std(ddof=1)  # a mean of half its standard deviation
+    needed = int(stats.samples_needed(pilot))
+    assert needed == 34  # as in the tables for d = 0.5, power 0.8, two-sided 5 %
+    found = scipy_stats.ttest_1samp(rng.normal(0.5, 1, size=(2000, needed)), 0, axis=1).pvalue < 0.05
+    assert found.mean() == pytest.approx(0.81, abs=0.03)  # the standard error is 0.009
+    assert stats.samples_needed(np.zeros(5)) == np.inf
+    assert stats.samples_needed(np.ones(5)) == 2
+    assert np.isnan(stats.samples_needed(np.ones(1)))
+
+
+def test_simultaneous_bootstrap_finds_what_is_there_and_on_noise_little():
+    rng = np.random.default_rng(0)
+
+    def differ(scores: np.ndarray) -> np.ndarray:
+        return stats.separated(scores.mean(0), stats.bootstrap_means(scores))
+
+    wrong = [differ(rng.normal(size=(60, 6))).any() for _ in range(300)]
+    assert sum(wrong) <= 25  # 5 % of 300 is 15; a binomial exceeds 25 once in 200 such simulations
+    scores = rng.normal([0.0, 0.0, 2.0], size=(60, 3))
+    scores = np.column_stack([scores, scores[:, 2], scores[:, 2] + 1])  # a copy, and a gap that never varies
+    expected = np.ones((5, 5), dtype=bool) & ~np.eye(5, dtype=bool)
+    for a, b in ((0, 1), (2, 3)):
+        expected[a, b] = expected[b, a] = False
+    assert (differ(scores) == expected).all()
+
+
 def test_two_columns_differ_as_scipys_paired_t_test_says():
     rng = np.random.default_rng(0)
     scores = rng.normal([0.0, 0.8], size=(20, 2))
