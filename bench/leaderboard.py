@@ -26,6 +26,7 @@ RANDOM, ORACLE, CONTROLS = "random", "oracle", "control"  # two methods, and the
 ENOUGH = 0.5  # share of the methods that an informative metric puts above the random control
 FEWEST = 5  # samples, below which nothing is said about that, or about which metrics are one
 ALIKE = 0.95  # correlation of two metrics that share a vote; the same metrics do at 0.99 (results/reference/README.md)
+OVERALL_COLUMNS = ("rank", "rank_low", "rank_high", "group", "mean_rank", "mean_rank_low", "mean_rank_high")
 CURVE_COLUMNS = ["task", "metric", "method", "label", "higher_is_better", "method_family", "share", "p", "low", "high"]
 FAMILY_ORDER = ("faithfulness", "localisation", "randomisation", "robustness", "axiom", "complexity", "cost")
 
@@ -72,7 +73,7 @@ def boards(rows: pd.DataFrame, long: pd.DataFrame) -> pd.DataFrame:
 def metric_table(long: pd.DataFrame) -> pd.DataFrame:
     """One row per task and metric: what it is worth there, and whether it takes part in ranks."""
     columns = ["task", "metric", "metric_id", "metric_family", "label", "higher_is_better"]
-    columns += ["conformance", "informative", "beats_random", "vote"]
+    columns += ["conformance", "informative", "beats_random", "vote", "friedman", "n_top_two"]
     found = long[columns] if len(long) else pd.DataFrame(columns=columns)
     return found.drop_duplicates(["task", "metric"]).reset_index(drop=True)
 
@@ -142,6 +143,9 @@ def _metric_table(rows: pd.DataFrame, verdicts: Mapping[str, str]) -> pd.DataFra
             "high": np.nan,
             "rank": np.nan,
             "group": "",
+            "p_best": np.nan,
+            "p_random": np.nan,
+            "superiority": np.nan,
             "status": [_status(by_method.get_group(name)["status"]) for name in methods],
             "skill": np.nan,
             "skill_low": np.nan,
@@ -149,6 +153,8 @@ def _metric_table(rows: pd.DataFrame, verdicts: Mapping[str, str]) -> pd.DataFra
             "conformance": verdicts.get(first["metric_id"], ""),
             "informative": "",
             "beats_random": np.nan,
+            "friedman": np.nan,
+            "n_top_two": np.nan,
         }
     ).set_index("method", drop=False)
     if len(scores) and first["metric_family"] != "cost":
@@ -169,6 +175,13 @@ def _judge(table: pd.DataFrame, scores: pd.DataFrame) -> None:
     best_first = rank.sort_values(kind="stable").index
     table.loc[full, "rank"] = rank
     table.loc[best_first, "group"] = stats.letters(stats.different(scores[best_first].to_numpy()))
+    if len(full) > 1:
+        best, second = scores[best_first[0]].to_numpy(), scores[best_first[1]].to_numpy()
+        table["p_best"] = stats.against(scores.to_numpy(), scores.columns.get_loc(best_first[0]))  # type: ignore[arg-type]
+        table["friedman"], table["n_top_two"] = (
+            stats.friedman(scores[full].to_numpy()),
+            stats.samples_needed(best - second),
+        )
 
 
 def _against_random(table: pd.DataFrame, scores: pd.DataFrame) -> None:
@@ -182,6 +195,8 @@ def _against_random(table: pd.DataFrame, scores: pd.DataFrame) -> None:
         unit = ((scores.var() + scores[RANDOM].var()) / 2) ** 0.5  # Cohen's d
     unit = unit.where(unit > 0)
     table["skill"] = gaps.mean() / unit
+    table["p_random"] = stats.against(values.to_numpy(), values.columns.get_loc(RANDOM))  # type: ignore[arg-type]
+    table["superiority"] = stats.superiority(gaps.to_numpy())
     if len(scores) > 1:
         low, high = stats.interval(stats.bootstrap_means(around.to_numpy()))
         table["skill_low"], table["skill_high"] = low / unit, high / unit
@@ -217,6 +232,9 @@ def _board(rows: pd.DataFrame, long: pd.DataFrame) -> pd.DataFrame:
             for name, own in _overall(rows, complete, votes[placed.columns]).items()
         }
     )
+    start = [name for name in table if name not in OVERALL_COLUMNS and not name.startswith("mean_rank_")]
+    rest = [name for name in table if name not in start and name not in OVERALL_COLUMNS]
+    table = table[[*start, *OVERALL_COLUMNS, *rest]]
     table = pd.concat([table, means.reset_index(drop=True)], axis=1)
     return table.sort_values(["rank", "status", "method"], na_position="last", kind="stable").reset_index(drop=True)
 
@@ -243,22 +261,44 @@ def _why(statuses: pd.Series) -> str:
 
 
 def _overall(rows: pd.DataFrame, methods: list[str], votes: pd.Series) -> dict[str, pd.Series]:
-    """Rank of the mean rank over metrics by their votes, with its bootstrap interval over samples, and the mean rank."""
+    """Ranks by mean rank, groups, and mean ranks within and across families, with bootstrap intervals over samples.
+
+    Within a family metrics count by their votes; across families each counts once, however many metrics it has.
+    """
+    families = rows.drop_duplicates("metric").set_index("metric")["metric_family"].reindex(votes.index)
+    names = [name for name in RANKING_FAMILIES if (families == name).any()]
     if not methods:
-        return dict.fromkeys(("rank", "rank_low", "rank_high", "mean_rank"), pd.Series(dtype=float))
-    observed, resampled = [], []
+        return dict.fromkeys((*OVERALL_COLUMNS, *(f"mean_rank_{name}" for name in names)), pd.Series(dtype=float))
     samples = sorted(rows["sample_id"].unique())
+    observed, resampled = {}, {}  # metric -> ranks (1, M) and (REPEATS, M)
     for name in votes.index:
         scores = _oriented(rows[rows["metric"] == name]).reindex(index=samples, columns=methods).to_numpy()
-        observed.append(stats.ranks(np.nanmean(scores, axis=0), higher_is_better=True))
-        resampled.append(stats.ranks(stats.bootstrap_means(scores), higher_is_better=True))
-    mean_rank = np.average(observed, axis=0, weights=votes)
-    low, high = stats.interval(stats.ranks(np.average(resampled, axis=0, weights=votes), higher_is_better=False))
+        observed[name] = stats.ranks(np.nanmean(scores, axis=0, keepdims=True), higher_is_better=True)
+        resampled[name] = stats.ranks(stats.bootstrap_means(scores), higher_is_better=True)
+
+    def within(ranks: dict[str, np.ndarray], family: str) -> np.ndarray:
+        own = votes[families == family]
+        return np.asarray(np.average([ranks[name] for name in own.index], axis=0, weights=own))
+
+    own = {family: within(observed, family)[0] for family in names}
+    mean = np.mean(list(own.values()), axis=0)
+    replicates = np.mean([within(resampled, family) for family in names], axis=0)
     if len(samples) < 2:  # one sample says nothing of how it varies
-        low = high = np.full(len(methods), np.nan)
-    rank = stats.ranks(mean_rank, higher_is_better=False)
-    columns = {"rank": rank, "rank_low": low, "rank_high": high, "mean_rank": mean_rank}
-    return {name: pd.Series(values, index=methods) for name, values in columns.items()}
+        replicates = replicates[:0]
+    low, high = _ends(stats.ranks(replicates, higher_is_better=False))
+    mean_low, mean_high = _ends(replicates)
+    rank = pd.Series(stats.ranks(mean, higher_is_better=False), index=methods)
+    order = np.argsort(rank.to_numpy(), kind="stable")
+    group = pd.Series(stats.letters(stats.separated(mean[order], replicates[:, order])), index=rank.index[order])
+    columns = {"rank_low": low, "rank_high": high, "mean_rank": mean, "mean_rank_low": mean_low}
+    columns |= {"mean_rank_high": mean_high} | {f"mean_rank_{family}": values for family, values in own.items()}
+    return {"rank": rank, "group": group} | {name: pd.Series(values, index=methods) for name, values in columns.items()}
+
+
+def _ends(replicates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`stats.interval`, NaN without replicates."""
+    nothing = np.full(replicates.shape[1], np.nan)
+    return stats.interval(replicates) if len(replicates) else (nothing, nothing)
 
 
 def _scores(rows: pd.DataFrame) -> pd.DataFrame:

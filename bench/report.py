@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from bench import agreement, conformance, leaderboard, plots
+from bench import agreement, conformance, leaderboard, plots, tables
 from bench.files import atomic
 from bench.runner import Progress
 from bench.store import Store
@@ -36,6 +36,8 @@ def write(out: Path, progress: Progress) -> None:
         others = set(long["metric"]) - set(long.loc[long["task"] == task, "metric"])
         _csv(own.drop(columns=sorted(others)), out / "leaderboards" / f"{task}.csv")
         _csv(long[long["task"] == task], out / "leaderboards" / f"{task}_long.csv")
+        for ending, form in (("md", tables.markdown), ("tex", tables.latex)):
+            _text(form(own, long[long["task"] == task]), out / "leaderboards" / f"{task}.{ending}")
         _csv(metrics[metrics["task"] == task], out / "leaderboards" / f"{task}_metrics.csv")
         _csv(beliefs.trust[beliefs.trust["task"] == task], out / "leaderboards" / f"{task}_trust.csv")
         _csv(beliefs.agreement[beliefs.agreement["task"] == task], out / "leaderboards" / f"{task}_agreement.csv")
@@ -73,7 +75,7 @@ def printed(out: Path) -> str:
     if not path.is_file():
         return "no leaderboard yet: nothing has been scored"
     board = pd.read_csv(path)
-    first = list(board.columns).index("mean_rank") + 1
+    first = max(place for place, name in enumerate(board.columns) if name.startswith("mean_rank")) + 1
     parts = []
     for task, own in board.groupby("task", sort=True):
         metrics = [name for name in own.columns[first:] if own[name].notna().any()]
@@ -145,3 +147,9 @@ def _csv(table: pd.DataFrame, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic(path) as part:
         table.to_csv(part, index=False, float_format="%.6g", lineterminator="\n")
+
+
+def _text(text: str, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic(path) as part:
+        part.write_text(text, encoding="utf-8", newline="\n")

@@ -292,6 +292,37 @@ def test_metrics_that_say_the_same_share_one_vote():
     assert set(leaderboard.long_table(few)["vote"]) == {1}
 
 
+def test_each_family_counts_once_however_many_metrics_it_has():
+    """Two faithfulness metrics say a, b, c; one localisation metric says c, b, a: on the whole all are alike."""
+    table = {
+        "a": {"up": [3.0, 3.0], "down": [1.0, 1.0], "truth": [0.0, 0.0]},
+        "b": {"up": [2.0, 2.0], "down": [2.0, 2.0], "truth": [1.0, 1.0]},
+        "c": {"up": [1.0, 1.0], "down": [3.0, 3.0], "truth": [2.0, 2.0]},
+    }
+    found = rows(table)
+    truth = found["metric"] == "truth"
+    found.loc[truth, ["metric_family", "higher_is_better"]] = ["localisation", True]
+    board = leaderboard.wide_table(found).set_index("method")
+    assert board["mean_rank_faithfulness"].to_dict() == {"a": 1, "b": 2, "c": 3}
+    assert board["mean_rank_localisation"].to_dict() == {"a": 3, "b": 2, "c": 1}
+    assert board["mean_rank"].to_dict() == {"a": 2, "b": 2, "c": 2}
+    assert set(board["group"]) == {"a"}
+    assert board[["mean_rank_low", "mean_rank_high"]].eq(2).all(axis=None)
+
+
+def test_tests_of_each_method_against_the_best_and_random_worked_by_hand():
+    """`good` beats `random` by 5, 5, 5, 5 and `same` by -1, 1, 1, -1 on `up`; on `down` it is beaten by nobody."""
+    long = leaderboard.long_table(rows(THREE)).set_index(["metric", "method"])
+    up = long.loc["up"]
+    assert up.loc["good", ["p_random", "superiority"]].tolist() == [0, 1]  # a gap that never varies
+    assert np.isnan(up.loc["random", "p_random"])
+    assert up.loc["random", "superiority"] == 0.5
+    assert up["p_best"].to_dict() == pytest.approx({"good": np.nan, "same": 1, "random": 0}, nan_ok=True)
+    # ranks per sample: good, same, random 2 1 3, 1 2 3, 1 2 3, 2 1 3: sums 6, 6, 12; 12 / (4 * 3 * 4) * 216 - 3 * 4 * 4 = 6
+    assert up["friedman"].iloc[0] == pytest.approx(np.exp(-6 / 2))  # chi-squared of two degrees of freedom
+    assert up["n_top_two"].iloc[0] == np.inf  # the first two are equal
+
+
 def test_where_no_metric_has_a_say_there_is_no_rank():
     long = leaderboard.long_table(rows(THREE), {"down@1": "fail", "up@1": "fail"})
     board = leaderboard.boards(rows(THREE), long)

@@ -1,0 +1,59 @@
+"""A task's board for pasting: Markdown for a README, LaTeX (booktabs) for a paper. Tables in, text out."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from bench.leaderboard import RANKING_FAMILIES
+
+HEADLINES = ("drop", "deletion", "insertion", "localisation_auc", "seconds")  # metrics of a short board
+WHAT_IT_SAYS = (
+    "Ranks by mean rank over the metrics that have a vote, with 95 % intervals over samples; methods that share a letter "
+    "cannot be told apart."
+)
+
+
+def short(board: pd.DataFrame, long: pd.DataFrame) -> pd.DataFrame:
+    """One line per ranked method: rank with interval, group, mean rank of each family, a few metrics. All text."""
+    board = board[board["rank"].notna()]
+    facts = long.drop_duplicates("metric").set_index("metric")
+    table = pd.DataFrame({"method": board["method"], "rank": board["rank"].map("{:g}".format) + _span(board)})
+    table["group"] = board["group"].fillna("")
+    for family in RANKING_FAMILIES:
+        if f"mean_rank_{family}" in board and board[f"mean_rank_{family}"].notna().any():
+            table[family] = board[f"mean_rank_{family}"].map("{:.1f}".format)
+    for name in HEADLINES:
+        if name in board and name in facts.index and board[name].notna().any():
+            arrow = "↑" if facts.loc[name, "higher_is_better"] else "↓"
+            table[f"{name.replace('_', ' ')} {arrow}"] = board[name].map("{:.3g}".format).replace("nan", "")
+    return table.reset_index(drop=True)
+
+
+def markdown(board: pd.DataFrame, long: pd.DataFrame) -> str:
+    """GitHub's Markdown."""
+    table = short(board, long)
+    return f"{table.to_markdown(index=False, disable_numparse=True)}\n\n{_caption(board)}\n"
+
+
+def latex(board: pd.DataFrame, long: pd.DataFrame) -> str:
+    """A table environment for booktabs; arrows and spans are in mathematics mode."""
+    table = short(board, long)
+    table.columns = pd.Index([str(name) for name in table])
+    text = table.to_latex(
+        index=False,
+        escape=True,
+        caption=_caption(board).replace("%", r"\%").replace("_", r"\_"),
+        label=f"tab:{board['task'].iloc[0]}",
+        position="t",
+        column_format="ll" + "r" * (table.shape[1] - 2),
+    )
+    return text.replace("↑", r"$\uparrow$").replace("↓", r"$\downarrow$")
+
+
+def _span(board: pd.DataFrame) -> pd.Series:
+    span = " (" + board["rank_low"].map("{:g}".format) + "-" + board["rank_high"].map("{:g}".format) + ")"
+    return span.where(board["rank_low"].notna(), "")
+
+
+def _caption(board: pd.DataFrame) -> str:
+    return f"{board['task'].iloc[0]}, {board['n'].max()} samples. {WHAT_IT_SAYS}"

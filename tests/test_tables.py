@@ -1,0 +1,46 @@
+"""Boards for pasting: what a reader of the Markdown and the LaTeX sees."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+import pytest
+from test_leaderboard import THREE, rows
+
+from bench import leaderboard, tables
+
+
+@pytest.fixture
+def board_and_long():
+    found = rows(THREE | {"a_b%": {"up": [float("nan")] * 4, "down": [1.0] * 4, "seconds": [0.0] * 4}})
+    long = leaderboard.long_table(found)
+    return leaderboard.boards(found, long), long
+
+
+def test_markdown_has_a_line_for_each_ranked_method(board_and_long):
+    lines = tables.markdown(*board_and_long).splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+    assert cells[0] == ["method", "rank", "group", "faithfulness", "seconds ↓"]
+    assert cells[2] == ["good", "1.5 (1.5-1.5)", "a", "1.5", "2"]
+    assert [line[0] for line in cells[2:]] == ["good", "same", "random"]  # a_b% lacks scores: it has no rank
+    assert "toy, 4 samples" in lines[-1]
+
+
+def test_latex_escapes_what_it_must(board_and_long):
+    board, long = board_and_long
+    board = board.replace({"method": {"good": "goo_d&%"}})
+    text = tables.latex(board, long)
+    assert r"goo\_d\&\% & 1.5 (1.5-1.5) & a & 1.5 & 2 \\" in text
+    assert r"\toprule" in text
+    assert r"95 \% intervals" in text
+    assert r"seconds $\downarrow$" in text
+
+
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="pdflatex is not installed")
+def test_latex_compiles(board_and_long, tmp_path):
+    text = tables.latex(*board_and_long)
+    whole = r"\documentclass{article}\usepackage{booktabs}\begin{document}" + text + r"\end{document}"
+    (tmp_path / "board.tex").write_text(whole)
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "board.tex"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
