@@ -14,14 +14,14 @@ WHAT_IT_SAYS = (
 
 
 def short(board: pd.DataFrame, long: pd.DataFrame) -> pd.DataFrame:
-    """One line per ranked method: rank with interval, group, mean rank of each family, a few metrics. All text."""
-    board = board[board["rank"].notna()]
+    """One line per method: rank with interval or why there is none, group, mean rank of each family, a few metrics. Text."""
+    board = board[board["status"] != "slow"]
     facts = long.drop_duplicates("metric").set_index("metric")
-    table = pd.DataFrame({"method": board["method"], "rank": board["rank"].map("{:g}".format) + _span(board)})
+    table = pd.DataFrame({"method": board["method"], "rank": [_rank(line) for _, line in board.iterrows()]})
     table["group"] = board["group"].fillna("")
     for family in RANKING_FAMILIES:
         if f"mean_rank_{family}" in board and board[f"mean_rank_{family}"].notna().any():
-            table[family] = board[f"mean_rank_{family}"].map("{:.1f}".format)
+            table[family] = board[f"mean_rank_{family}"].map("{:.1f}".format).replace("nan", "")
     for name in HEADLINES:
         if name in board and name in facts.index and board[name].notna().any():
             arrow = "↑" if facts.loc[name, "higher_is_better"] else "↓"
@@ -50,9 +50,12 @@ def latex(board: pd.DataFrame, long: pd.DataFrame) -> str:
     return text.replace("↑", r"$\uparrow$").replace("↓", r"$\downarrow$")
 
 
-def _span(board: pd.DataFrame) -> pd.Series:
-    span = " (" + board["rank_low"].map("{:g}".format) + "-" + board["rank_high"].map("{:g}".format) + ")"
-    return span.where(board["rank_low"].notna(), "")
+def _rank(line: pd.Series) -> str:
+    if pd.isna(line["rank"]):
+        return str(line["status"])
+    return f"{line['rank']:g}" + (
+        f" ({line['rank_low']:g}-{line['rank_high']:g})" if pd.notna(line["rank_low"]) else ""
+    )
 
 
 def _caption(board: pd.DataFrame) -> str:

@@ -23,7 +23,8 @@ def test_markdown_has_a_line_for_each_ranked_method(board_and_long):
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
     assert cells[0] == ["method", "rank", "group", "faithfulness", "seconds ↓"]
     assert cells[2] == ["good", "1.5 (1.5-1.5)", "a", "1.5", "2"]
-    assert [line[0] for line in cells[2:]] == ["good", "same", "random"]  # a_b% lacks scores: it has no rank
+    assert [line[0] for line in cells[2:]] == ["good", "same", "random", "a_b%"]
+    assert cells[5] == ["a_b%", "incomplete", "", "", "0"]  # it lacks scores
     assert "toy, 4 samples" in lines[-1]
 
 
