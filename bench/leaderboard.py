@@ -234,7 +234,7 @@ def _board(rows: pd.DataFrame, long: pd.DataFrame) -> pd.DataFrame:
     )
     start = [name for name in table if name not in OVERALL_COLUMNS and not name.startswith("mean_rank_")]
     rest = [name for name in table if name not in start and name not in OVERALL_COLUMNS]
-    table = table[[*start, *OVERALL_COLUMNS, *rest]]
+    table = table[[*start, *OVERALL_COLUMNS, *rest]].assign(group=table["group"].astype(object).fillna(""))
     table = pd.concat([table, means.reset_index(drop=True)], axis=1)
     return table.sort_values(["rank", "status", "method"], na_position="last", kind="stable").reset_index(drop=True)
 

@@ -18,7 +18,7 @@ def short(board: pd.DataFrame, long: pd.DataFrame) -> pd.DataFrame:
     board = board[board["status"] != "slow"]
     facts = long.drop_duplicates("metric").set_index("metric")
     table = pd.DataFrame({"method": board["method"], "rank": [_rank(line) for _, line in board.iterrows()]})
-    table["group"] = board["group"].fillna("")
+    table["group"] = board["group"]
     for family in RANKING_FAMILIES:
         if f"mean_rank_{family}" in board and board[f"mean_rank_{family}"].notna().any():
             table[family] = board[f"mean_rank_{family}"].map("{:.1f}".format).replace("nan", "")
