@@ -4,7 +4,8 @@ Rules. A method is complete when it has a score for every sample on every metric
 complete ones, without a rank. A sample on which a metric is undefined for all methods counts for none. Only families
 that ask whether a map is true take part in ranks: a cheap, short or stable map is not thereby a right one. Of these a metric
 takes part unless it fails its conformance checks (bench/conformance.py), or is uninformative on the task: where fewer than
-half of the methods are significantly better than the random control, it cannot tell a method from noise there. Metrics whose
+half of the methods are significantly better than the random control, or where that has no score on a sample on which others
+have one, it cannot tell a method from noise there. Metrics whose
 scores have nearly all their variance in common (deletion's area and AOPC, say) ask one question, and share one vote.
 
 Skill puts metrics on one scale: 0 is the random control, negative is worse. Where an oracle exists (localisation: the truth as
@@ -205,6 +206,8 @@ def _against_random(table: pd.DataFrame, scores: pd.DataFrame) -> None:
     if methods and len(scores) >= FEWEST:
         share = stats.better(gaps[methods].to_numpy()).mean()
         table["beats_random"], table["informative"] = share, "yes" if share >= ENOUGH else "no"
+    if "undefined" in str(table.loc[RANDOM, "status"]):  # and not merely yet to be run
+        table["informative"] = "no"
 
 
 def _board(rows: pd.DataFrame, long: pd.DataFrame) -> pd.DataFrame:

@@ -292,6 +292,15 @@ def test_metrics_that_say_the_same_share_one_vote():
     assert set(leaderboard.long_table(few)["vote"]) == {1}
 
 
+def test_a_metric_that_has_no_number_for_the_random_control_has_no_vote():
+    broken = {name: {"up": list(scores["up"]), "down": list(scores["down"])} for name, scores in THREE.items()}
+    broken["random"]["down"][2] = np.nan
+    long = leaderboard.long_table(rows(broken))
+    assert leaderboard.metric_table(long).set_index("metric")["vote"].to_dict() == {"down": 0, "up": 1}
+    board = leaderboard.boards(rows(broken), long).set_index("method")
+    assert board["rank"].to_dict() == {"good": 1.5, "same": 1.5, "random": 3}
+
+
 def test_each_family_counts_once_however_many_metrics_it_has():
     """Two faithfulness metrics say a, b, c; one localisation metric says c, b, a: on the whole all are alike."""
     table = {

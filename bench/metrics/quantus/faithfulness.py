@@ -47,7 +47,7 @@ def quantus_faithfulness_correlation(
     return _on_presence(scorer, probe, attribution, seeds=rng.seeds)
 
 
-@higher(cite="alvarezmelis2018robust", label="faithfulness estimate (Quantus)", limits=(-1, 1))
+@higher(cite="alvarezmelis2018robust", label="faithfulness estimate (Quantus)", limits=(-1, 1), cost="slow")
 def quantus_faithfulness_estimate(probe: Probe, attribution: Tensor, *, steps: int = 20) -> Tensor:
     """Pearson correlation, over about so many groups of features, of the attribution of a group and the p lost without it. (N,)
 
