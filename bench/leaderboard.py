@@ -3,10 +3,10 @@
 Rules. A method is complete when it has a score for every sample on every metric that ranks; others are listed after the
 complete ones, without a rank. A sample on which a metric is undefined for all methods counts for none. Only families
 that ask whether a map is true take part in ranks: a cheap, short or stable map is not thereby a right one. Of these a metric
-takes part unless it fails its conformance checks (bench/conformance.py), or is uninformative on the task: where fewer than
-half of the methods are significantly better than the random control, or where that has no score on a sample on which others
-have one, it cannot tell a method from noise there. Metrics whose
-scores have nearly all their variance in common (deletion's area and AOPC, say) ask one question, and share one vote.
+has a vote unless it fails its conformance checks (bench/conformance.py), or cannot judge on the task (SILENT): fewer than half
+of the methods are significantly better than the random control; the random control has no score on a sample that others
+are scored on; or, where it compares with the truth, another map beats the truth itself. Metrics whose scores have nearly all
+their variance in common (deletion's area and AOPC, say) ask one question, and share one vote.
 
 Skill puts metrics on one scale: 0 is the random control, negative is worse. Where an oracle exists (localisation: the truth as
 a map) it is (score - random) / (oracle - random); elsewhere Cohen's d, the difference of means over their standard deviation.
@@ -25,6 +25,14 @@ from bench.masking import even_counts
 RANKING_FAMILIES = ("faithfulness", "localisation")
 RANDOM, ORACLE, CONTROLS = "random", "oracle", "control"  # two methods, and the family of those that explain nothing
 ENOUGH = 0.5  # share of the methods that an informative metric puts above the random control
+SILENT = {  # why a metric has no vote
+    "fail": "fails its checks",
+    "untested": "not judged by any check",
+    "uninformative": "cannot tell methods from the random control here",
+    "blank": "has no score for the random control on some samples",
+    "surpassed": "puts another map above the truth itself",
+}
+BEYOND = 1e-6  # of the truth's score; less is rounding
 FEWEST = 5  # samples, below which nothing is said about that, or about which metrics are one
 ALIKE = 0.95  # correlation of two metrics that share a vote; the same metrics do at 0.99 (results/reference/README.md)
 OVERALL_COLUMNS = ("rank", "rank_low", "rank_high", "group", "mean_rank", "mean_rank_low", "mean_rank_high")
@@ -74,15 +82,15 @@ def boards(rows: pd.DataFrame, long: pd.DataFrame) -> pd.DataFrame:
 def metric_table(long: pd.DataFrame) -> pd.DataFrame:
     """One row per task and metric: what it is worth there, and whether it takes part in ranks."""
     columns = ["task", "metric", "metric_id", "metric_family", "label", "higher_is_better"]
-    columns += ["conformance", "informative", "beats_random", "vote", "friedman", "n_top_two"]
+    columns += ["conformance", "informative", "beats_random", "silent", "vote", "friedman", "n_top_two"]
     found = long[columns] if len(long) else pd.DataFrame(columns=columns)
     return found.drop_duplicates(["task", "metric"]).reset_index(drop=True)
 
 
 def _votes(rows: pd.DataFrame, long: pd.DataFrame) -> pd.Series:
     """The weight of each line's metric in its task's mean rank: 0 without a say, 1 alone, 1/m as one of m that are alike."""
-    say = long["metric_family"].isin(RANKING_FAMILIES)
-    say &= ~long["conformance"].isin(["fail", "untested"]) & (long["informative"] != "no") & (long["n"] > 0)
+    scored = long.groupby(["task", "metric"])["n"].transform("max") > 0
+    say = long["metric_family"].isin(RANKING_FAMILIES) & (long["silent"] == "") & scored
     votes = say.astype(float)
     for task, lines in long[say].groupby("task"):
         own = rows[rows["task"] == task]
@@ -153,6 +161,7 @@ def _metric_table(rows: pd.DataFrame, verdicts: Mapping[str, str]) -> pd.DataFra
             "skill_high": np.nan,
             "conformance": verdicts.get(first["metric_id"], ""),
             "informative": "",
+            "silent": verdict if (verdict := verdicts.get(first["metric_id"], "")) in SILENT else "",
             "beats_random": np.nan,
             "friedman": np.nan,
             "n_top_two": np.nan,
@@ -206,8 +215,19 @@ def _against_random(table: pd.DataFrame, scores: pd.DataFrame) -> None:
     if methods and len(scores) >= FEWEST:
         share = stats.better(gaps[methods].to_numpy()).mean()
         table["beats_random"], table["informative"] = share, "yes" if share >= ENOUGH else "no"
-    if "undefined" in str(table.loc[RANDOM, "status"]):  # and not merely yet to be run
-        table["informative"] = "no"
+    faults = {
+        "surpassed": table["metric_family"].iloc[0] == "localisation" and _surpassed(values),
+        "blank": "undefined" in str(table.loc[RANDOM, "status"]),  # and not merely yet to be run
+        "uninformative": table["informative"].iloc[0] == "no",
+    }
+    if not table["silent"].iloc[0]:
+        table["silent"] = next((name for name, found in faults.items() if found), "")
+
+
+def _surpassed(values: pd.DataFrame) -> bool:
+    """Does a method beat the truth as a map, on average? Higher is better."""
+    means = values.mean()
+    return ORACLE in means and bool((means > means[ORACLE] + BEYOND * abs(means[ORACLE])).any())
 
 
 def _board(rows: pd.DataFrame, long: pd.DataFrame) -> pd.DataFrame:

@@ -638,8 +638,9 @@ def _label_points(axes: Axes, board: pd.DataFrame) -> None:
 
 
 def _why_silent(facts: pd.Series) -> str:
-    """Why a metric has no vote."""
-    return {"fail": "fails checks", "untested": "not judged"}.get(facts["conformance"], "uninformative")
+    """Why a metric has no vote, in short."""
+    short = {"fail": "fails checks", "untested": "not judged", "surpassed": "above truth"}
+    return short.get(facts["silent"], "uninformative")
 
 
 def _with_arrow(row: pd.Series) -> str:

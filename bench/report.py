@@ -104,7 +104,7 @@ def printed(out: Path) -> str:
 def _notes(out: Path, task: str, own: pd.DataFrame) -> list[str]:
     """What a reader has to know of a board: which metrics have no say, and what was left out."""
     path = out / "leaderboards" / f"{task}_metrics.csv"
-    metrics = pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=["metric", "conformance", "informative"])
+    metrics = pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=["metric", "silent"])
     verdicts = dict(
         zip(*(conformance.known(out / conformance.NAME)[name] for name in ("metric", "verdict")), strict=True)
     )
@@ -114,11 +114,8 @@ def _notes(out: Path, task: str, own: pd.DataFrame) -> list[str]:
         name for name in Store(out).left_out("metrics").get(task, ()) if name not in own or own[name].isna().all()
     ]
     told = {
-        "cannot tell methods from the random control here, no vote": ranking.loc[
-            ranking["informative"] == "no", "metric"
-        ],
-        "fail their checks, no vote": ranking.loc[ranking["conformance"] == "fail", "metric"],
-        "not judged by any check, no vote": ranking.loc[ranking["conformance"] == "untested", "metric"],
+        f"no vote, {why}": ranking.loc[ranking["silent"] == name, "metric"] for name, why in leaderboard.SILENT.items()
+    } | {
         "left out, slow (--profile full, or by name)": [
             *own.loc[own["status"] == "slow", "method"],
             *(name for name in absent if verdicts.get(name) != "fail"),

@@ -301,6 +301,16 @@ def test_a_metric_that_has_no_number_for_the_random_control_has_no_vote():
     assert board["rank"].to_dict() == {"good": 1.5, "same": 1.5, "random": 3}
 
 
+def test_a_localisation_metric_that_puts_a_map_above_the_truth_has_no_vote():
+    table = {"oracle": {"up": [1.0] * 6, "other": [1.0] * 6}, "random": {"up": [0.2, 0.3] * 3, "other": [0.3, 0.1] * 3}}
+    table["method"] = {"up": [0.9, 0.8] * 3, "other": [0.7, 1.5] * 3}
+    found = rows(table).assign(metric_family="localisation", higher_is_better=True)
+    found["method_family"] = found["method"].map({"oracle": "control", "random": "control"}).fillna("test")
+    told = leaderboard.metric_table(leaderboard.long_table(found)).set_index("metric")
+    assert told["silent"].to_dict() == {"up": "", "other": "surpassed"}
+    assert told["vote"].to_dict() == {"up": 1, "other": 0}
+
+
 def test_each_family_counts_once_however_many_metrics_it_has():
     """Two faithfulness metrics say a, b, c; one localisation metric says c, b, a: on the whole all are alike."""
     table = {

@@ -18,6 +18,7 @@ from bench.metrics.quantus._calling import (
     as_maps,
     ask,
     ask_explaining,
+    batched,
     judge,
     numbers,
     own_scale,
@@ -53,7 +54,9 @@ def quantus_non_sensitivity(
     """
     cells = probe.cells(features)
     maps = as_maps(cells.sums(attribution.abs()))
-    scorer = judge("NonSensitivity", eps=eps, abs=True, normalise=True, normalise_func=own_scale, perturb_baseline=0.0)
+    settings = {"eps": eps, "abs": True, "normalise": True, "normalise_func": own_scale, "perturb_baseline": 0.0}
+    once = {} if batched() else {"n_samples": 1}  # Quantus 0.5 asks the same question a hundred times
+    scorer = judge("NonSensitivity", **settings, **once)
     model = functools.partial(Presence, probe, cells=cells)
     return numbers(ask(scorer, np.ones_like(maps), maps, model=model))
 
