@@ -158,13 +158,15 @@ def different(scores: np.ndarray) -> np.ndarray:
 
 
 def holm(p: np.ndarray) -> np.ndarray:
-    """Holm's step-down adjustment of p-values [holm1979]; NaN are no tests, and stay: (K,) -> (K,)."""
-    from statsmodels.stats.multitest import multipletests
+    """Holm's step-down adjustment of p-values [holm1979]; NaN are no tests, and stay: (K,) -> (K,).
 
-    adjusted, tests = np.full(len(p), np.nan), ~np.isnan(p)
-    if tests.any():
-        adjusted[tests] = multipletests(p[tests], method="holm")[1]
-    return adjusted
+    As statsmodels' `multipletests`, which collects garbage at each call: a quarter of a second, hundreds of times.
+    """
+    tests = np.flatnonzero(~np.isnan(p))
+    order = tests[np.argsort(p[tests], kind="stable")]
+    result = np.full(len(p), np.nan)
+    result[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)), 1)
+    return result
 
 
 def against(scores: np.ndarray, reference: int) -> np.ndarray:

@@ -21,6 +21,14 @@ def test_holm_by_hand():
     assert stats.holm(np.array([0.04, 0.01, 0.03])).tolist() == pytest.approx([0.06, 0.03, 0.06])
 
 
+def test_holm_is_statsmodels():
+    from statsmodels.stats.multitest import multipletests
+
+    p = np.random.default_rng(0).uniform(size=50) ** 3
+    np.testing.assert_allclose(stats.holm(p), multipletests(p, method="holm")[1], rtol=1e-12)
+    assert np.isnan(stats.holm(np.array([np.nan, 0.01]))).tolist() == [True, False]
+
+
 def test_tests_against_one_column_are_scipys_and_leave_out_what_is_missing():
     rng = np.random.default_rng(0)
     scores = rng.normal([0.0, 0.8, 0.1], size=(20, 3))
