@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from functools import lru_cache
 from string import ascii_lowercase
 
 import numpy as np
@@ -11,7 +12,7 @@ from scipy import stats
 from scipy.sparse.csgraph import connected_components
 
 REPEATS = 1000  # bootstrap replicates; the ends of a 95 % interval then vary by about a twentieth of its width
-BLOCK = 100  # replicates drawn at once, to bound memory
+BLOCK = 100  # pairs compared at once, to bound memory
 LEVEL = 0.95
 
 
@@ -20,16 +21,20 @@ def bootstrap_means(scores: np.ndarray, *, seed: int = 0) -> np.ndarray:
 
     A column's NaN samples are left out of its means.
     """
-    rng = np.random.default_rng(seed)
-    n = len(scores)
     known = ~np.isnan(scores)
-    filled = np.where(known, scores, 0.0)
-    parts = []
-    for _ in range(REPEATS // BLOCK):
-        weights = rng.multinomial(n, np.full(n, 1 / n), size=BLOCK).astype(float)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            parts.append((weights @ filled) / (weights @ known))
-    return np.concatenate(parts)
+    weights = _resamples(len(scores), seed)
+    if known.all():
+        return np.asarray(weights @ scores / len(scores))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray((weights @ np.where(known, scores, 0.0)) / (weights @ known.astype(float)))
+
+
+@lru_cache(maxsize=2)  # every metric of a task asks for the same
+def _resamples(n: int, seed: int) -> np.ndarray:
+    """How often each of n samples is drawn: (REPEATS, n)."""
+    weights = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=REPEATS).astype(float)
+    weights.setflags(write=False)
+    return weights
 
 
 def interval(replicates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
