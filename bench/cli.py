@@ -119,8 +119,9 @@ def _add_list(commands: Any) -> None:
 
 
 def _add_report(commands: Any) -> None:
-    report = commands.add_parser("report", help="rebuild leaderboards and plots from the scores in --out")
+    report = commands.add_parser("report", help="rebuild leaderboards, plots and the page from the scores in --out")
     _add_out(report)
+    _add_plugins(report)
     report.set_defaults(command=_report)
 
 
@@ -327,14 +328,16 @@ def _cost_classes() -> str:
 
 
 def _report(arguments: argparse.Namespace) -> int:
+    from bench import page, registry
     from bench.core import RequestError
 
     if not (arguments.out / "scores").is_dir():
         raise RequestError(
             f"{arguments.out} holds no scores; make some with `python -m bench run --all --out {arguments.out}`"
         )
+    registry.load_all(arguments.plugins)  # the page tells what methods are
     _write_report(arguments.out)
-    print(f"leaderboards and plots are in {arguments.out}")
+    print(f"leaderboards and plots are in {arguments.out}; open {arguments.out / page.NAME} in a browser")
     return 0
 
 
@@ -568,7 +571,7 @@ def _print_outcome(outcome: Outcome, seconds: float, out: Path) -> None:
         f"{seconds:.0f} s; rows written: {written}; already there: {outcome.kept}; "
         f"model queries: {outcome.queries} (metrics asked {outcome.tally.asked}, shared {outcome.tally.shared})"
     )
-    there = "leaderboard.csv, leaderboards/, plots/, failures.csv, run.json"
+    there = "report.html, leaderboard.csv, leaderboards/, plots/, failures.csv, run.json"
     print(f"results are in {out}: {there if (out / 'leaderboard.csv').is_file() else 'run.json'}")
 
 

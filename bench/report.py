@@ -1,4 +1,4 @@
-"""Writes what people read: leaderboards as CSV, plots, and the table on the terminal. Everything comes from the store."""
+"""Writes what people read: leaderboards as CSV, plots, the page, the table on the terminal. Everything comes from the store."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from bench import agreement, conformance, leaderboard, plots, tables
+from bench import agreement, conformance, leaderboard, page, plots, tables
 from bench.files import atomic
 from bench.runner import Progress
 from bench.store import Store
@@ -19,7 +19,7 @@ HEADLINES = ("drop", "deletion", "insertion", "seconds")
 
 
 def write(out: Path, progress: Progress) -> None:
-    """Rebuilds leaderboards/, leaderboard.csv, failures.csv, agreement.csv and plots/ in a results folder."""
+    """Rebuilds leaderboards/, leaderboard.csv, failures.csv, agreement.csv, plots/ and report.html in a results folder."""
     store = Store(out)
     rows = leaderboard.current(store.read())
     if rows.empty:
@@ -43,12 +43,13 @@ def write(out: Path, progress: Progress) -> None:
         _csv(beliefs.agreement[beliefs.agreement["task"] == task], out / "leaderboards" / f"{task}_agreement.csv")
     _csv(beliefs.alphas, out / "agreement.csv")
     _csv(told, out / "leaderboard.csv")
-    _csv(leaderboard.failures(rows), out / "failures.csv")
-    progress.total = 7 * len(tasks)
+    failures = leaderboard.failures(rows)
+    _csv(failures, out / "failures.csv")
+    progress.total = 7 * len(tasks) + 1
+    kept = {task: _current_maps(store, task, rows) for task in tasks}
     for task in tasks:
         of_task = [frame[frame["task"] == task] for frame in (rows, wide, long, curves)]
-        maps = _current_maps(store, task, rows)
-        for name, figure in plots.all_of_task(task, *of_task, maps=maps):
+        for name, figure in plots.all_of_task(task, *of_task, maps=kept[task]):
             progress.set_description_str(f"{task} · {name}")
             plots.save(figure, out / "plots" / f"{task}_{name}")
             progress.update()
@@ -56,6 +57,10 @@ def write(out: Path, progress: Progress) -> None:
             progress.set_description_str(f"{task} · {name}")
             plots.save(figure, out / "plots" / f"{task}_{name}")
             progress.update()
+    progress.set_description_str(page.NAME)
+    checks = conformance.known(out / conformance.NAME)
+    page.write(out, page.Tables(rows, told, long, metrics, curves, beliefs, failures, checks), kept)
+    progress.update()
 
 
 def _of_beliefs(task: str, beliefs: agreement.Tables, long: pd.DataFrame) -> Iterator[tuple[str, Figure]]:

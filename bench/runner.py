@@ -265,7 +265,10 @@ def _keep_maps(store: Store, task: Task, method: Entry, probe: Probe, explained:
         "explained": named[probe.targets[rows].cpu().numpy()],
         "label": named[labels[rows].cpu().numpy()],
         "probability": probe.full[rows].cpu().numpy(),
+        "baseline": problem.baseline.cpu().numpy(),
     }
+    if problem.truth is not None:
+        inputs["truth"] = problem.truth[rows].cpu().numpy()
     store.write_maps(task.name, "inputs", inputs)
     maps = about | {"maps": explained.attribution[rows].float().cpu().numpy(), "method_id": np.array(method.id)}
     store.write_maps(task.name, f"method={method.name}-{digest(method.id)[:8]}", maps)

@@ -1,0 +1,115 @@
+"""The report page: one file that opens from disk, asks no network, and holds the boards with what they rest on.
+
+Safe by construction: whatever users named (methods, classes, files, messages) goes in as JSON, whose `<` is escaped, and
+comes out as text (textContent); the policy in the page's head lets run the page's own scripts, by their hashes, and nothing
+else. The same store gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bench.files import atomic
+from bench.page import data, pictures, sources
+from bench.page.data import Tables
+from bench.page.pictures import Maps
+
+__all__ = ["Tables", "html", "write"]
+
+NAME = "report.html"
+LARGEST = 10_000_000  # bytes of the file
+FOLDER = Path(__file__).parent
+LIBRARIES = ("vendor/d3.min.js", "vendor/plot.umd.min.js")
+SCRIPTS = ("dom.js", "grid.js", "charts.js", "board.js", "card.js", "samples.js", "views.js")
+
+
+def write(out: Path, tables: Tables, maps: Mapping[str, Maps]) -> None:
+    """Writes report.html. `maps`: task -> kept inputs and attributions, as the store reads them."""
+    facts = out / "run.json"
+    run = json.loads(facts.read_text(encoding="utf-8")) if facts.is_file() else {}
+    with atomic(out / NAME) as part:
+        part.write_text(html(tables, maps, run), encoding="utf-8", newline="\n")
+
+
+def html(tables: Tables, maps: Mapping[str, Maps], run: Mapping[str, Any]) -> str:
+    """The page as text, smaller than LARGEST bytes: samples are left out until it is."""
+    found = {
+        task: pictures.samples(
+            maps.get(task, {}),
+            tables.wide[tables.wide["task"] == task],
+            tables.rows[tables.rows["task"] == task],
+        )
+        for task in _tasks(tables)
+    }
+    content = _content(tables, run)
+    content["samples"] = {task: {"there": len(of_task), "kept": 0} for task, of_task in found.items()}
+    room = LARGEST - len(_page(content, {}).encode()) - 10_000
+    kept = pictures.within(room, found)
+    for task, of_task in kept.items():
+        content["samples"][task]["kept"] = len(of_task)
+    return _page(content, kept)
+
+
+def _tasks(tables: Tables) -> list[str]:
+    return sorted(tables.wide["task"].unique())
+
+
+def _content(tables: Tables, run: Mapping[str, Any]) -> dict[str, Any]:
+    """All that the page says, but the samples."""
+    tasks = _tasks(tables)
+    methods = sources.known(data.names(tables.wide["method"]), "method")
+    metrics = sources.known(data.names([*tables.long["metric"], *tables.conformance["metric"]]), "metric")
+    about = sources.known(tasks, "task")
+    used = [*methods.values(), *about.values()]
+    used += [entry for name, entry in metrics.items() if name in set(tables.long["metric"])]
+    return {
+        "run": data.plain(dict(run)),
+        "order": tasks,
+        "written": data.span(tables.rows),
+        "tasks": {
+            task: {"board": data.board(task, tables), "beliefs": data.beliefs(task, tables.beliefs)} for task in tasks
+        },
+        "about": {"methods": methods, "metrics": metrics, "tasks": about},
+        "references": sources.bibliography(sources.cited([*used, *metrics.values()])),
+        "used": sorted(sources.cited(used)),
+        "failures": data.failures(tables.failures),
+        "conformance": data.conformance(tables.conformance),
+    }
+
+
+def _page(content: Mapping[str, Any], samples: Mapping[str, Any]) -> str:
+    """The template with everything put in its place."""
+    scripts = [_text(name) for name in LIBRARIES]
+    scripts.append('"use strict";\n{\n' + "\n".join(_text(f"parts/{name}") for name in SCRIPTS) + "\n}")
+    blocks = [_block("content", content)]
+    blocks += [_block(f"samples-{number}", samples[task]) for number, task in enumerate(samples)]
+    parts = {
+        "policy": _policy(scripts),
+        "style": _text("page.css"),
+        "data": "\n".join(blocks),
+        "scripts": "\n".join(f"<script>{script}</script>" for script in scripts),
+    }
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _text("page.html"))
+
+
+def _policy(scripts: list[str]) -> str:
+    """Content-Security-Policy: these scripts by their hashes, the page's styles, pictures of its own; no network."""
+    hashes = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(one.encode()).digest()).decode()}'" for one in scripts)
+    others = "style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+    return f"default-src 'none'; script-src {hashes}; {others}"
+
+
+def _block(name: str, content: Any) -> str:
+    """JSON inside HTML: nothing in it can end the element that holds it."""
+    text = json.dumps(content, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+    return f'<script type="application/json" id="{name}">{text}</script>'
+
+
+def _text(name: str) -> str:
+    return (FOLDER / name).read_text(encoding="utf-8")

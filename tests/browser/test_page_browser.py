@@ -1,0 +1,346 @@
+"""The page in a real browser: sorted, filtered, opened and walked as people do, with names that try to run."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pages
+import pytest
+
+from bench import page as report
+from bench import registry
+from bench.cli import main
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install playwright)")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+if CHROMIUM is None:
+    pytest.skip("no Chromium on this machine (apt-get install chromium)", allow_module_level=True)
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
+BLANK = """(canvas) => {
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  let n = 0;
+  for (let i = 0; i < data.length; i += 4) n += data[i] === 255 && data[i + 1] === 255 && data[i + 2] === 255;
+  return (4 * n) / data.length;
+}"""  # share of white pixels, white being what stands for absent there
+DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 400, "height": 800}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def registries_as_before() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("TASKS", "METHODS", "METRICS"):
+            patch.setattr(registry, name, dict(getattr(registry, name)))
+        yield
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page about a small run, whose names are hostile."""
+    folder = tmp_path_factory.mktemp("browser")
+    out = pages.run(folder / "results", folder / "page_hostile.py")
+    pages.make_hostile(out)
+    assert main(["report", "--out", str(out), "--plugins", str(folder / "page_hostile.py")]) == 0
+    return out / report.NAME
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as engine:
+        chromium = engine.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def opened(browser: Any, path: Path) -> Iterator[Any]:
+    """Opens the page at an address, and sees to it that nothing is logged, asked of a network, or alerted."""
+    troubles: list[str] = []
+    contexts = []
+
+    def at(address: str, size: dict[str, int] = DESKTOP, **settings: Any) -> Any:
+        context = browser.new_context(viewport=size, **settings)
+        contexts.append(context)
+        tab = context.new_page()
+        tab.set_default_timeout(10_000)
+        tab.on(
+            "console", lambda message: troubles.append(message.text) if message.type in ("error", "warning") else None
+        )
+        tab.on("pageerror", lambda error: troubles.append(str(error)))
+        tab.on("dialog", lambda dialog: (troubles.append(f"alert: {dialog.message}"), dialog.dismiss()))
+        tab.on(
+            "request", lambda asked: None if asked.url.startswith(("file:", "data:")) else troubles.append(asked.url)
+        )
+        tab.goto(f"{path.as_uri()}{address}")
+        return tab
+
+    yield at
+    for context in contexts:
+        context.close()
+    assert troubles == []
+
+
+def methods(tab: Any) -> list[str]:
+    """Names in the first column of the leaderboard, from top to bottom."""
+    return tab.locator("main .grid tbody th.first button.name").all_inner_texts()
+
+
+def heading(tab: Any, key: str) -> Any:
+    return tab.locator(f'main .grid thead th[data-key="{key}"]')
+
+
+def column(tab: Any, key: str) -> list[float]:
+    place = tab.locator("main .grid thead th").evaluate_all(
+        "(all, key) => all.findIndex((th) => th.dataset.key === key)", key
+    )
+    texts = tab.locator(f"main .grid tbody tr > :nth-child({place + 1})").all_inner_texts()
+    return [float(text) for text in texts if text not in ("–", "")]
+
+
+def focused(tab: Any, what: str) -> Any:
+    return tab.evaluate(f"document.activeElement.{what}")
+
+
+def test_a_column_sorts_one_way_and_the_other(opened):
+    tab = opened("#board/planted_image")
+    assert heading(tab, "rank").get_attribute("aria-sort") == "ascending"
+    button = heading(tab, "metric:deletion").locator("button")
+    button.click()  # lower is better: the best comes first
+    assert heading(tab, "metric:deletion").get_attribute("aria-sort") == "ascending"
+    assert heading(tab, "rank").get_attribute("aria-sort") is None
+    rising = column(tab, "metric:deletion")
+    assert len(rising) >= 4
+    assert rising == sorted(rising)
+    button.click()
+    assert heading(tab, "metric:deletion").get_attribute("aria-sort") == "descending"
+    assert column(tab, "metric:deletion") == sorted(rising, reverse=True)
+    heading(tab, "metric:insertion").locator("button").click()  # higher is better
+    assert heading(tab, "metric:insertion").get_attribute("aria-sort") == "descending"
+    assert "sorted by insertion, descending" in tab.locator("main .said").first.inner_text()
+
+
+def test_filters_by_family_metric_and_checks(opened):
+    tab = opened("#board/mnist1d")
+    everything = methods(tab)
+    assert set(everything) >= {"random", "grad_cam", pages.SCRIPT}
+    tab.get_by_role("group", name="Families of methods").get_by_label("control", exact=True).uncheck()
+    assert set(everything) - set(methods(tab)) == {"random", "input_magnitude", "oracle", "constant"}
+    tab.get_by_label("Find a method").fill("grad")
+    assert methods(tab) == ["grad_cam"]
+    tab.get_by_label("Find a method").fill("nothing like it")
+    assert "Nothing matches" in tab.locator("main .grid tbody").inner_text()
+    tab.get_by_label("Find a method").fill("")
+    assert heading(tab, "metric:sparseness").count() == 1
+    tab.get_by_label("Metrics by their checks").select_option("vote")
+    assert heading(tab, "metric:sparseness").count() == 0
+    tab.get_by_label("Metrics by their checks").select_option("all")
+    tab.get_by_role("group", name="Families of metrics").get_by_label("faithfulness").uncheck()
+    assert heading(tab, "metric:deletion").count() == 0
+    tab.get_by_label("Find a metric").fill("pointing")
+    shown = tab.locator("main .grid thead th.metric").evaluate_all("all => all.map((th) => th.dataset.key)")
+    assert shown == ["metric:energy_pointing_game"]
+
+
+def test_hover_and_focus_tell_interval_and_n(opened):
+    tab = opened("#board/mnist1d")
+    tip = tab.get_by_role("tooltip")
+    assert tip.is_hidden()
+    cell = tab.locator("main .grid tbody tr", has_text="grad_cam").locator("td.metric").first
+    cell.hover()
+    for part in ("mean", "95 % interval", "skill", "against random"):
+        assert part in tip.inner_text()
+    assert "n\n4" in tip.inner_text()
+    tab.mouse.move(5, 5)
+    tip.wait_for(state="hidden")
+    cell.focus()
+    tip.wait_for(state="visible")
+    assert cell.get_attribute("aria-describedby") == "tip"
+    heading(tab, "metric:sparseness").locator("button").focus()
+    assert "No vote: complexity takes no part in ranks" in tip.inner_text()
+
+
+def test_a_card_opens_from_its_method_and_closes_with_escape(opened):
+    tab = opened("#board/planted_image")
+    tab.get_by_role("button", name="grad_cam", exact=True).click()
+    card = tab.get_by_role("dialog")
+    told = card.inner_text()
+    for part in (
+        "upsampled ReLU( sum_k",
+        "selvaraju2017gradcam",
+        "layer = -1",
+        "fast",
+        "Where it stands",
+        "Its best metrics",
+    ):
+        assert part in told
+    assert card.locator("a.map").count() == 4
+    assert card.locator("table.places tr").count() == 2
+    assert tab.url.endswith("#card/planted_image/grad_cam")
+    tab.keyboard.press("Escape")
+    card.wait_for(state="hidden")
+    assert tab.url.endswith("#board/planted_image")
+    assert focused(tab, "textContent") == "grad_cam"
+
+
+def test_the_address_leads_to_a_card_and_back(opened):
+    tab = opened("#card/mnist1d/random")
+    assert "uniform numbers" in tab.get_by_role("dialog").inner_text()
+    tab.get_by_role("button", name="Close").click()
+    assert "Leaderboard: mnist1d" in tab.locator("main h2").inner_text()
+
+
+def test_a_sample_of_signals_down_to_its_perturbed_inputs(opened):
+    tab = opened("#samples/mnist1d")
+    assert tab.locator("a.thumb").count() == 4
+    tab.locator("a.thumb").nth(1).click()
+    assert tab.locator("a.thumb").nth(1).get_attribute("aria-current") == "true"
+    assert tab.locator("a.map").count() == 7
+    assert tab.locator('a.map[data-method="constant"]').inner_text().startswith("no map")
+    tab.locator('a.map[data-method="grad_cam"]').click()
+    walk = tab.locator("section.walk")
+    assert walk.get_attribute("data-method") == "grad_cam"
+    slider = walk.get_by_role("slider")
+    slider.fill("5")
+    assert "25 % of the features removed: p =" in walk.locator("output").inner_text()
+    assert walk.locator(".stage circle.gone").count() == 10  # of 40 time steps
+    slider.press("End")
+    assert walk.locator(".stage circle.gone").count() == 40
+    walk.get_by_label("What happens").select_option("back")
+    assert walk.locator(".stage circle.gone").count() == 0
+    assert "put back" in walk.locator("output").inner_text()
+
+
+def test_a_sample_of_images_down_to_its_perturbed_inputs(opened):
+    tab = opened("#samples/planted_image/0/grad_cam")
+    stage = tab.locator("section.walk .stage canvas")
+    stage.wait_for()
+    before = stage.evaluate(BLANK)
+    slider = tab.get_by_role("slider")
+    slider.fill("10")
+    tab.wait_for_function("document.querySelector('section.walk output').textContent.startsWith('50 %')")
+    half = tab.locator('section.walk .stage [aria-label="input at step 10"] canvas')
+    half.wait_for()
+    assert half.evaluate(BLANK) >= 0.5 > before
+    slider.press("End")
+    whole = tab.locator('section.walk .stage [aria-label="input at step 20"] canvas')
+    whole.wait_for()
+    assert whole.evaluate(BLANK) == 1
+    assert tab.get_by_text("truth: where the evidence is").count() == 1
+
+
+def test_everything_works_with_the_keyboard_alone(opened):
+    tab = opened("")
+    tab.keyboard.press("Tab")
+    assert focused(tab, "textContent") == "Skip to the content"
+    for _ in range(3):  # title, overview, leaderboard
+        tab.keyboard.press("Tab")
+    assert focused(tab, "textContent") == "Leaderboard"
+    tab.keyboard.press("Enter")
+    tab.locator("main h2", has_text="Leaderboard: mnist1d").wait_for()
+    for _ in range(60):  # into the table: one stop
+        tab.keyboard.press("Tab")
+        if tab.evaluate("Boolean(document.activeElement.closest('[role=grid]'))"):
+            break
+    assert focused(tab, "closest('th').dataset.key") == "method"
+    for _ in range(3):
+        tab.keyboard.press("ArrowRight")
+    tab.keyboard.press("Enter")
+    assert focused(tab, "closest('th').getAttribute('aria-sort')") == "ascending"
+    tab.keyboard.press("ArrowDown")
+    tab.get_by_role("tooltip").wait_for(state="visible")
+    tab.keyboard.press("Home")
+    name = focused(tab, "textContent")
+    tab.keyboard.press("Enter")
+    tab.get_by_role("dialog").wait_for(state="visible")
+    assert tab.get_by_role("dialog").get_by_role("heading").first.inner_text() == name
+    tab.keyboard.press("Escape")
+    tab.get_by_role("dialog").wait_for(state="hidden")
+    assert focused(tab, "textContent") == name
+    tab.keyboard.press("Tab")  # and out of the table again
+    assert not tab.evaluate("Boolean(document.activeElement.closest('[role=grid]'))")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("", "#board/planted_image", "#samples/mnist1d", "#samples/planted_image/1/random", "#agreement/mnist1d"),
+        *("#conformance", "#failures", "#cite", "#card/mnist1d/grad_cam"),
+    ],
+)
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_every_view_fits_a_phone_in_both_colours(opened, address, colours):
+    tab = opened(address, PHONE, color_scheme=colours)
+    tab.locator("main h2").wait_for()
+    tab.wait_for_timeout(150)
+    assert tab.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    assert tab.evaluate("document.body.scrollWidth") <= PHONE["width"]
+    if address.startswith("#card"):
+        assert tab.evaluate("document.querySelector('dialog').scrollWidth") <= PHONE["width"]
+
+
+def luminance(tab: Any, what: str) -> float:
+    colour = tab.evaluate(f"getComputedStyle(document.body).{what}")
+    red, green, blue = (int(part) / 255 for part in colour[4:-1].split(",")[:3])
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_dark_and_light_follow_the_system_and_the_button(opened):
+    tab = opened("", color_scheme="dark")
+    assert luminance(tab, "backgroundColor") < 0.15 < 0.7 < luminance(tab, "color")
+    tab.get_by_role("button", name="Switch to light colours").click()
+    assert luminance(tab, "backgroundColor") > 0.9
+    tab.get_by_role("button", name="Switch to dark colours").click()
+    assert luminance(tab, "backgroundColor") < 0.15
+    assert luminance(opened("", color_scheme="light"), "backgroundColor") > 0.9
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["#board/mnist1d", "#board/planted_image", "#samples/mnist1d", "#samples/planted_image", "#failures", "#cite"],
+)
+def test_hostile_names_stay_text_everywhere(opened, address):
+    tab = opened(address)
+    tab.locator("main h2").wait_for()
+    assert tab.locator("main script, main img, main b > img, dialog script, dialog img").count() == 0
+
+
+def test_the_card_of_a_hostile_method_and_of_a_hostile_plugin(opened):
+    tab = opened("#board/mnist1d")
+    tab.get_by_role("button", name=pages.SCRIPT, exact=True).click()
+    assert tab.locator("#card-title").inner_text() == pages.SCRIPT
+    assert tab.get_by_role("dialog").locator("a.map").count() == 4
+    tab.get_by_role("dialog").locator("a.map").first.click()
+    tab.locator("section.walk").wait_for()
+    assert tab.locator("section.walk").get_attribute("data-method") == pages.SCRIPT
+    tab = opened("#card/mnist1d/faulty")
+    assert f"{pages.PICTURE} in a description." in tab.get_by_role("dialog").inner_text()
+    assert tab.locator("dialog img").count() == 0
+
+
+def test_failures_tell_their_messages(opened):
+    told = opened("#failures").locator("main").inner_text()
+    assert f"ValueError: {pages.PICTURE}</script><!--" in told
+    assert "the attribution is constant" in told
+
+
+def test_agreement_conformance_and_citation(opened):
+    tab = opened("#agreement/planted_image")
+    tab.locator("td.square").first.wait_for()
+    tab.locator("td.square").nth(1).hover()
+    assert "95 % interval" in tab.get_by_role("tooltip").inner_text()
+    tab.get_by_role("link", name="Conformance").click()
+    tab.get_by_label("Verdict").select_option("pass")
+    assert set(tab.locator("td .tag").all_inner_texts()) == {"pass"}
+    tab.get_by_role("link", name="Reproduce & cite").click()
+    told = tab.locator("main").inner_text()
+    assert "python -m bench run --task mnist1d planted_image" in told
+    assert "Grad-CAM: Visual Explanations from Deep Networks" in told
+
+
+def test_nothing_is_lost_on_paper(opened):
+    tab = opened("#board/mnist1d")
+    tab.emulate_media(media="print")
+    assert tab.locator("header.top").is_hidden()
+    assert tab.locator("main .scroll").first.evaluate("(box) => getComputedStyle(box).maxHeight") == "none"
