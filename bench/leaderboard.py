@@ -60,7 +60,7 @@ def long_table(rows: pd.DataFrame, verdicts: Mapping[str, str] | None = None) ->
     if not tables:
         return pd.DataFrame(columns=["task", "method", "metric", "n"])
     table = pd.concat(tables, ignore_index=True)
-    table["vote"] = _votes(rows, table)
+    table["alike"], table["vote"] = _votes(rows, table)
     families = {name: i for i, name in enumerate(FAMILY_ORDER)}
     order = table["metric_family"].map(families).fillna(len(families))
     table = table.assign(_order=order, _rank=table["rank"].fillna(np.inf))
@@ -82,16 +82,19 @@ def boards(rows: pd.DataFrame, long: pd.DataFrame) -> pd.DataFrame:
 def metric_table(long: pd.DataFrame) -> pd.DataFrame:
     """One row per task and metric: what it is worth there, and whether it takes part in ranks."""
     columns = ["task", "metric", "metric_id", "metric_family", "label", "higher_is_better"]
-    columns += ["conformance", "informative", "beats_random", "silent", "vote", "friedman", "n_top_two"]
+    columns += ["conformance", "informative", "beats_random", "silent", "vote", "alike", "friedman", "n_top_two"]
     found = long[columns] if len(long) else pd.DataFrame(columns=columns)
     return found.drop_duplicates(["task", "metric"]).reset_index(drop=True)
 
 
-def _votes(rows: pd.DataFrame, long: pd.DataFrame) -> pd.Series:
-    """The weight of each line's metric in its task's mean rank: 0 without a say, 1 alone, 1/m as one of m that are alike."""
+def _votes(rows: pd.DataFrame, long: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    """For each line's metric the first of those that are alike, itself included, and its weight in the task's mean rank.
+
+    The weight is 0 without a say, 1 alone, 1/m as one of m that are alike.
+    """
     scored = long.groupby(["task", "metric"])["n"].transform("max") > 0
     say = long["metric_family"].isin(RANKING_FAMILIES) & (long["silent"] == "") & scored
-    votes = say.astype(float)
+    alike, votes = long["metric"].copy(), say.astype(float)
     for task, lines in long[say].groupby("task"):
         own = rows[rows["task"] == task]
         scores = {name: _oriented(own[own["metric"] == name]) for name in lines["metric"].unique()}
@@ -100,8 +103,10 @@ def _votes(rows: pd.DataFrame, long: pd.DataFrame) -> pd.Series:
             continue
         cube = np.stack([one.reindex(index=samples, columns=methods).to_numpy() for one in scores.values()])
         group = pd.Series(stats.alike(cube, ALIKE), index=list(scores))
+        first = pd.Series(group.index, index=group.index).groupby(group).transform("first")
+        alike[lines.index] = lines["metric"].map(first)
         votes[lines.index] = lines["metric"].map(1 / group.map(group.value_counts()))
-    return votes
+    return alike, votes
 
 
 def failures(rows: pd.DataFrame) -> pd.DataFrame:

@@ -129,8 +129,10 @@ def heatmap(wide: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
 
 
 def distributions(rows: pd.DataFrame, wide: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
-    """Scores per sample of each method on each metric that ranks, with the random control's mean marked."""
-    metrics = list(dict.fromkeys(long.loc[long["metric_family"].isin(RANKING_FAMILIES), "metric"]))
+    """Scores per sample of each method on each metric that has a vote, of several alike the first; the random mean marked."""
+    asks = long[long["metric_family"].isin(RANKING_FAMILIES)]
+    voting = asks[(asks["vote"] > 0) & (asks["alike"] == asks["metric"])]
+    metrics = list(dict.fromkeys((voting if len(voting) else asks)["metric"]))
     methods = list(wide["method"])
     columns = min(8 if len(methods) > MANY else 4, max(1, len(metrics)))
     lines = -(-max(1, len(metrics)) // columns)

@@ -281,7 +281,9 @@ def test_metrics_that_say_the_same_share_one_vote():
     other = rows({name: {"up": list(third[:, m])} for m, name in enumerate(names)})
     found = pd.concat([found, other.assign(metric="third", metric_id="third@1")], ignore_index=True)
     long = leaderboard.long_table(found)
-    assert leaderboard.metric_table(long).set_index("metric")["vote"].to_dict() == {"down": 0.5, "up": 0.5, "third": 1}
+    told = leaderboard.metric_table(long).set_index("metric")
+    assert told["vote"].to_dict() == {"down": 0.5, "up": 0.5, "third": 1}
+    assert told["alike"].to_dict() == {"down": "down", "up": "down", "third": "third"}
     board = leaderboard.boards(found, long).set_index("method")
     assert board["mean_rank"].to_dict() == {
         "a": 2,
