@@ -283,9 +283,11 @@ def with_left_out(board: pd.DataFrame, left_out: Mapping[str, Sequence[str]]) ->
 
 
 def _why(statuses: pd.Series) -> str:
-    """Of a method that is not complete: `skipped` or `undefined` where that holds for every sample."""
+    """Of a method that is not complete: `undefined` where its maps never say anything, `skipped` where it cannot serve."""
     found = set(statuses)
-    return found.pop() if len(found) == 1 and found <= {"skipped", "undefined"} else "incomplete"
+    if found <= {"skipped", "undefined"}:
+        return "undefined" if "undefined" in found else "skipped"
+    return "incomplete"
 
 
 def _overall(rows: pd.DataFrame, methods: list[str], votes: pd.Series) -> dict[str, pd.Series]:
