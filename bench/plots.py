@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 
 from bench.agreement import MEAN_TRUTH
 from bench.files import atomic
-from bench.leaderboard import CONTROLS, FAMILY_ORDER, RANKING_FAMILIES
+from bench.leaderboard import CONTROLS, FAMILY_ORDER, ORACLE, RANKING_FAMILIES
 
 CONTROL = "random"
 PALE = 0.15  # share of its colour that an uncertain difference keeps
@@ -219,12 +219,15 @@ def cost(wide: pd.DataFrame, task: str) -> Figure:
     explains = board["family"] != CONTROLS  # a control on the front would be no choice
     ordered = board[explains].sort_values(["seconds", "mean_rank"], kind="stable")
     best = ordered[ordered["mean_rank"] < ordered["mean_rank"].cummin().shift(fill_value=np.inf)]  # the Pareto front
-    named = board if len(board) <= MANY else board[board["method"].isin([*best["method"], CONTROL])]
+    named = board if len(board) <= MANY else board[board["method"].isin([*best["method"], CONTROL, ORACLE])]
     for number, (_, row) in enumerate(board.iterrows()):
         colour, _, marker = _look(row["method"], number)
+        order = 4  # above those that are not named
         if row["method"] not in set(named["method"]):
-            colour, marker = "0.7", "o"
-        axes.scatter(row["seconds"], row["mean_rank"], color=colour, marker=marker, s=55, zorder=3, edgecolor="white")
+            colour, marker, order = "0.7", "o", 3
+        axes.scatter(
+            row["seconds"], row["mean_rank"], color=colour, marker=marker, s=55, zorder=order, edgecolor="white"
+        )
     axes.plot(best["seconds"], best["mean_rank"], color="0.6", lw=1, drawstyle="steps-post", zorder=1)
     _label_points(axes, named)
     axes.set_xscale("log")
