@@ -35,7 +35,8 @@ def image_problem(samples: int = 4, batch_size: int = 3, size: int = 36) -> Prob
     rng = np.random.default_rng(0)
     inputs = some_tiles(rng, samples, size)
     truth = torch.zeros(samples, size, size, dtype=torch.bool)
-    truth[:, size // 4 : size // 2, size // 3 :] = True
+    for row in range(samples):
+        truth[row, size // 4 + row : size // 2 + row, size // 3 :] = True
     problem = Problem(
         model=model,
         inputs=inputs,
