@@ -34,7 +34,7 @@ SILENT = {  # why a metric has no vote
 }
 BEYOND = 1e-6  # of the truth's score; less is rounding
 FEWEST = 5  # samples, below which nothing is said about that, or about which metrics are one
-ALIKE = 0.95  # correlation of two metrics that share a vote; the same metrics do at 0.99 (results/reference/README.md)
+ALIKE = 0.95  # correlation of two metrics that share a vote (their groups: `alike` in the tables)
 OVERALL_COLUMNS = ("rank", "rank_low", "rank_high", "group", "mean_rank", "mean_rank_low", "mean_rank_high")
 CURVE_COLUMNS = ["task", "metric", "method", "label", "higher_is_better", "method_family", "share", "p", "low", "high"]
 FAMILY_ORDER = ("faithfulness", "localisation", "randomisation", "robustness", "axiom", "complexity", "cost")
@@ -80,7 +80,7 @@ def boards(rows: pd.DataFrame, long: pd.DataFrame) -> pd.DataFrame:
 
 
 def metric_table(long: pd.DataFrame) -> pd.DataFrame:
-    """One row per task and metric: what it is worth there, and whether it takes part in ranks."""
+    """One row per task and metric: what it is worth there, and its vote in the mean rank."""
     columns = ["task", "metric", "metric_id", "metric_family", "label", "higher_is_better"]
     columns += ["conformance", "informative", "beats_random", "silent", "vote", "alike", "friedman", "n_top_two"]
     found = long[columns] if len(long) else pd.DataFrame(columns=columns)
@@ -139,7 +139,7 @@ def _metric_table(rows: pd.DataFrame, verdicts: Mapping[str, str]) -> pd.DataFra
     methods = sorted(rows["method"].unique())
     scores = _scores(rows).reindex(columns=methods).dropna(how="all")
     first, by_method = rows.iloc[0], rows.groupby("method")
-    n = scores.notna().sum()
+    n, verdict = scores.notna().sum(), verdicts.get(first["metric_id"], "")
     table = pd.DataFrame(
         {
             "task": first["task"],
@@ -164,9 +164,9 @@ def _metric_table(rows: pd.DataFrame, verdicts: Mapping[str, str]) -> pd.DataFra
             "skill": np.nan,
             "skill_low": np.nan,
             "skill_high": np.nan,
-            "conformance": verdicts.get(first["metric_id"], ""),
+            "conformance": verdict,
             "informative": "",
-            "silent": verdict if (verdict := verdicts.get(first["metric_id"], "")) in SILENT else "",
+            "silent": verdict if verdict in SILENT else "",
             "beats_random": np.nan,
             "friedman": np.nan,
             "n_top_two": np.nan,
@@ -193,10 +193,8 @@ def _judge(table: pd.DataFrame, scores: pd.DataFrame) -> None:
     if len(full) > 1:
         best, second = scores[best_first[0]].to_numpy(), scores[best_first[1]].to_numpy()
         table["p_best"] = stats.against(scores.to_numpy(), scores.columns.get_loc(best_first[0]))  # type: ignore[arg-type]
-        table["friedman"], table["n_top_two"] = (
-            stats.friedman(scores[full].to_numpy()),
-            stats.samples_needed(best - second),
-        )
+        table["friedman"] = stats.friedman(scores[full].to_numpy())
+        table["n_top_two"] = stats.samples_needed(best - second)
 
 
 def _against_random(table: pd.DataFrame, scores: pd.DataFrame) -> None:
@@ -260,9 +258,7 @@ def _board(rows: pd.DataFrame, long: pd.DataFrame) -> pd.DataFrame:
             for name, own in _overall(rows, complete, votes[placed.columns]).items()
         }
     )
-    start = [name for name in table if name not in OVERALL_COLUMNS and not name.startswith("mean_rank_")]
-    rest = [name for name in table if name not in start and name not in OVERALL_COLUMNS]
-    table = table[[*start, *OVERALL_COLUMNS, *rest]].assign(group=table["group"].astype(object).fillna(""))
+    table["group"] = table["group"].astype(object).fillna("")
     table = pd.concat([table, means.reset_index(drop=True)], axis=1)
     return table.sort_values(["rank", "status", "method"], na_position="last", kind="stable").reset_index(drop=True)
 
@@ -320,9 +316,10 @@ def _overall(rows: pd.DataFrame, methods: list[str], votes: pd.Series) -> dict[s
     rank = pd.Series(stats.ranks(mean, higher_is_better=False), index=methods)
     order = np.argsort(rank.to_numpy(), kind="stable")
     group = pd.Series(stats.letters(stats.separated(mean[order], replicates[:, order])), index=rank.index[order])
-    columns = {"rank_low": low, "rank_high": high, "mean_rank": mean, "mean_rank_low": mean_low}
-    columns |= {"mean_rank_high": mean_high} | {f"mean_rank_{family}": values for family, values in own.items()}
-    return {"rank": rank, "group": group} | {name: pd.Series(values, index=methods) for name, values in columns.items()}
+    values = (rank, low, high, group, mean, mean_low, mean_high)
+    columns = dict(zip(OVERALL_COLUMNS, values, strict=True))
+    columns |= {f"mean_rank_{family}": ranks for family, ranks in own.items()}
+    return {name: pd.Series(values, index=methods) for name, values in columns.items()}
 
 
 def _ends(replicates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -6,7 +6,9 @@ black and dashed; an arrow beside each metric says which way is better.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from textwrap import fill
 from typing import Any
@@ -18,10 +20,12 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from PIL import Image
 
 from bench.agreement import MEAN_TRUTH
 from bench.files import atomic
 from bench.leaderboard import CONTROLS, FAMILY_ORDER, ORACLE, RANKING_FAMILIES
+from bench.stats import share_a_letter
 
 CONTROL = "random"
 PALE = 0.15  # share of its colour that an uncertain difference keeps
@@ -61,9 +65,14 @@ def save(figure: Figure, path: Path) -> None:
     with mpl.rc_context(STYLE):
         figure.draw_without_rendering()
         figure.set_layout_engine("none")  # laid out once is enough for both files
-        for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
-            with atomic(path.with_name(f"{path.name}.{kind}")) as part:
-                figure.savefig(part, format=kind, dpi=150, metadata=metadata)
+        drawn = io.BytesIO()
+        figure.savefig(drawn, format="png", dpi=150)
+        with atomic(path.with_name(f"{path.name}.png")) as part:
+            Image.open(drawn).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(
+                part, "PNG"
+            )  # a third of the size
+        with atomic(path.with_name(f"{path.name}.svg")) as part:
+            figure.savefig(part, format="svg", metadata={"Date": None, "Creator": None})
 
 
 def heatmap(wide: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
@@ -80,9 +89,7 @@ def heatmap(wide: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
     colour = gain.div(gain.abs().max(axis=1).replace(0, 1), axis=0)
     if CONTROL in means:  # a distance that may be chance must not shine
         groups = long.pivot(index="metric", columns="method", values="group").loc[metrics, methods].fillna("")
-        same = groups.apply(
-            lambda row: [bool(set(group) & set(row[CONTROL])) for group in row], axis=1, result_type="expand"
-        )
+        same = groups.apply(lambda row: row.map(partial(share_a_letter, row[CONTROL])), axis=1)
         colour = colour.where(~same.to_numpy(), colour * PALE)
     silent = facts["metric_family"].isin(RANKING_FAMILIES) & (facts["vote"] == 0)
     colour = colour.mul((~silent).astype(float), axis=0)  # a metric that has no vote is not to be looked at
@@ -316,32 +323,7 @@ def agreement(table: pd.DataFrame, square: pd.DataFrame, alphas: pd.DataFrame, l
     axes.tick_params(length=0)
     axes.tick_params(axis="y", pad=12)
     axes.set(xlabel="", ylabel="")
-    alpha = alphas.set_index("family")
-    for family in _in_order(facts["metric_family"]):
-        colour, marker = _family_look(family)
-        own = places[(facts["metric_family"] == family).to_numpy()]
-        axes.scatter(
-            np.full(len(own), -6 / 72 / (cell * len(names))),
-            own,
-            color=colour,
-            marker=marker,
-            s=26,
-            clip_on=False,
-            transform=axes.get_yaxis_transform(),
-            label=f"{family}{_alpha(alpha, family)}",
-        )
-    for family, called in (("ranking", "all that rank"), ("all", "all metrics")):
-        if family in alpha.index:
-            axes.scatter([], [], marker="", label=f"{called}{_alpha(alpha, family)}")
-    figure.legend(
-        loc="outside lower left",
-        ncols=3,
-        frameon=False,
-        fontsize=8,
-        title="families of metrics; Krippendorff's alpha of the ranks they give (95 % interval): 1 is agreement, 0 chance",
-        title_fontsize=8,
-        alignment="left",
-    )
+    _mark_families(axes, facts["metric_family"], alphas.set_index("family"), -6 / 72 / (cell * len(names)))
     figure.suptitle(
         f"{task}: do metrics agree on the order of the methods? {table['methods'].max()} methods, controls left out; "
         f"unrelated orders stay within ±{table['chance'].max():.2f}",
@@ -350,6 +332,27 @@ def agreement(table: pd.DataFrame, square: pd.DataFrame, alphas: pd.DataFrame, l
         ha="left",
     )
     return figure
+
+
+def _mark_families(axes: Axes, families: pd.Series, alpha: pd.DataFrame, x: float) -> None:
+    """A family's mark beside each of its lines, at `x` of the axes' width, and a legend with the families' alphas."""
+    for family in _in_order(families):
+        colour, marker = _family_look(family)
+        own = np.flatnonzero(families == family) + 0.5
+        look = {"color": colour, "marker": marker, "s": 26, "label": f"{family}{_alpha(alpha, family)}"}
+        axes.scatter(np.full(len(own), x), own, clip_on=False, transform=axes.get_yaxis_transform(), **look)
+    for family, called in (("ranking", "all that rank"), ("all", "all metrics")):
+        if family in alpha.index:
+            axes.scatter([], [], marker="", label=f"{called}{_alpha(alpha, family)}")
+    axes.figure.legend(
+        loc="outside lower left",
+        ncols=3,
+        frameon=False,
+        fontsize=8,
+        title="families of metrics; Krippendorff's alpha of the ranks they give (95 % interval): 1 is agreement, 0 chance",
+        title_fontsize=8,
+        alignment="left",
+    )
 
 
 def trust(table: pd.DataFrame, task: str) -> Figure:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from functools import lru_cache
 from string import ascii_lowercase
 
 import numpy as np
-import pandas as pd
 from scipy import stats
 from scipy.sparse.csgraph import connected_components
 
@@ -130,16 +130,27 @@ def _pairable(values: np.ndarray) -> np.ndarray:
     return known & (known.sum(-2, keepdims=True) > 1)
 
 
+def paired_p(gaps: np.ndarray) -> np.ndarray:
+    """Two-sided t-tests of the mean of paired differences against 0: (n, K) -> (K,); NaN are left out.
+
+    0 where a difference never varies but for rounding, 1 where there is none, NaN on fewer than two samples.
+    """
+    known = ~np.isnan(gaps)
+    n = known.sum(0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.where(known, gaps, 0.0).sum(0) / n
+        spread = np.sqrt((np.where(known, gaps - mean, 0.0) ** 2).sum(0) / (n - 1))
+        p = 2 * stats.t.sf(np.abs(mean) / (spread / np.sqrt(n)), n - 1)
+    steady = spread <= 1e-9 * np.abs(mean)
+    return np.where(n < 2, np.nan, np.where(steady, np.where(mean == 0, 1.0, 0.0), p))
+
+
 def better(gaps: np.ndarray) -> np.ndarray:
     """Which columns of paired differences have a mean above 0: one-sided t-tests, each at 1 - LEVEL: (n, M) -> (M,) bool.
 
     NaN are left out; nothing is said on fewer than two samples.
     """
-    n = (~np.isnan(gaps)).sum(0)
-    centre, spread = (np.asarray(figure) for figure in (pd.DataFrame(gaps).mean(), pd.DataFrame(gaps).std()))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        p = stats.t.sf(centre / (spread / np.sqrt(n)), n - 1)
-    return (centre > 0) & (n > 1) & ((spread == 0) | (p < 1 - LEVEL))
+    return (np.where(np.isnan(gaps), 0.0, gaps).sum(0) > 0) & (paired_p(gaps) / 2 < 1 - LEVEL)
 
 
 def different(scores: np.ndarray) -> np.ndarray:
@@ -147,18 +158,9 @@ def different(scores: np.ndarray) -> np.ndarray:
 
     Identical columns never differ, nor does anything on fewer than two samples.
     """
-    m = scores.shape[1]
-    result = np.zeros((m, m), dtype=bool)
-    if m < 2 or len(scores) < 2:
-        return result
-    left, right = np.triu_indices(m, 1)
-    gaps = scores[:, left] - scores[:, right]
-    mean, error = gaps.mean(0), gaps.std(0, ddof=1) / np.sqrt(len(gaps))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        p = 2 * stats.t.sf(np.abs(mean / error), len(gaps) - 1)
-    p = np.where(mean == 0, 1.0, np.nan_to_num(p, nan=1.0))
-    rejected = holm(p) < 1 - LEVEL
-    result[left, right] = result[right, left] = rejected
+    left, right = np.triu_indices(scores.shape[1], 1)
+    result = np.zeros((scores.shape[1],) * 2, dtype=bool)
+    result[left, right] = result[right, left] = holm(paired_p(scores[:, left] - scores[:, right])) < 1 - LEVEL
     return result
 
 
@@ -179,19 +181,9 @@ def against(scores: np.ndarray, reference: int) -> np.ndarray:
 
     NaN for the column itself and where fewer than two samples have both; 1 where the two are the same.
     """
-    p = np.array([_paired_p(gap) for gap in (scores - scores[:, [reference]]).T])
+    p = paired_p(scores - scores[:, [reference]])
     p[reference] = np.nan
     return holm(p)
-
-
-def _paired_p(gap: np.ndarray) -> float:
-    """Two-sided t-test of paired differences (n,) against 0, of those that are known."""
-    known = gap[~np.isnan(gap)]
-    if len(known) < 2:
-        return np.nan
-    if np.ptp(known) <= 1e-9 * np.abs(known).max():  # it never varies, but for rounding
-        return 0.0 if known.any() else 1.0
-    return float(stats.ttest_1samp(known, 0).pvalue)
 
 
 def superiority(gaps: np.ndarray) -> np.ndarray:
@@ -276,3 +268,9 @@ def letters(differ: np.ndarray) -> list[str]:
 
 def _name(k: int) -> str:
     return ascii_lowercase[k] if k < 26 else f"({k + 1})"
+
+
+def share_a_letter(one: str, other: str) -> bool:
+    """Do two texts of `letters` have one in common? Letters after z are numbers in brackets."""
+    first, second = (set(re.findall(r"[a-z]|\(\d+\)", group)) for group in (one, other))
+    return bool(first & second)

@@ -123,7 +123,7 @@ def without_ties(problem: Problem) -> Tensor:
     return maps
 
 
-def same(a: np.ndarray, b: np.ndarray, record_property: Callable[[str, object], None]) -> None:
+def assert_same(a: np.ndarray, b: np.ndarray, record_property: Callable[[str, object], None]) -> None:
     gap = float(np.abs(np.asarray(a) - np.asarray(b)).max())
     record_property("greatest_difference", gap)
     assert np.ptp(a) > 1e-3  # else equality says little
@@ -206,7 +206,7 @@ def test_the_score_is_quantus_s(case, record_property):
     problem = PROBLEMS[which]()
     maps, probe = without_ties(problem), Probe(problem)
     expected = relation(theirs(judge(), problem, maps), probe.full.numpy())
-    same(ours(name, probe, maps, **params), expected, record_property)
+    assert_same(ours(name, probe, maps, **params), expected, record_property)
 
 
 def test_irof_is_quantus_s_with_the_first_step_and_over_the_number_of_segments(record_property, monkeypatch):
@@ -222,7 +222,7 @@ def test_irof_is_quantus_s_with_the_first_step_and_over_the_number_of_segments(r
     first = torch.ones(len(problem), 1, dtype=torch.int64)
     r_1 = (probe.removed(maps, first, features="segment20")[:, 0] / probe.full).numpy()
     expected = (np.array(found) - (1 + r_1) / 2) / cells.counts.numpy()
-    same(ours("irof", probe, maps), expected, record_property)
+    assert_same(ours("irof", probe, maps), expected, record_property)
 
 
 # --- metrics that draw --------------------------------------------------------------------------------------------------
@@ -243,7 +243,7 @@ def test_faithfulness_correlation_is_quantus_s_on_the_subsets_that_it_drew(which
     judge = quantus.FaithfulnessCorrelation(nr_runs=32, subset_size=size, perturb_func=recorded, **ZERO, **PLAIN)
     expected = theirs(judge, problem, maps)
     monkeypatch.setattr(probe, "_subset_masks", lambda cells, share, draws: torch.stack(drawn, dim=1))
-    same(ours("faithfulness_correlation", probe, maps, features="pixel"), expected, record_property)
+    assert_same(ours("faithfulness_correlation", probe, maps, features="pixel"), expected, record_property)
 
 
 @pytest.mark.parametrize("which", PROBLEMS)
@@ -265,7 +265,7 @@ def test_monotonicity_correlation_is_quantus_s_on_the_values_that_we_drew(which,
     judge = quantus.MonotonicityCorrelation(nr_samples=draws, perturb_func=redrawn, **PLAIN | {"abs": True})
     expected = theirs(judge, problem, maps)
     found = ours("monotonicity_correlation", probe, maps, draws=draws, features="pixel")
-    same(found, np.array(expected), record_property)
+    assert_same(found, np.array(expected), record_property)
 
 
 def test_road_has_quantus_s_accuracy_at_every_level(record_property):

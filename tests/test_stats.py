@@ -43,6 +43,12 @@ def test_tests_against_one_column_are_scipys_and_leave_out_what_is_missing():
     assert np.isnan(found[[0, 5]]).all()  # itself, and what has no score
 
 
+def test_letters_after_z_are_one_letter_each():
+    assert stats.share_a_letter("yz(27)", "(27)(28)")
+    assert not stats.share_a_letter("z(27)", "(28)(127)")
+    assert not stats.share_a_letter("", "")
+
+
 def test_superiority_counts_ties_half():
     gaps = np.array([[1.0, 0, np.nan], [2, -1, np.nan], [-1, 0, np.nan], [0, 0, np.nan]])
     np.testing.assert_array_equal(stats.superiority(gaps), [2.5 / 4, 1.5 / 4, np.nan])

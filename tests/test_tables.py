@@ -44,4 +44,5 @@ def test_latex_compiles(board_and_long, tmp_path):
     whole = r"\documentclass{article}\usepackage{booktabs}\begin{document}" + text + r"\end{document}"
     (tmp_path / "board.tex").write_text(whole)
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "board.tex"]
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    assert subprocess.run(command, cwd=tmp_path, capture_output=True).returncode == 0
+    assert (tmp_path / "board.pdf").stat().st_size > 1000

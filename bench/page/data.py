@@ -13,6 +13,7 @@ import pandas as pd
 
 from bench import agreement
 from bench.leaderboard import CONTROLS, ORACLE, RANDOM, RANKING_FAMILIES, SILENT
+from bench.stats import share_a_letter
 
 DIGITS = 5  # that a figure keeps; the CSV files hold six
 CELLS = (
@@ -84,12 +85,12 @@ def board(task: str, tables: Tables) -> dict[str, Any]:
     methods = records(wide[own])
     ranked = [line for line in methods if line.get("rank") is not None]
     best = next((line for line in ranked if line["family"] != CONTROLS), ranked[0] if ranked else {})
-    first = set(str(best.get("group") or ""))
+    first = str(best.get("group") or "")
     for line in methods:
         line["role"] = line["method"] if line["method"] in (RANDOM, ORACLE) else ""
         line["control"] = line["family"] == CONTROLS
         line["first"] = line is best  # of those that explain something, if any does
-        line["ties_first"] = bool(first & set(str(line.get("group") or "")))
+        line["ties_first"] = share_a_letter(first, str(line.get("group") or ""))
     return {
         "methods": methods,
         "metrics": [_metric(name, facts.loc[name], long) for name in names],
