@@ -167,7 +167,7 @@ def _of_task(means: _Means) -> Tables:
         """What there is to say of pairs of metrics."""
         counts, about = ~np.isnan(with_mean.observed), with_mean.about
         methods = (counts[a] & counts[b]).sum(1)
-        low, high = _interval(observed[a, b], resampled[:, a, b])
+        low, high = _interval(observed[a, b], resampled[:, a, b], len(about))
         chance = {m: stats.chance_tau(m) for m in set(methods.tolist())}
         return {
             "n": (about[:, a] & about[:, b]).sum(0),
@@ -237,14 +237,14 @@ def _alphas(means: _Means) -> pd.DataFrame:
             stats.ordinal_alpha(stats.ranks(values[..., chosen, :][..., count], higher_is_better=True))
             for values in (means.observed, means.resampled)
         )
-        low, high = _interval(observed[None], resampled[:, None])
+        low, high = _interval(observed[None], resampled[:, None], len(means.about))
         row = {"family": family, "metrics": chosen.sum(), "methods": count.sum(), "alpha": float(observed)}
         found.append(row | {"low": low[0], "high": high[0]})
     return pd.DataFrame(found, columns=ALPHA_COLUMNS[1:])
 
 
-def _interval(estimate: np.ndarray, replicates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Percentile interval, (M,), (R, M) -> (M,), (M,). NaN without replicates: one sample says nothing of how it varies.
+def _interval(estimate: np.ndarray, replicates: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """`stats.interval`, (M,), (R, M) -> (M,), (M,). NaN without replicates: one sample says nothing of how it varies.
 
     Resampling adds noise to the orders, and noise hides agreement: where all replicates agree less than the estimate
     says, the interval is stretched to hold the estimate.
@@ -252,7 +252,7 @@ def _interval(estimate: np.ndarray, replicates: np.ndarray) -> tuple[np.ndarray,
     if not replicates.size:
         nothing = np.full(len(estimate), np.nan)
         return nothing, nothing
-    low, high = stats.interval(replicates)
+    low, high = stats.interval(replicates, n)
     return np.minimum(low, estimate), np.maximum(high, estimate)
 
 

@@ -9,6 +9,7 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,11 +25,13 @@ SWEPT_COSTS = {"quick": {"fast"}, "standard": {"fast", "medium"}, "full": {"fast
 BASELINES = ("zero", "mean", "blur", "noise", "background")
 FEATURES = ("pixel", "patch64", "segment20")
 KINDS = ("tasks", "methods", "metrics")
+SHOWN = "integrated_gradients,grad_cam,lrp_composite,smoothgrad,sise,random"  # by explain, if no method is named
 EPILOG = """\
 examples:
   python -m bench run --all                              every task, method and metric
   python -m bench run --task mnist1d --method 'lrp*' sise --profile quick
   python -m bench run --all --plugins my_method.py       with a method of your own
+  python -m bench explain tissue --method grad_cam,sise  the maps of one input, side by side
   python -m bench list methods
 """
 
@@ -67,6 +70,9 @@ def parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_list(commands)
     _add_report(commands)
+    _add_serve(commands)
+    _add_compare(commands)
+    _add_explain(commands)
     _add_check(commands)
     _add_sweep(commands)
     _add_task_commands(commands)
@@ -120,9 +126,80 @@ def _add_list(commands: Any) -> None:
 
 def _add_report(commands: Any) -> None:
     report = commands.add_parser("report", help="rebuild leaderboards, plots and the page from the scores in --out")
+    report.add_argument("--no-plots", action="store_true", help="only the tables and the page")
     _add_out(report)
     _add_plugins(report)
     report.set_defaults(command=_report)
+
+
+def _add_serve(commands: Any) -> None:
+    serve = commands.add_parser(
+        "serve",
+        help="show the page in a browser and keep it up to date while a run goes on",
+        description="Serves the results folder to browsers on this machine, and to nobody else. While a run writes scores the "
+        "page is made anew, at the lowest priority and at most a tenth of the time, and open pages load it by themselves.",
+    )
+    serve.add_argument("--port", type=_port, default=8000, metavar="N", help="default: 8000; 0 takes any that is free")
+    _add_out(serve)
+    _add_plugins(serve)
+    serve.set_defaults(command=_serve)
+
+
+def _add_compare(commands: Any) -> None:
+    compare = commands.add_parser(
+        "compare",
+        help="tell what changed between two results folders; exit code 1 where a method became worse",
+        description="Per task, method and metric: the difference (AFTER less BEFORE) on the samples that both scored, its 95 % "
+        "interval, and whether it is significant, as Markdown. Exit code 1 where a method became significantly worse by "
+        "any metric but costs, or lost scores that it had.",
+        epilog="for example, in the CI of a method:\n"
+        "  git checkout main && python -m bench run --task mnist1d --method my_method --plugins my_method.py --out before\n"
+        "  git checkout -    && python -m bench run --task mnist1d --method my_method --plugins my_method.py --out after\n"
+        "  python -m bench compare before after",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    compare.add_argument("before", type=Path, metavar="BEFORE", help="a results folder")
+    compare.add_argument("after", type=Path, metavar="AFTER", help="another")
+    choice = compare.add_argument_group("what to compare (names take wildcards; default: all that both hold)")
+    for kind in ("task", "method", "metric"):
+        choice.add_argument(f"--{kind}", nargs="+", default=["*"], metavar="NAME", help=f"these {kind}s")
+    compare.add_argument("--all", action="store_true", help="also list what stayed the same, and costs")
+    compare.add_argument("--csv", type=Path, metavar="FILE", help="write every comparison there")
+    compare.set_defaults(command=_compare)
+
+
+def _add_explain(commands: Any) -> None:
+    explain = commands.add_parser(
+        "explain",
+        help="draw the maps of some methods for one input side by side",
+        description="Explains one sample of a task, or an input of your own, with each method and draws the maps side by side.",
+        epilog="examples:\n"
+        "  python -m bench explain tissue --sample 3 --method grad_cam,lrp_composite,random -o maps.png\n"
+        "  python -m bench explain hmt --input tile.png --target tumor",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    explain.add_argument("task", metavar="TASK", help="whose model is asked; also 'hmt[size=224]'")
+    what = explain.add_mutually_exclusive_group()
+    what.add_argument("--sample", default="0", metavar="I", help="its number in the task, or its id (default: 0)")
+    what.add_argument(
+        "--input",
+        type=Path,
+        metavar="FILE",
+        help="your own: an image, which is scaled to the task's size, or values as .npy or .csv (a channel per line)",
+    )
+    explain.add_argument(
+        "--method", nargs="+", default=[SHOWN], metavar="NAME", help=f"with commas or spaces (default: {SHOWN})"
+    )
+    explain.add_argument("--target", metavar="CLASS", help="name or number (default: what the task or the model says)")
+    explain.add_argument("--seed", type=_seed, default=0, metavar="S", help="of methods that draw (default: 0)")
+    explain.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="picture: .png, .svg, .pdf (default: maps.png)"
+    )
+    explain.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto")
+    where = explain.add_argument_group("where")
+    _add_data(where)
+    _add_plugins(where)
+    explain.set_defaults(command=_explain)
 
 
 def _add_sweep(commands: Any) -> None:
@@ -210,15 +287,19 @@ def _add_task_commands(commands: Any) -> None:
 def _add_common(command: argparse.ArgumentParser) -> None:
     where = command.add_argument_group("where")
     _add_out(where)
-    where.add_argument(
+    _add_data(where)
+    _add_plugins(where)
+
+
+def _add_data(group: Any) -> None:
+    group.add_argument(
         "--data",
         type=Path,
         default=os.environ.get("BENCH_DATA"),
         metavar="DIR",
         help="folder that holds data sets (default: BENCH_DATA, then the user cache, then a download)",
     )
-    where.add_argument("--offline", action="store_true", help="never download")
-    _add_plugins(where)
+    group.add_argument("--offline", action="store_true", help="never download")
 
 
 def _add_out(group: Any) -> None:
@@ -329,16 +410,102 @@ def _cost_classes() -> str:
 
 def _report(arguments: argparse.Namespace) -> int:
     from bench import page, registry
+
+    _must_hold_scores(arguments.out)
+    registry.load_all(arguments.plugins)  # the page tells what methods are
+    _write_report(arguments.out, pictures=not arguments.no_plots)
+    made = "leaderboards are" if arguments.no_plots else "leaderboards and plots are"
+    print(f"{made} in {arguments.out}; open {arguments.out / page.NAME} in a browser")
+    return 0
+
+
+def _must_hold_scores(folder: Path) -> None:
     from bench.core import RequestError
 
-    if not (arguments.out / "scores").is_dir():
-        raise RequestError(
-            f"{arguments.out} holds no scores; make some with `python -m bench run --all --out {arguments.out}`"
-        )
-    registry.load_all(arguments.plugins)  # the page tells what methods are
-    _write_report(arguments.out)
-    print(f"leaderboards and plots are in {arguments.out}; open {arguments.out / page.NAME} in a browser")
+    if not (folder / "scores").is_dir():
+        raise RequestError(f"{folder} holds no scores; make some with `python -m bench run --all --out {folder}`")
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    from bench import serving
+
+    server, stop = serving.start(arguments.out, arguments.port, arguments.plugins)
+    print(f"{arguments.out} is at http://{serving.HOST}:{server.server_port}/ (Ctrl-C ends it)", flush=True)
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        print()
+    finally:
+        stop.set()
+        server.server_close()
     return 0
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    from bench import comparison, leaderboard
+    from bench.core import RequestError
+    from bench.files import write_csv
+    from bench.store import Store
+
+    stores = [Store(folder) for folder in (arguments.before, arguments.after)]
+    for store in stores:
+        _must_hold_scores(store.folder)
+    both = sorted(set(stores[0].tasks()) & set(stores[1].tasks()))
+    tasks = [task for task in both if any(fnmatchcase(task, pattern) for pattern in arguments.task)]
+    if not tasks:
+        raise RequestError(f"no such task is in both folders (there is: {', '.join(both) or 'none'})")
+    with _bar(unit="task", total=len(tasks)) as bar:
+        found = []
+        for task in tasks:
+            bar.set_description_str(task)
+            pair = [leaderboard.current(store.read(task)) for store in stores]
+            found.append(comparison.of_task(*pair, methods=arguments.method, metrics=arguments.metric))
+            bar.update()
+    table = comparison.judged(found)
+    if table.empty:
+        raise RequestError(
+            "nothing to compare: no method and metric of that name has scores of the same inputs in both"
+        )
+    names = {"before": str(arguments.before), "after": str(arguments.after)}
+    print(comparison.markdown(table, **names, everything=arguments.all), end="")
+    if arguments.csv:
+        write_csv(table, arguments.csv)
+    return 1 if comparison.regressed(table) else 0
+
+
+def _explain(arguments: argparse.Namespace) -> int:
+    from bench import device, plots, registry, single
+
+    registry.load_all(arguments.plugins)
+    (task,) = registry.select(registry.TASKS, [arguments.task], "task")
+    methods = [
+        method
+        for name in registry.split(arguments.method)
+        for method in registry.select(registry.METHODS, [name], "method")
+    ]
+    path = arguments.output or Path("maps.png")
+    plots.check_path(path)
+    device.keep_freed_memory()
+    problem = single.problem(
+        task,
+        sample=arguments.sample,
+        file=arguments.input,
+        target=arguments.target,
+        data=_data(arguments),
+        device=device.choose(arguments.device),
+    )
+    found = []
+    with _bar(unit="method", total=len(methods)) as bar:
+        for method in methods:
+            bar.set_description_str(method.name)
+            found.append(single.explained(method, problem, task=task, seed=arguments.seed))
+            bar.update()
+    caption = single.caption(problem, task)
+    plots.write(plots.side_by_side(problem.inputs[0].cpu().numpy(), found, caption), path)
+    for one in found:
+        print(f"{one.method}: {one.note or f'{one.seconds:.3g} s'}")
+    print(f"{caption}\n{path}")
+    return 0 if any(one.attribution is not None for one in found) else 1
 
 
 def _sweep(arguments: argparse.Namespace) -> int:
@@ -543,11 +710,11 @@ def _write_run_facts(arguments: argparse.Namespace, plan: Any, outcome: Outcome,
         part.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
 
-def _write_report(out: Path) -> None:
+def _write_report(out: Path, *, pictures: bool = True) -> None:
     from bench.report import write
 
     with _bar(unit="file") as bar:
-        write(out, bar)
+        write(out, bar, pictures=pictures)
 
 
 def _print_outcome(outcome: Outcome, seconds: float, out: Path) -> None:
@@ -605,6 +772,12 @@ def _positive(text: str) -> int:
 def _seed(text: str) -> int:
     if not text.isdecimal() or int(text) >= 2**63:
         raise argparse.ArgumentTypeError(f"'{text}' is no whole number from 0 to 2**63 - 1")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"'{text}' is no port (0 to 65535)")
     return int(text)
 
 

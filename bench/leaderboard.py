@@ -8,6 +8,11 @@ of the methods are significantly better than the random control; the random cont
 are scored on; or, where it compares with the truth, another map beats the truth itself. Metrics whose scores have nearly all
 their variance in common (deletion's area and AOPC, say) ask one question, and share one vote.
 
+A board's mean rank is Friedman's: methods are ranked on each sample by each metric, and these ranks are averaged, so that it is
+a mean over samples, of which intervals and paired tests hold. (Ranks of mean scores do not settle as samples are added
+where methods are equal: on noise, groups made of them told methods apart in 24 to 100 cases of 100.) It is one plus the
+sum of the shares of the comparisons that a method loses, those of `win_table`.
+
 Skill puts metrics on one scale: 0 is the random control, negative is worse. Where an oracle exists (localisation: the truth as
 a map) it is (score - random) / (oracle - random); elsewhere Cohen's d, the difference of means over their standard deviation.
 """
@@ -36,6 +41,7 @@ BEYOND = 1e-6  # of the truth's score; less is rounding
 FEWEST = 5  # samples, below which nothing is said about that, or about which metrics are one
 ALIKE = 0.95  # correlation of two metrics that share a vote (their groups: `alike` in the tables)
 OVERALL_COLUMNS = ("rank", "rank_low", "rank_high", "group", "mean_rank", "mean_rank_low", "mean_rank_high")
+WIN_COLUMNS = ["task", "method", "other", "wins"]
 CURVE_COLUMNS = ["task", "metric", "method", "label", "higher_is_better", "method_family", "share", "p", "low", "high"]
 FAMILY_ORDER = ("faithfulness", "localisation", "randomisation", "robustness", "axiom", "complexity", "cost")
 
@@ -123,7 +129,7 @@ def mean_curves(rows: pd.DataFrame) -> pd.DataFrame:
     for (task, metric, method), part in _groups(with_curve, ["task", "metric", "method"]):
         curves = np.stack(part["curve"].to_list()).astype(float)
         features = int(part["features"].iloc[0])
-        low, high = stats.interval(stats.bootstrap_means(curves))
+        low, high = _ends(stats.bootstrap_means(curves), len(curves))
         facts = part.iloc[0][["label", "higher_is_better", "method_family"]].to_dict()
         points = {"share": even_counts(curves.shape[1] - 1, features).numpy() / features, "p": curves.mean(0)}
         found.append(
@@ -137,7 +143,7 @@ def mean_curves(rows: pd.DataFrame) -> pd.DataFrame:
 def _metric_table(rows: pd.DataFrame, verdicts: Mapping[str, str]) -> pd.DataFrame:
     """All methods on one metric of one task. Costs are measurements of the machine: they get no interval, rank or group."""
     methods = sorted(rows["method"].unique())
-    scores = _scores(rows).reindex(columns=methods).dropna(how="all")
+    scores = scores_of(rows).reindex(columns=methods).dropna(how="all")
     first, by_method = rows.iloc[0], rows.groupby("method")
     n, verdict = scores.notna().sum(), verdicts.get(first["metric_id"], "")
     table = pd.DataFrame(
@@ -181,9 +187,7 @@ def _metric_table(rows: pd.DataFrame, verdicts: Mapping[str, str]) -> pd.DataFra
 
 def _judge(table: pd.DataFrame, scores: pd.DataFrame) -> None:
     """Fills in intervals, and rank and group of the methods that have all the scores."""
-    if len(scores) > 1:
-        low, high = stats.interval(stats.bootstrap_means(scores.to_numpy()))
-        table["low"], table["high"] = low, high
+    table["low"], table["high"] = _ends(stats.bootstrap_means(scores.to_numpy()), len(scores))
     full = table.index[table["n"] == len(scores)]
     higher = bool(table["higher_is_better"].iloc[0])
     rank = pd.Series(stats.ranks(table.loc[full, "mean"].to_numpy(), higher_is_better=higher), index=full)
@@ -210,9 +214,8 @@ def _against_random(table: pd.DataFrame, scores: pd.DataFrame) -> None:
     table["skill"] = gaps.mean() / unit
     table["p_random"] = stats.against(values.to_numpy(), values.columns.get_loc(RANDOM))  # type: ignore[arg-type]
     table["superiority"] = stats.superiority(gaps.to_numpy())
-    if len(scores) > 1:
-        low, high = stats.interval(stats.bootstrap_means(around.to_numpy()))
-        table["skill_low"], table["skill_high"] = low / unit, high / unit
+    low, high = _ends(stats.bootstrap_means(around.to_numpy()), len(scores))
+    table["skill_low"], table["skill_high"] = low / unit, high / unit
     explain = table.index[(table["method_family"] != CONTROLS) & (table.index != RANDOM)]
     methods = [name for name in explain if name in scores]
     if methods and len(scores) >= FEWEST:
@@ -263,6 +266,32 @@ def _board(rows: pd.DataFrame, long: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values(["rank", "status", "method"], na_position="last", kind="stable").reset_index(drop=True)
 
 
+def win_table(rows: pd.DataFrame, long: pd.DataFrame) -> pd.DataFrame:
+    """How often a method is scored better than another, a tie counting half: one row per task and ordered pair.
+
+    Over the methods that are complete, the samples, and the metrics by their votes; each family counts once, as in the
+    mean rank.
+    """
+    found = []
+    for task, own in long[long["vote"] > 0].groupby("task", sort=True):
+        ranked = own.pivot(index="method", columns="metric", values="rank")
+        methods = sorted(ranked.index[ranked.notna().all(axis=1)])
+        facts = own.drop_duplicates("metric").set_index("metric")
+        weight = facts["vote"] / facts.groupby("metric_family")["vote"].transform("sum")
+        wins = sum(weight[name] * _wins(rows, str(task), name, methods) for name in facts.index) / weight.sum()
+        table = pd.DataFrame(wins, index=pd.Index(methods, name="method"), columns=pd.Index(methods, name="other"))
+        table = table.where(~np.eye(len(methods), dtype=bool)).stack().dropna().rename("wins").reset_index()
+        found.append(table.assign(task=task)[WIN_COLUMNS])
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=WIN_COLUMNS)
+
+
+def _wins(rows: pd.DataFrame, task: str, metric: str, methods: list[str]) -> np.ndarray:
+    """Share of the samples on which each method (row) is better than each other (column) by one metric: (M, M)."""
+    own = rows[(rows["task"] == task) & (rows["metric"] == metric) & rows["method"].isin(methods)]
+    scores = _oriented(own)[methods].dropna().to_numpy()
+    return np.stack([stats.superiority(scores[:, [place]] - scores) for place in range(len(methods))])
+
+
 def with_left_out(board: pd.DataFrame, left_out: Mapping[str, Sequence[str]]) -> pd.DataFrame:
     """The wide table with a line for each method that was too slow for the profile, unless it has been run after all."""
     known = set(zip(board["task"], board["method"], strict=True))
@@ -287,55 +316,68 @@ def _why(statuses: pd.Series) -> str:
 
 
 def _overall(rows: pd.DataFrame, methods: list[str], votes: pd.Series) -> dict[str, pd.Series]:
-    """Ranks by mean rank, groups, and mean ranks within and across families, with bootstrap intervals over samples.
+    """Mean ranks within and across families with intervals, and the rank, its interval and the group that follow.
 
-    Within a family metrics count by their votes; across families each counts once, however many metrics it has.
+    Methods are ranked on each sample by each metric. Within a family metrics count by their votes; across families each
+    counts once, however many metrics it has. Everything else is about the means of these ranks over samples.
     """
     families = rows.drop_duplicates("metric").set_index("metric")["metric_family"].reindex(votes.index)
     names = [name for name in RANKING_FAMILIES if (families == name).any()]
     if not methods:
         return dict.fromkeys((*OVERALL_COLUMNS, *(f"mean_rank_{name}" for name in names)), pd.Series(dtype=float))
     samples = sorted(rows["sample_id"].unique())
-    observed, resampled = {}, {}  # metric -> ranks (1, M) and (REPEATS, M)
-    for name in votes.index:
-        scores = _oriented(rows[rows["metric"] == name]).reindex(index=samples, columns=methods).to_numpy()
-        observed[name] = stats.ranks(np.nanmean(scores, axis=0, keepdims=True), higher_is_better=True)
-        resampled[name] = stats.ranks(stats.bootstrap_means(scores), higher_is_better=True)
-
-    def within(ranks: dict[str, np.ndarray], family: str) -> np.ndarray:
-        own = votes[families == family]
-        return np.asarray(np.average([ranks[name] for name in own.index], axis=0, weights=own))
-
-    own = {family: within(observed, family)[0] for family in names}
-    mean = np.mean(list(own.values()), axis=0)
-    replicates = np.mean([within(resampled, family) for family in names], axis=0)
-    if len(samples) < 2:  # one sample says nothing of how it varies
-        replicates = replicates[:0]
-    low, high = _ends(stats.ranks(replicates, higher_is_better=False))
-    mean_low, mean_high = _ends(replicates)
+    by_metric = {
+        name: stats.ranks(
+            _oriented(rows[rows["metric"] == name]).reindex(index=samples, columns=methods).to_numpy(),
+            higher_is_better=True,
+        )
+        for name in votes.index
+    }
+    own = {
+        family: _mean([by_metric[name] for name in votes.index[families == family]], votes[families == family])
+        for family in names
+    }
+    places = _mean(list(own.values()), np.ones(len(own)))
+    places = places[~np.isnan(places).any(1)]  # (n, M): samples on which something is defined
+    mean = _rounded(places.mean(0))
+    replicates = _rounded(stats.bootstrap_means(places))
     rank = pd.Series(stats.ranks(mean, higher_is_better=False), index=methods)
+    low, high = _ends(stats.ranks(replicates, higher_is_better=False), len(places))
+    mean_low, mean_high = _ends(replicates, len(places))
     order = np.argsort(rank.to_numpy(), kind="stable")
-    group = pd.Series(stats.letters(stats.separated(mean[order], replicates[:, order])), index=rank.index[order])
-    values = (rank, low, high, group, mean, mean_low, mean_high)
-    columns = dict(zip(OVERALL_COLUMNS, values, strict=True))
-    columns |= {f"mean_rank_{family}": ranks for family, ranks in own.items()}
+    group = pd.Series(stats.letters(stats.different(places[:, order])), index=rank.index[order])
+    columns = dict(zip(OVERALL_COLUMNS, (rank, low, high, group, mean, mean_low, mean_high), strict=True))
+    columns |= {f"mean_rank_{family}": np.nanmean(ranks, axis=0) for family, ranks in own.items()}
     return {name: pd.Series(values, index=methods) for name, values in columns.items()}
 
 
-def _ends(replicates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """`stats.interval`, NaN without replicates."""
+def _mean(parts: Sequence[np.ndarray], weights: Sequence[float] | pd.Series | np.ndarray) -> np.ndarray:
+    """Weighted mean of arrays of one shape over those that know a value; NaN where none does."""
+    cube = np.stack(parts)
+    weight = np.asarray(weights, dtype=float).reshape(-1, *[1] * (cube.ndim - 1)) * ~np.isnan(cube)
+    with np.errstate(invalid="ignore"):
+        return np.asarray((np.nan_to_num(cube) * weight).sum(0) / weight.sum(0))
+
+
+def _rounded(means: np.ndarray) -> np.ndarray:
+    """Mean ranks that differ by rounding alone are ties: copies of a method have no order."""
+    return np.round(means, 9)
+
+
+def _ends(replicates: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """`stats.interval`; NaN for one sample, which says nothing of how it varies."""
     nothing = np.full(replicates.shape[1], np.nan)
-    return stats.interval(replicates) if len(replicates) else (nothing, nothing)
+    return stats.interval(replicates, n) if n > 1 else (nothing, nothing)
 
 
-def _scores(rows: pd.DataFrame) -> pd.DataFrame:
+def scores_of(rows: pd.DataFrame) -> pd.DataFrame:
     """Samples x methods, seeds averaged; NaN where there is no score."""
     return rows.pivot_table(index="sample_id", columns="method", values="score", aggfunc="mean", dropna=False)
 
 
 def _oriented(rows: pd.DataFrame) -> pd.DataFrame:
-    """`_scores` of one metric, turned so that higher is better."""
-    return _scores(rows) * (1 if rows["higher_is_better"].iloc[0] else -1)
+    """`scores_of` one metric, turned so that higher is better."""
+    return scores_of(rows) * (1 if rows["higher_is_better"].iloc[0] else -1)
 
 
 def _status(statuses: pd.Series) -> str:

@@ -173,6 +173,11 @@ def select(registry: Mapping[str, E], patterns: Iterable[str], kind: str) -> lis
     return sorted(chosen.values(), key=lambda entry: order[entry.name.split("[")[0]])
 
 
+def split(texts: Iterable[str]) -> list[str]:
+    """Names that commas part, but for commas inside brackets: `a,b[x=1,y=2] c` -> a, b[x=1,y=2], c."""
+    return [name for text in texts for name in re.split(r",(?![^\[]*\])", text) if name]
+
+
 def with_params(entry: E, settings: str) -> E:
     """The entry with other hyper-parameters, given as `name=value,name=value`; those that differ enter its name."""
     params, defaults = dict(entry.params), dict(entry.params)

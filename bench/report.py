@@ -4,74 +4,90 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from bench import agreement, conformance, leaderboard, page, plots, tables
-from bench.files import atomic
+from bench import agreement, conformance, leaderboard, page, plots
+from bench.files import atomic, write_csv
+from bench.pasting import latex, markdown
 from bench.runner import Progress
 from bench.store import Store
+from bench.tables import Tables, joined, of_task
 
+PICTURES = 10  # of a task, at most
 MOST_COLUMNS = 8  # metrics on the terminal; where there are more, these:
 HEADLINES = ("drop", "deletion", "insertion", "seconds")
 
 
-def write(out: Path, progress: Progress) -> None:
-    """Rebuilds leaderboards/, leaderboard.csv, failures.csv, agreement.csv, plots/ and report.html in a results folder."""
-    store = Store(out)
-    rows = leaderboard.current(store.read())
-    if rows.empty:
+def write(out: Path, progress: Progress, *, pictures: bool = True) -> None:
+    """Rebuilds leaderboards/, leaderboard.csv, failures.csv, agreement.csv, plots/ and report.html in a results folder.
+
+    Task by task, so that the scores of one task at a time are in memory. Without `pictures` plots/ stays as it is.
+    """
+    store, verdicts = Store(out), conformance.verdicts(out)
+    tasks, left_out = store.tasks(), store.left_out("methods")
+    progress.total = PICTURES * len(tasks) + 1
+    found: list[Tables] = []
+    samples: dict[str, list[dict[str, Any]]] = {}
+    for task in tasks:
+        progress.set_description_str(f"{task} · tables")
+        rows = leaderboard.current(store.read(task))
+        if rows.empty:
+            continue
+        maps = _current_maps(store, task, rows)
+        tables = of_task(rows, verdicts=verdicts, left_out=left_out)
+        _write_tables(out, task, tables)
+        waiting = PICTURES
+        for name, figure in _drawn(task, rows, tables, maps) if pictures else ():
+            progress.set_description_str(f"{task} · {name}")
+            plots.save(figure, out / "plots" / f"{task}_{name}")
+            progress.update()
+            waiting -= 1
+        samples[task] = page.samples(maps, tables.wide, rows)
+        found.append(tables)
+        progress.update(waiting)
+    if not found:
         return
-    long, curves = leaderboard.long_table(rows, conformance.verdicts(out)), leaderboard.mean_curves(rows)
-    wide = leaderboard.boards(rows, long)
-    told = leaderboard.with_left_out(wide, store.left_out("methods"))
-    metrics = leaderboard.metric_table(long)
-    silent = metrics[metrics["metric_family"].isin(leaderboard.RANKING_FAMILIES) & (metrics["vote"] == 0)]
-    beliefs = agreement.tables(rows, list(zip(silent["task"], silent["metric"], strict=True)))
-    tasks = sorted(rows["task"].unique())
-    for task in tasks:
-        own = told[told["task"] == task]
-        others = set(long["metric"]) - set(long.loc[long["task"] == task, "metric"])
-        _csv(own.drop(columns=sorted(others)), out / "leaderboards" / f"{task}.csv")
-        _csv(long[long["task"] == task], out / "leaderboards" / f"{task}_long.csv")
-        for ending, form in (("md", tables.markdown), ("tex", tables.latex)):
-            _text(form(own, long[long["task"] == task]), out / "leaderboards" / f"{task}.{ending}")
-        _csv(metrics[metrics["task"] == task], out / "leaderboards" / f"{task}_metrics.csv")
-        _csv(beliefs.trust[beliefs.trust["task"] == task], out / "leaderboards" / f"{task}_trust.csv")
-        _csv(beliefs.agreement[beliefs.agreement["task"] == task], out / "leaderboards" / f"{task}_agreement.csv")
-    _csv(beliefs.alphas, out / "agreement.csv")
-    _csv(told, out / "leaderboard.csv")
-    failures = leaderboard.failures(rows)
-    _csv(failures, out / "failures.csv")
-    progress.total = 7 * len(tasks) + 1
-    kept = {task: _current_maps(store, task, rows) for task in tasks}
-    for task in tasks:
-        of_task = [frame[frame["task"] == task] for frame in (rows, wide, long, curves)]
-        for name, figure in plots.all_of_task(task, *of_task, maps=kept[task]):
-            progress.set_description_str(f"{task} · {name}")
-            plots.save(figure, out / "plots" / f"{task}_{name}")
-            progress.update()
-        for name, figure in _of_beliefs(task, beliefs, long[long["task"] == task]):
-            progress.set_description_str(f"{task} · {name}")
-            plots.save(figure, out / "plots" / f"{task}_{name}")
-            progress.update()
+    everything = joined(found)
+    write_csv(everything.wide, out / "leaderboard.csv")
+    write_csv(everything.failures, out / "failures.csv")
+    write_csv(everything.beliefs.alphas, out / "agreement.csv")
     progress.set_description_str(page.NAME)
-    checks = conformance.known(out / conformance.NAME)
-    page.write(out, page.Tables(rows, told, long, metrics, curves, beliefs, failures, checks), kept)
+    page.write(out, everything, samples, conformance.known(out / conformance.NAME))
     progress.update()
 
 
-def _of_beliefs(task: str, beliefs: agreement.Tables, long: pd.DataFrame) -> Iterator[tuple[str, Figure]]:
-    """How metrics agree with each other and with the truth, where there are enough of them."""
-    pairs = beliefs.agreement[beliefs.agreement["task"] == task]
+def _write_tables(out: Path, task: str, tables: Tables) -> None:
+    """leaderboards/ of one task."""
+    folder = out / "leaderboards"
+    write_csv(tables.wide, folder / f"{task}.csv")
+    for ending, form in (("md", markdown), ("tex", latex)):
+        _text(form(tables.wide, tables.long), folder / f"{task}.{ending}")
+    others = {
+        "long": tables.long,
+        "metrics": tables.metrics,
+        "wins": tables.wins,
+        "trust": tables.beliefs.trust,
+        "agreement": tables.beliefs.agreement,
+    }
+    for name, table in others.items():
+        write_csv(table, folder / f"{task}_{name}.csv")
+
+
+def _drawn(
+    task: str, rows: pd.DataFrame, tables: Tables, maps: dict[str, dict[str, np.ndarray]]
+) -> Iterator[tuple[str, Figure]]:
+    """Name and figure of each plot, drawn when asked for. How metrics agree is shown where there are enough of them."""
+    yield from plots.all_of_task(task, rows, tables, maps=maps)
+    beliefs, long = tables.beliefs, tables.long
+    pairs = beliefs.agreement
     if pairs["tau"].notna().any():
-        alphas = beliefs.alphas[beliefs.alphas["task"] == task]
-        yield "agreement", plots.agreement(pairs, agreement.clustered(pairs), alphas, long, task)
-    trust = beliefs.trust[beliefs.trust["task"] == task]
-    if trust["tau"].notna().any():
-        yield "trust", plots.trust(trust, task)
+        yield "agreement", plots.agreement(pairs, agreement.clustered(pairs), beliefs.alphas, long, task)
+    if beliefs.trust["tau"].notna().any():
+        yield "trust", plots.trust(beliefs.trust, task)
 
 
 def printed(out: Path) -> str:
@@ -143,12 +159,6 @@ def _current_maps(store: Store, task: str, rows: pd.DataFrame) -> dict[str, dict
         for name, arrays in maps.items()
         if [[str(arrays["fingerprint"])], arrays["sample_ids"].tolist()] == about
     }
-
-
-def _csv(table: pd.DataFrame, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic(path) as part:
-        table.to_csv(part, index=False, float_format="%.6g", lineterminator="\n")
 
 
 def _text(text: str, path: Path) -> None:

@@ -9,10 +9,10 @@ from string import ascii_lowercase
 
 import numpy as np
 from scipy import stats
+from scipy.optimize import brentq
 from scipy.sparse.csgraph import connected_components
 
 REPEATS = 1000  # bootstrap replicates; the ends of a 95 % interval then vary by about a twentieth of its width
-BLOCK = 100  # pairs compared at once, to bound memory
 LEVEL = 0.95
 
 
@@ -37,12 +37,14 @@ def _resamples(n: int, seed: int) -> np.ndarray:
     return weights
 
 
-def interval(replicates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Percentile interval at LEVEL along the first axis: (REPEATS, M) -> (M,), (M,). NaN where a column is all NaN.
+def interval(replicates: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Interval at LEVEL from replicates over n samples, along the first axis: (REPEATS, M) -> (M,), (M,).
 
-    The ends are values that occurred, so that a rank's interval ends at ranks.
+    Expanded percentiles [hesterberg2015bootstrap]: resampling n samples shows only (n - 1) / n of their variance, and the
+    normal distribution's tails are thinner than Student's; with 8 samples plain percentiles hold the mean in 89 cases of
+    100. NaN where a column is all NaN. The ends are values that occurred, so that a rank's interval ends at ranks.
     """
-    tail = 50 * (1 - LEVEL)
+    tail = 100 * stats.norm.cdf(stats.t.ppf((1 - LEVEL) / 2, n - 1) * np.sqrt(n / (n - 1)))
     empty = np.isnan(replicates).all(0)
     values = np.where(empty, 0.0, replicates)
     low, high = np.nanpercentile(values, [tail, 100 - tail], axis=0, method="inverted_cdf")
@@ -156,11 +158,13 @@ def better(gaps: np.ndarray) -> np.ndarray:
 def different(scores: np.ndarray) -> np.ndarray:
     """Which pairs of columns differ in mean: paired t-tests, Holm-corrected over the pairs: (n, M) -> (M, M) bool.
 
-    Identical columns never differ, nor does anything on fewer than two samples.
+    Identical columns never differ. A p-value is never below 2^(1-n), the least that the exact test by exchange of signs
+    can give: where few samples with few values all happen to agree, the t-test sees no spread and is sure.
     """
     left, right = np.triu_indices(scores.shape[1], 1)
+    p = paired_p(scores[:, left] - scores[:, right])
     result = np.zeros((scores.shape[1],) * 2, dtype=bool)
-    result[left, right] = result[right, left] = holm(paired_p(scores[:, left] - scores[:, right])) < 1 - LEVEL
+    result[left, right] = result[right, left] = holm(np.maximum(p, 2.0 ** (1 - len(scores)))) < 1 - LEVEL
     return result
 
 
@@ -219,37 +223,16 @@ def samples_needed(gap: np.ndarray, *, power: float = 0.8) -> float:
     mean, spread = abs(known.mean()), known.std(ddof=1)
     if not mean:
         return np.inf
-    if not spread or mean / spread > 50:  # two samples would do, and the solver does not find so little
+    if spread <= 1e-9 * mean:
         return 2.0
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        found = TTestPower().solve_power(effect_size=mean / spread, alpha=1 - LEVEL, power=power)
-    return float(np.ceil(np.ravel(found)[0]).clip(2))
+    effect = mean / spread
 
+    def lacking(n: float) -> float:
+        found = TTestPower().power(effect, n, 1 - LEVEL)
+        return power - (1.0 if np.isnan(found) else float(found))  # SciPy gives none where it is as good as 1
 
-def separated(observed: np.ndarray, replicates: np.ndarray) -> np.ndarray:
-    """Which pairs differ, by the bootstrap and together: (M,), (R, M) -> (M, M) bool.
-
-    Differences are counted in their standard errors. The limit is what the greatest of all pairs exceeds by chance in
-    1 - LEVEL of the resamples [romano2005stepwise, its first step], so that all that is said holds at LEVEL.
-    """
-    left, right = np.triu_indices(len(observed), 1)
-    result = np.zeros((len(observed),) * 2, dtype=bool)
-    if not len(left) or len(replicates) < 2:
-        return result
-    gap, error, most = observed[left] - observed[right], np.empty(len(left)), np.zeros(len(replicates))
-    for start in range(0, len(left), BLOCK):  # bounds memory
-        own = slice(start, start + BLOCK)
-        drawn = replicates[:, left[own]] - replicates[:, right[own]]
-        error[own] = drawn.std(0, ddof=1)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            moved = np.abs(drawn - drawn.mean(0)) / error[own]
-        most = np.fmax(most, np.nan_to_num(moved).max(1))
-    limit = np.quantile(most, LEVEL)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        found = np.abs(gap) > limit * error
-    result[left, right] = result[right, left] = found & (gap != 0)
-    return result
+    enough = 10 + 2 * (3 / effect) ** 2  # the normal approximation says 7.8 / effect^2
+    return 2.0 if lacking(2) <= 0 else float(np.ceil(brentq(lacking, 2, enough)))
 
 
 def letters(differ: np.ndarray) -> list[str]:

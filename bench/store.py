@@ -95,10 +95,16 @@ class Store:
             mark = {"task_id": task.id, "fingerprint": fingerprint, "left_out": dict(left_out or {})}
             part.write_text(json.dumps(mark) + "\n", encoding="utf-8")
 
-    def read(self) -> pd.DataFrame:
-        """Every row about a task's current weights, sorted, so that nothing depends on the order of writing."""
+    def tasks(self) -> list[str]:
+        """The tasks that have been run, by name."""
+        return [mark.parent.name.removeprefix("task=") for mark in self._marks()]
+
+    def read(self, *tasks: str) -> pd.DataFrame:
+        """Every row about the current weights of these tasks (default: all), sorted: no order of writing shows."""
         tables = [SCHEMA.empty_table()]
-        for mark in sorted((self.folder / "scores").glob("task=*/current.json")):
+        for mark in self._marks():
+            if tasks and mark.parent.name.removeprefix("task=") not in tasks:
+                continue
             current = json.loads(mark.read_text(encoding="utf-8"))
             current.pop("left_out", None)
             for path in sorted(mark.parent.glob("method=*/*.parquet")):
@@ -111,13 +117,15 @@ class Store:
 
     def left_out(self, kind: str) -> dict[str, list[str]]:
         """Task -> the methods (or metrics) that the profile of its last run left out as too slow."""
-        marks = sorted((self.folder / "scores").glob("task=*/current.json"))
         return {
             mark.parent.name.removeprefix("task="): json.loads(mark.read_text(encoding="utf-8"))
             .get("left_out", {})
             .get(kind, [])
-            for mark in marks
+            for mark in self._marks()
         }
+
+    def _marks(self) -> list[Path]:
+        return sorted((self.folder / "scores").glob("task=*/current.json"))
 
     def write_maps(self, task: str, name: str, arrays: dict[str, np.ndarray]) -> None:
         """Keeps arrays that pictures are made from: `inputs` of a task, or the attributions of one method."""

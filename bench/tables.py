@@ -1,62 +1,72 @@
-"""A task's board for pasting: Markdown for a README, LaTeX (booktabs) for a paper. Tables in, text out."""
+"""All the tables that are told of a task, made together from its rows. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
 import pandas as pd
 
-from bench.leaderboard import RANKING_FAMILIES
-
-HEADLINES = ("drop", "deletion", "insertion", "localisation_auc", "seconds")  # metrics of a short board
-WHAT_IT_SAYS = (
-    "Ranks by mean rank over the metrics that have a vote, with 95 % intervals over samples; methods that share a letter "
-    "cannot be told apart."
-)
+from bench import agreement, leaderboard
 
 
-def short(board: pd.DataFrame, long: pd.DataFrame) -> pd.DataFrame:
-    """One line per method: rank with interval or why there is none, group, mean rank of each family, a few metrics. Text."""
-    board = board[board["status"] != "slow"]
-    facts = long.drop_duplicates("metric").set_index("metric")
-    table = pd.DataFrame({"method": board["method"], "rank": [_rank(line) for _, line in board.iterrows()]})
-    table["group"] = board["group"]
-    for family in RANKING_FAMILIES:
-        if f"mean_rank_{family}" in board and board[f"mean_rank_{family}"].notna().any():
-            table[family] = board[f"mean_rank_{family}"].map("{:.1f}".format).replace("nan", "")
-    for name in HEADLINES:
-        if name in board and name in facts.index and board[name].notna().any():
-            arrow = "↑" if facts.loc[name, "higher_is_better"] else "↓"
-            table[f"{name.replace('_', ' ')} {arrow}"] = board[name].map("{:.3g}".format).replace("nan", "")
-    return table.reset_index(drop=True)
+class Tables(NamedTuple):
+    """What leaderboards, plots and the page show of a task, or of several."""
+
+    wide: pd.DataFrame  # with a line for each method that was left out
+    long: pd.DataFrame
+    metrics: pd.DataFrame
+    wins: pd.DataFrame
+    curves: pd.DataFrame
+    failures: pd.DataFrame
+    beliefs: agreement.Tables
+    written: tuple[str, str]  # when the first and the last score were
 
 
-def markdown(board: pd.DataFrame, long: pd.DataFrame) -> str:
-    """GitHub's Markdown."""
-    table = short(board, long)
-    return f"{table.to_markdown(index=False, disable_numparse=True)}\n\n{_caption(board)}\n"
+def of_task(
+    rows: pd.DataFrame,
+    *,
+    verdicts: Mapping[str, str] | None = None,
+    left_out: Mapping[str, Sequence[str]] | None = None,
+) -> Tables:
+    """The tables of one task.
 
-
-def latex(board: pd.DataFrame, long: pd.DataFrame) -> str:
-    """A table environment for booktabs; arrows and spans are in mathematics mode."""
-    table = short(board, long)
-    table.columns = pd.Index([str(name) for name in table])
-    text = table.to_latex(
-        index=False,
-        escape=True,
-        caption=_caption(board).replace("%", r"\%").replace("_", r"\_"),
-        label=f"tab:{board['task'].iloc[0]}",
-        position="t",
-        column_format="ll" + "r" * (table.shape[1] - 2),
-    )
-    return text.replace("↑", r"$\uparrow$").replace("↓", r"$\downarrow$")
-
-
-def _rank(line: pd.Series) -> str:
-    if pd.isna(line["rank"]):
-        return str(line["status"])
-    return f"{line['rank']:g}" + (
-        f" ({line['rank_low']:g}-{line['rank_high']:g})" if pd.notna(line["rank_low"]) else ""
+    `verdicts`: id of a metric -> pass or fail; `left_out`: task -> the methods that are too slow for the profile.
+    """
+    long = leaderboard.long_table(rows, verdicts)
+    metrics = leaderboard.metric_table(long)
+    silent = metrics[metrics["metric_family"].isin(leaderboard.RANKING_FAMILIES) & (metrics["vote"] == 0)]
+    return Tables(
+        wide=leaderboard.with_left_out(leaderboard.boards(rows, long), left_out or {}),
+        long=long,
+        metrics=metrics,
+        wins=leaderboard.win_table(rows, long),
+        curves=leaderboard.mean_curves(rows),
+        failures=leaderboard.failures(rows),
+        beliefs=agreement.tables(rows, list(zip(silent["task"], silent["metric"], strict=True))),
+        written=(str(rows["written"].min()), str(rows["written"].max())),
     )
 
 
-def _caption(board: pd.DataFrame) -> str:
-    return f"{board['task'].iloc[0]}, {board['n'].max()} samples. {WHAT_IT_SAYS}"
+def joined(parts: Sequence[Tables]) -> Tables:
+    """The tables of several tasks as one."""
+
+    def stacked(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
+        known = list(tables)
+        filled = [table for table in known if len(table)]
+        return pd.concat(filled, ignore_index=True) if filled else known[0]
+
+    return Tables(
+        wide=stacked(part.wide for part in parts),
+        long=stacked(part.long for part in parts),
+        metrics=stacked(part.metrics for part in parts),
+        wins=stacked(part.wins for part in parts),
+        curves=stacked(part.curves for part in parts),
+        failures=stacked(part.failures for part in parts),
+        beliefs=agreement.Tables(
+            trust=stacked(part.beliefs.trust for part in parts),
+            agreement=stacked(part.beliefs.agreement for part in parts),
+            alphas=stacked(part.beliefs.alphas for part in parts),
+        ),
+        written=(min(part.written[0] for part in parts), max(part.written[1] for part in parts)),
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats as scipy_stats
 
 from bench import leaderboard
 
@@ -50,6 +51,10 @@ THREE = {
 }
 
 
+# The same samples twice: with four, not even a gap that never varies says anything (2 / 2^4 = 0.125).
+TWICE = {name: {metric: scores * 2 for metric, scores in metrics.items()} for name, metrics in THREE.items()}
+
+
 def test_a_board_worked_by_hand():
     board = leaderboard.wide_table(rows(THREE)).set_index("method")
     assert board.index.tolist() == ["good", "same", "random"]
@@ -66,7 +71,7 @@ def test_a_board_worked_by_hand():
 
 
 def test_a_long_table_worked_by_hand():
-    table = leaderboard.long_table(rows(THREE)).set_index(["metric", "method"])
+    table = leaderboard.long_table(rows(TWICE)).set_index(["metric", "method"])
     assert table.loc["up", "rank"].to_dict() == {"good": 1.5, "same": 1.5, "random": 3}
     assert table.loc["down", "rank"].to_dict() == {"good": 1.5, "same": 1.5, "random": 3}
     assert table.loc["up", "group"].to_dict() == {"good": "a", "same": "a", "random": "b"}
@@ -285,13 +290,60 @@ def test_metrics_that_say_the_same_share_one_vote():
     assert told["vote"].to_dict() == {"down": 0.5, "up": 0.5, "third": 1}
     assert told["alike"].to_dict() == {"down": "down", "up": "down", "third": "third"}
     board = leaderboard.boards(found, long).set_index("method")
-    assert board["mean_rank"].to_dict() == {
-        "a": 2,
-        "b": 2,
-        "c": 2,
-    }  # of three votes of their own they would make 5/3, 2, 7/3
+    ranks = {
+        metric: scipy_stats.rankdata(-values, axis=1).mean(0)
+        for metric, values in {"up": up, "down": -down, "third": third}.items()
+    }
+    expected = (ranks["up"] + ranks["down"]) / 4 + ranks["third"] / 2
+    np.testing.assert_allclose(board.loc[names, "mean_rank"].to_numpy(float), expected)
     few = found[found["sample_id"].isin(sorted(found["sample_id"].unique())[: leaderboard.FEWEST - 1])]
     assert set(leaderboard.long_table(few)["vote"]) == {1}
+
+
+def test_methods_are_ranked_on_each_sample_and_ranks_are_averaged():
+    """On three of four samples `often` is first, by a little; on one it is last, by far. Its mean is the lowest."""
+    table = {
+        "often": {"up": [2.0, 2.0, 2.0, -9.0]},
+        "never": {"up": [1.0, 1.0, 1.0, 1.0]},
+        "other": {"up": [0.0, 0.0, 0.0, 2.0]},
+    }
+    board = leaderboard.wide_table(rows(table)).set_index("method")
+    assert board["mean_rank"].to_dict() == {"often": 6 / 4, "never": 8 / 4, "other": 10 / 4}
+    assert board["rank"].to_dict() == {"often": 1, "never": 2, "other": 3}
+    assert board["up"].idxmin() == "often"
+
+
+def test_a_sample_on_which_one_metric_is_undefined_counts_by_the_others():
+    """`up` puts a, b on both samples; `down` is defined on the second alone, and puts b, a there."""
+    table = {"a": {"up": [2.0, 2.0], "down": [np.nan, 1.0]}, "b": {"up": [1.0, 1.0], "down": [np.nan, 0.0]}}
+    board = leaderboard.wide_table(rows(table)).set_index("method")
+    assert board["mean_rank"].to_dict() == {"a": (1 + 1.5) / 2, "b": (2 + 1.5) / 2}
+
+
+def test_wins_worked_by_hand():
+    """On `up` good and same win two of four; on `down` the same; random never wins."""
+    found = rows(THREE)
+    wins = leaderboard.win_table(found, leaderboard.long_table(found)).set_index(["method", "other"])["wins"]
+    assert wins.to_dict() == {
+        ("good", "same"): 0.5,
+        ("same", "good"): 0.5,
+        ("good", "random"): 1,
+        ("same", "random"): 1,
+        ("random", "good"): 0,
+        ("random", "same"): 0,
+    }
+
+
+def test_a_methods_mean_rank_follows_from_its_wins():
+    """Ranked first to last on a sample: one plus the methods that win against it, a tie counting half."""
+    rng = np.random.default_rng(0)
+    found = rows(
+        {name: {"up": list(rng.integers(0, 4, 12) * 1.0), "down": list(rng.normal(size=12))} for name in "abcd"}
+    )
+    long = leaderboard.long_table(found)
+    wins = leaderboard.win_table(found, long).groupby("other")["wins"].sum()
+    board = leaderboard.boards(found, long).set_index("method")["mean_rank"]
+    np.testing.assert_allclose(board.sort_index().to_numpy(float), 1 + wins.sort_index().to_numpy(float))
 
 
 def test_a_metric_that_has_no_number_for_the_random_control_has_no_vote():

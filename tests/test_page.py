@@ -19,9 +19,9 @@ import torch
 from conftest import signal_problem
 from PIL import Image
 from reference import ROOT
-from test_leaderboard import THREE, rows
+from test_leaderboard import THREE, TWICE, rows
 
-from bench import agreement, leaderboard, page, registry
+from bench import page, registry, tables
 from bench.cli import main
 from bench.page import data, pictures, sources
 
@@ -55,18 +55,13 @@ def hostile(out, tmp_path_factory) -> str:
     return (copy / page.NAME).read_text(encoding="utf-8")
 
 
-def tables(frame: pd.DataFrame) -> page.Tables:
-    long = leaderboard.long_table(frame)
-    return page.Tables(
-        rows=frame,
-        wide=leaderboard.boards(frame, long),
-        long=long,
-        metrics=leaderboard.metric_table(long),
-        curves=leaderboard.mean_curves(frame),
-        beliefs=agreement.tables(frame),
-        failures=leaderboard.failures(frame),
-        conformance=pd.DataFrame(columns=["metric", "metric_id", "family", "verdict"]),
-    )
+NO_CHECKS = pd.DataFrame(columns=["metric", "metric_id", "family", "verdict"])
+
+
+def page_of(frame: pd.DataFrame, maps: pictures.Maps | None = None) -> str:
+    found = tables.of_task(frame)
+    kept = {"toy": page.samples(maps, found.wide, frame)} if maps else {}
+    return page.html(found, kept, NO_CHECKS, {})
 
 
 class Elements(HTMLParser):
@@ -225,14 +220,14 @@ def test_failures_are_grouped_by_reason(text):
 
 
 def test_a_board_without_ranks_or_maps_can_be_shown():
-    found = page.html(tables(rows({"random": {"up": [1.0]}})), {}, {})
+    found = page_of(rows({"random": {"up": [1.0]}}))
     content = pages.block(found, "content")
     assert content["samples"] == {"toy": {"there": 0, "kept": 0}}
     assert pages.block(found, "samples-0") == []
 
 
 def test_methods_that_share_the_firsts_group_are_marked():
-    content = pages.block(page.html(tables(rows(THREE)), {}, {}), "content")
+    content = pages.block(page_of(rows(TWICE)), "content")
     lines = content["tasks"]["toy"]["board"]["methods"]
     assert [one["method"] for one in lines if one["first"]] == ["good"]
     assert {one["method"]: (one["ties_first"], one["role"]) for one in lines} == {
@@ -245,7 +240,7 @@ def test_methods_that_share_the_firsts_group_are_marked():
 def test_a_control_is_not_the_first_of_the_methods():
     frame = rows(THREE)
     frame.loc[frame["method"] == "good", "method_family"] = "control"
-    lines = pages.block(page.html(tables(frame), {}, {}), "content")["tasks"]["toy"]["board"]["methods"]
+    lines = pages.block(page_of(frame), "content")["tasks"]["toy"]["board"]["methods"]
     assert [(one["method"], one["first"], one["control"]) for one in lines] == [
         ("good", False, True),
         ("same", True, False),
@@ -326,10 +321,10 @@ def test_the_file_stays_under_its_limit_and_says_what_is_left_out(monkeypatch):
         name: about | {"maps": rng.normal(size=(3, 60, 60)), "method_id": np.array(f"{name}@1")}
         for name in ("random", "good")
     }
-    whole = page.html(tables(frame), {"toy": maps}, {})
+    whole = page_of(frame, maps)
     assert pages.block(whole, "content")["samples"] == {"toy": {"there": 3, "kept": 3}}
     monkeypatch.setattr(page, "LARGEST", len(whole) - 1000 + 10_000)
-    less = page.html(tables(frame), {"toy": maps}, {})
+    less = page_of(frame, maps)
     assert len(less) < page.LARGEST
     assert pages.block(less, "content")["samples"] == {"toy": {"there": 3, "kept": 2}}
 

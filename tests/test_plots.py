@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
-from test_leaderboard import THREE, rows
+from test_leaderboard import THREE, TWICE, rows
 
 from bench import agreement, leaderboard, plots
+from bench.plots import style
+from bench.tables import of_task
 
 
 def texts(figure: Figure) -> str:
@@ -22,16 +24,76 @@ def tables(table: dict) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     return frame, leaderboard.wide_table(frame), leaderboard.long_table(frame)
 
 
-def test_heatmap_shows_means_in_rank_order_with_directions_and_no_costs():
-    _, wide, long = tables(THREE)
+def drawings(table: dict) -> dict[str, Figure]:
+    frame = rows(table)
+    return dict(plots.all_of_task("toy", frame, of_task(frame), maps={}))
+
+
+def test_heatmap_shows_skill_in_rank_order_with_directions_and_no_costs():
+    _, wide, long = tables(TWICE)
     figure = plots.heatmap(wide, long, "toy")
     axes = figure.axes[0]
     assert [label.get_text().split()[0] for label in axes.get_xticklabels()] == ["good", "same", "random"]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["down (%) ↓", "up (%) ↑"]
     shown = np.array([text.get_text() for text in axes.texts[:6]]).reshape(2, 3).astype(float)
-    assert shown.tolist() == [[1, 1, 9], [6, 6, 1]]
+    # every variance is 4/7: (9 - 1) / sqrt(4/7) and (6 - 1) / sqrt(4/7) standard deviations better than the control
+    assert shown.tolist() == [[11, 11, 0], [6.61, 6.61, 0]]
     colours = axes.collections[0].get_array().reshape(2, 3)
     assert np.asarray(colours).tolist() == [[1, 1, 0], [1, 1, 0]]  # the control is the zero of every line
+
+
+def test_heatmap_without_a_control_shows_means():
+    _, wide, long = tables({name: THREE[name] for name in ("good", "same")})
+    axes = plots.heatmap(wide, long, "toy").axes[0]
+    assert [float(text.get_text()) for text in axes.texts[:4]] == [1, 1, 6, 6]
+
+
+def test_ranks_show_rank_interval_and_group_and_only_what_has_a_vote():
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=30)
+    table = {"random": noise, "lucky": noise + 0.4 * rng.normal(size=30), "better": noise + 3}
+    frame = rows({name: {"up": list(scores), "seconds": [1.0] * 30} for name, scores in table.items()})
+    long = leaderboard.long_table(frame)
+    wide = leaderboard.boards(frame, long)
+    left, right = plots.ranks(wide, long, "toy").axes
+    drawn = left.containers[0]
+    np.testing.assert_array_equal(drawn[0].get_xdata(), wide["rank"])
+    ends = np.array([one[:, 0] for one in drawn[2][0].get_segments()])
+    np.testing.assert_array_equal(ends, wide[["rank_low", "rank_high"]])
+    assert [text.get_text() for text in left.texts] == wide["group"].tolist()
+    assert [label.get_text() for label in left.get_yticklabels()] == wide["method"].tolist()
+    assert [label.get_text() for label in right.get_xticklabels()] == ["up"]
+
+
+def test_a_bar_joins_those_that_share_a_letter_and_marks_each():
+    rng = np.random.default_rng(1)
+    common = rng.normal(size=(60, 1))
+    scores = common + rng.normal([3.0, 2.9, 1.0, 0.9], 1.0, size=(60, 4))
+    _, wide, _ = tables({name: {"up": list(scores[:, m])} for m, name in enumerate(["a", "b", "c", "random"])})
+    assert wide["group"].tolist() == ["a", "a", "b", "b"]
+    axes = plots.critical_difference(wide, "toy").axes[0]
+    bars = sorted(sorted(line.get_xdata()) for line in axes.lines if line.get_marker() == "o")
+    expected = [sorted(wide.loc[wide["group"] == letter, "mean_rank"]) for letter in ("a", "b")]
+    np.testing.assert_allclose(bars, sorted(expected))
+    named = {text.get_text().split()[0] for text in axes.texts}
+    assert named == {"a", "b", "c", "random"}
+
+
+def test_wins_are_drawn_row_against_column_and_pale_where_nothing_is_known():
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=30)
+    frame = rows(
+        {"random": {"up": list(noise)}, "lucky": {"up": list(rng.normal(size=30))}, "best": {"up": list(noise + 9)}}
+    )
+    long = leaderboard.long_table(frame)
+    wide, table = leaderboard.boards(frame, long), leaderboard.win_table(frame, long)
+    axes = plots.wins(table, wide, "toy").axes[0]
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    colour = np.asarray(axes.collections[0].get_array()).reshape(3, 3)
+    at = {name: place for place, name in enumerate(names)}
+    assert (colour[at["best"], at["random"]], colour[at["random"], at["best"]]) == (1, 0)
+    share = table.set_index(["method", "other"])["wins"]["lucky", "random"]
+    assert colour[at["lucky"], at["random"]] == pytest.approx(0.5 + style.PALE * (share - 0.5))
 
 
 def test_heatmap_is_pale_where_a_method_cannot_be_told_from_the_control():
@@ -43,7 +105,7 @@ def test_heatmap_is_pale_where_a_method_cannot_be_told_from_the_control():
     names = [label.get_text().split()[0] for label in axes.get_xticklabels()]
     colour = dict(zip(names, np.asarray(axes.collections[0].get_array()).ravel(), strict=True))
     assert colour["better"] == 1
-    assert abs(colour["lucky"]) <= plots.PALE
+    assert abs(colour["lucky"]) <= style.PALE
     assert colour["random"] == 0
 
 
@@ -111,7 +173,7 @@ def judged(metrics: int, samples: int = 3) -> tuple[agreement.Tables, pd.DataFra
     return agreement.tables(frame), leaderboard.long_table(frame)
 
 
-@pytest.mark.parametrize("metrics", [3, plots.FEW])
+@pytest.mark.parametrize("metrics", [3, style.FEW])
 def test_agreement_shows_the_taus_that_the_table_holds(metrics):
     tables, long = judged(metrics)
     square = agreement.clustered(tables.agreement)
@@ -123,7 +185,7 @@ def test_agreement_shows_the_taus_that_the_table_holds(metrics):
     assert named == [label.get_text() for label in axes.get_xticklabels()]
     assert sorted(named) == sorted([*(f"m{number} (%) ↓" for number in range(metrics)), "up (%) ↑"])
     shown = [text.get_text() for text in axes.texts]
-    assert shown == ([f"{value:.2f}" for value in square.to_numpy().ravel()] if metrics < plots.FEW else [])
+    assert shown == ([f"{value:.2f}" for value in square.to_numpy().ravel()] if metrics < style.FEW else [])
     alpha = tables.alphas.set_index("family").loc["all"]
     assert f"all metrics: {alpha['alpha']:.2f} [{alpha['low']:.2f}, {alpha['high']:.2f}]" in texts(figure)
 
@@ -158,7 +220,7 @@ def test_small_agreements_can_be_drawn(tmp_path, samples, metrics):
 @pytest.mark.parametrize("samples", [1, 3])
 def test_small_and_partial_stores_can_be_drawn(tmp_path, methods, metrics, samples):
     table = {name: {metric: THREE[name][metric][:samples] for metric in metrics} for name in methods}
-    drawn = dict(plots.all_of_task("toy", *tables(table), pd.DataFrame(), maps={}))
+    drawn = drawings(table)
     for name, figure in drawn.items():
         plots.save(figure, tmp_path / name)
     assert {path.suffix for path in tmp_path.iterdir()} <= {".png", ".svg"}
@@ -173,7 +235,7 @@ def test_undefined_scores_can_be_drawn():
         THREE | {"odd": {"up": nan, "down": [1.0, 2.0]}},
         THREE | {"few": {"up": nan}},
     ):
-        for _, figure in plots.all_of_task("toy", *tables(table), pd.DataFrame(), maps={}):
+        for figure in drawings(table).values():
             figure.draw_without_rendering()
             assert "random" in texts(figure)
 

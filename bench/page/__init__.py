@@ -15,13 +15,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from bench.files import atomic
 from bench.page import data, pictures, sources
-from bench.page.data import Tables
-from bench.page.pictures import Maps
+from bench.page.pictures import samples
+from bench.tables import Tables
 
-__all__ = ["Tables", "html", "write"]
+__all__ = ["html", "samples", "write"]
 
+Samples = Mapping[str, list[dict[str, Any]]]
 NAME = "report.html"
 LARGEST = 10_000_000  # bytes of the file
 FOLDER = Path(__file__).parent
@@ -29,49 +32,42 @@ LIBRARIES = ("vendor/d3.min.js", "vendor/plot.umd.min.js")
 SCRIPTS = ("dom.js", "grid.js", "charts.js", "board.js", "card.js", "samples.js", "views.js")
 
 
-def write(out: Path, tables: Tables, maps: Mapping[str, Maps]) -> None:
-    """Writes report.html. `maps`: task -> kept inputs and attributions, as the store reads them."""
+def write(out: Path, tables: Tables, kept: Samples, checks: pd.DataFrame) -> None:
+    """Writes report.html. `kept`: task -> what `samples` makes of its maps; `checks`: the conformance table."""
     facts = out / "run.json"
     run = json.loads(facts.read_text(encoding="utf-8")) if facts.is_file() else {}
     with atomic(out / NAME) as part:
-        part.write_text(html(tables, maps, run), encoding="utf-8", newline="\n")
+        part.write_text(html(tables, kept, checks, run), encoding="utf-8", newline="\n")
 
 
-def html(tables: Tables, maps: Mapping[str, Maps], run: Mapping[str, Any]) -> str:
+def html(tables: Tables, kept: Samples, checks: pd.DataFrame, run: Mapping[str, Any]) -> str:
     """The page as text, smaller than LARGEST bytes: samples are left out until it is."""
-    found = {
-        task: pictures.samples(
-            maps.get(task, {}),
-            tables.wide[tables.wide["task"] == task],
-            tables.rows[tables.rows["task"] == task],
-        )
-        for task in _tasks(tables)
-    }
-    content = _content(tables, run)
+    found = {task: kept.get(task, []) for task in _tasks(tables)}
+    content = _content(tables, checks, run)
     content["samples"] = {task: {"there": len(of_task), "kept": 0} for task, of_task in found.items()}
     room = LARGEST - len(_page(content, {}).encode()) - 10_000
-    kept = pictures.within(room, found)
-    for task, of_task in kept.items():
+    shown = pictures.within(room, found)
+    for task, of_task in shown.items():
         content["samples"][task]["kept"] = len(of_task)
-    return _page(content, kept)
+    return _page(content, shown)
 
 
 def _tasks(tables: Tables) -> list[str]:
     return sorted(tables.wide["task"].unique())
 
 
-def _content(tables: Tables, run: Mapping[str, Any]) -> dict[str, Any]:
+def _content(tables: Tables, checks: pd.DataFrame, run: Mapping[str, Any]) -> dict[str, Any]:
     """All that the page says, but the samples."""
     tasks = _tasks(tables)
     methods = sources.known(data.names(tables.wide["method"]), "method")
-    metrics = sources.known(data.names([*tables.long["metric"], *tables.conformance["metric"]]), "metric")
+    metrics = sources.known(data.names([*tables.long["metric"], *checks["metric"]]), "metric")
     about = sources.known(tasks, "task")
     used = [*methods.values(), *about.values()]
     used += [entry for name, entry in metrics.items() if name in set(tables.long["metric"])]
     return {
         "run": data.plain(dict(run)),
         "order": tasks,
-        "written": data.span(tables.rows),
+        "written": list(tables.written),
         "tasks": {
             task: {"board": data.board(task, tables), "beliefs": data.beliefs(task, tables.beliefs)} for task in tasks
         },
@@ -79,7 +75,7 @@ def _content(tables: Tables, run: Mapping[str, Any]) -> dict[str, Any]:
         "references": sources.bibliography(sources.cited([*used, *metrics.values()])),
         "used": sorted(sources.cited(used)),
         "failures": data.failures(tables.failures),
-        "conformance": data.conformance(tables.conformance),
+        "conformance": data.conformance(checks),
     }
 
 

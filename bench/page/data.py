@@ -6,7 +6,7 @@ A board is kept as matrices, methods x metrics, instead of a record per cell: it
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ import pandas as pd
 from bench import agreement
 from bench.leaderboard import CONTROLS, ORACLE, RANDOM, RANKING_FAMILIES, SILENT
 from bench.stats import share_a_letter
+from bench.tables import Tables
 
 DIGITS = 5  # that a figure keeps; the CSV files hold six
 CELLS = (
@@ -34,19 +35,6 @@ ABOUT_METRIC = (
     *("metric_id", "metric_family", "label", "higher_is_better", "conformance", "informative", "beats_random"),
     *("vote", "friedman", "n_top_two"),
 )
-
-
-class Tables(NamedTuple):
-    """All that the leaderboards are written from (bench/report.py), and the rows of the store."""
-
-    rows: pd.DataFrame
-    wide: pd.DataFrame  # with a line for each method that was left out
-    long: pd.DataFrame
-    metrics: pd.DataFrame
-    curves: pd.DataFrame
-    beliefs: agreement.Tables
-    failures: pd.DataFrame
-    conformance: pd.DataFrame
 
 
 def plain(value: Any) -> Any:
@@ -167,11 +155,6 @@ def conformance(table: pd.DataFrame) -> dict[str, Any]:
     changes = [name for name in ("batch", "times 10", "plus 1", "absolute") if name in table]
     fields = ["metric", "metric_id", "family", "verdict", "why", "sign", "takes", *steps, *changes]
     return {"steps": steps, "changes": changes, "lines": records(table.reindex(columns=fields))}
-
-
-def span(rows: pd.DataFrame) -> list[str]:
-    """When the scores were written: first and last moment, as the store has them."""
-    return [str(rows["written"].min()), str(rows["written"].max())] if len(rows) else ["", ""]
 
 
 def names(values: Iterable[Any]) -> list[str]:

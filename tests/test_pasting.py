@@ -8,7 +8,7 @@ import subprocess
 import pytest
 from test_leaderboard import THREE, rows
 
-from bench import leaderboard, tables
+from bench import leaderboard, pasting
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def board_and_long():
 
 
 def test_markdown_has_a_line_for_each_ranked_method(board_and_long):
-    lines = tables.markdown(*board_and_long).splitlines()
+    lines = pasting.markdown(*board_and_long).splitlines()
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
     assert cells[0] == ["method", "rank", "group", "faithfulness", "seconds ↓"]
     assert cells[2] == ["good", "1.5 (1.5-1.5)", "a", "1.5", "2"]
@@ -31,7 +31,7 @@ def test_markdown_has_a_line_for_each_ranked_method(board_and_long):
 def test_latex_escapes_what_it_must(board_and_long):
     board, long = board_and_long
     board = board.replace({"method": {"good": "goo_d&%"}})
-    text = tables.latex(board, long)
+    text = pasting.latex(board, long)
     assert r"goo\_d\&\% & 1.5 (1.5-1.5) & a & 1.5 & 2 \\" in text
     assert r"\toprule" in text
     assert r"95 \% intervals" in text
@@ -40,7 +40,7 @@ def test_latex_escapes_what_it_must(board_and_long):
 
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="pdflatex is not installed")
 def test_latex_compiles(board_and_long, tmp_path):
-    text = tables.latex(*board_and_long)
+    text = pasting.latex(*board_and_long)
     whole = r"\documentclass{article}\usepackage{booktabs}\begin{document}" + text + r"\end{document}"
     (tmp_path / "board.tex").write_text(whole)
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "board.tex"]

@@ -1,0 +1,157 @@
+"""Two results folders, before and after: what changed for each task, method and metric. Tables in, tables and text out.
+
+Rules. Scores are compared on the samples that both folders scored, of the same input. What moved by rounding alone is `same`
+and no test; the others are tested by paired t-tests, Holm-corrected over all that moved: `better`, `worse`, or `unclear`.
+A method that has no score any more where it had one has `lost` it. Costs measure a machine: `cost`, without a verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
+
+import numpy as np
+import pandas as pd
+
+from bench import stats
+from bench.leaderboard import scores_of
+
+ROUNDING = 1e-5  # of the scores' spread or size; float32 sums in another order differ by less
+WORSE, BETTER, LOST, SAME, COST, UNCLEAR = "worse", "better", "lost", "same", "cost", "unclear"
+ORDER = (WORSE, LOST, BETTER, UNCLEAR, COST, SAME)
+COLUMNS = (
+    *("task", "method", "metric", "metric_family", "label", "higher_is_better", "n", "before", "after"),
+    *("difference", "low", "high", "p", "lost", "verdict"),
+)
+
+
+def of_task(
+    before: pd.DataFrame, after: pd.DataFrame, *, methods: Sequence[str] = ("*",), metrics: Sequence[str] = ("*",)
+) -> pd.DataFrame:
+    """One row per method and metric that both hold of a task, not yet judged. Names may have wildcards."""
+    before, after = (
+        rows[_named(rows["method"], methods) & _named(rows["metric"], metrics)] for rows in (before, after)
+    )
+    found = [
+        _metric(old, after[after["metric"] == metric])
+        for metric, old in before.groupby("metric", sort=True)
+        if len(set(old["method"]) & set(after.loc[after["metric"] == metric, "method"]))
+    ]
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=COLUMNS)
+
+
+def judged(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """The tables of all tasks as one, with verdicts; worst first.
+
+    `difference` is after less before, with its 95 % interval over samples; `p` is Holm-corrected, NaN without a test.
+    """
+    found = [part for part in parts if len(part)]
+    if not found:
+        return pd.DataFrame(columns=COLUMNS)
+    table = pd.concat(found, ignore_index=True)
+    table["p"] = stats.holm(table["p"].to_numpy(float))
+    significant = (table["p"] < 1 - stats.LEVEL).to_numpy(bool)
+    gains = ((table["difference"] > 0) == table["higher_is_better"]).to_numpy(bool)
+    table.loc[significant, "verdict"] = np.where(gains, BETTER, WORSE)[significant]
+    table.loc[(table["lost"] > 0) & (table["verdict"] != WORSE), "verdict"] = LOST
+    table = table.assign(_order=table["verdict"].map(ORDER.index))
+    keys = ["_order", "task", "method", "metric"]
+    return table.sort_values(keys, kind="stable").reset_index(drop=True)[list(COLUMNS)]
+
+
+def _named(names: pd.Series, patterns: Sequence[str]) -> pd.Series:
+    """Which names match a pattern, or are one (a name may hold brackets, which patterns read otherwise)."""
+    chosen = {name for name in names.unique() for one in patterns if name == one or fnmatchcase(name, one)}
+    return names.isin(chosen)
+
+
+def regressed(table: pd.DataFrame) -> bool:
+    """Did a method become significantly worse by any metric, or lose scores?"""
+    return bool(table["verdict"].isin([WORSE, LOST]).any())
+
+
+def _metric(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
+    """All methods on one metric of one task; p not yet corrected."""
+    methods = sorted(set(before["method"]) & set(after["method"]))
+    old, new = (_by_input(rows[rows["method"].isin(methods)], methods) for rows in (before, after))
+    met = old.index.intersection(new.index, sort=True)  # the same input of the same sample
+    old, new = old.loc[met], new.loc[met]
+    gaps = new - old
+    first = before.iloc[0]
+    counts = gaps.notna().sum()
+    low, high = stats.interval(stats.bootstrap_means(gaps.to_numpy()), len(gaps)) if len(gaps) > 1 else (np.nan, np.nan)
+    table = pd.DataFrame(
+        {
+            **{name: first[name] for name in ("task", "metric", "metric_family", "label", "higher_is_better")},
+            "method": methods,
+            "n": counts.to_numpy(),
+            "before": old.where(gaps.notna()).mean().to_numpy(),
+            "after": new.where(gaps.notna()).mean().to_numpy(),
+            "difference": gaps.mean().to_numpy(),
+            "low": low,
+            "high": high,
+            "lost": (old.notna() & new.isna()).sum().to_numpy(),
+        }
+    )
+    size = np.fmax(old.std().fillna(0), old.abs().mean())
+    moved = (gaps.abs() > ROUNDING * size).any().to_numpy()
+    judged = first["metric_family"] != "cost"
+    table["p"] = np.where(moved & judged, stats.paired_p(gaps.to_numpy()), np.nan)
+    table["verdict"] = np.where(moved, UNCLEAR, SAME) if judged else COST
+    return table if judged else table.assign(lost=0)
+
+
+def _by_input(rows: pd.DataFrame, methods: list[str]) -> pd.DataFrame:
+    """Inputs x methods, seeds averaged; NaN where a method was asked and has no score."""
+    named = rows.assign(sample_id=rows["sample_id"].astype(str) + "\0" + rows["sample_digest"].astype(str))
+    return scores_of(named).reindex(columns=methods)
+
+
+def markdown(table: pd.DataFrame, *, before: str, after: str, everything: bool = False) -> str:
+    """What changed, as GitHub's Markdown: a summary, and a line for each comparison that is not `same` (or for all)."""
+    counts = {name: int((table["verdict"] == name).sum()) for name in ORDER}
+    told = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "nothing in common"
+    shown = table if everything else table[~table["verdict"].isin([SAME, COST])]
+    text = f"### {_cell(before)} → {_cell(after)}\n\n{len(table)} comparisons: {told}.\n"
+    if len(shown):
+        text += f"\n{_lines(shown).to_markdown(index=False, disable_numparse=True)}\n\n{WHAT_IT_SAYS}\n"
+    return text
+
+
+WHAT_IT_SAYS = (
+    "Difference: after less before, on the samples that both scored, with its 95 % interval. Better and worse: paired "
+    "t-tests at 5 %, Holm-corrected over all that moved; unclear: it moved, and that may be chance."
+)
+
+
+def _lines(table: pd.DataFrame) -> pd.DataFrame:
+    arrows = np.where(table["higher_is_better"].astype(bool), " ↑", " ↓")
+    return pd.DataFrame(
+        {
+            "task": table["task"].map(_cell),
+            "method": table["method"].map(_cell),
+            "metric": table["metric"].map(_cell) + arrows,
+            "n": table["n"].astype(str),
+            "before": table["before"].map(_number),
+            "after": table["after"].map(_number),
+            "difference": table["difference"].map("{:+.3g}".format).replace("+nan", "").replace("nan", ""),
+            "95 %": [
+                f"{_number(low)} to {_number(high)}" if np.isfinite(low) else ""
+                for low, high in zip(table["low"], table["high"], strict=True)
+            ],
+            "p": table["p"].map("{:.2g}".format).replace("nan", ""),
+            "verdict": [
+                " and ".join([verdict] * (verdict != LOST) + [f"{count} {LOST}"] * (count > 0))
+                for verdict, count in zip(table["verdict"], table["lost"], strict=True)
+            ],
+        }
+    )
+
+
+def _cell(text: object) -> str:
+    """A name inside a Markdown table, whatever a user called it."""
+    return str(text).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+
+
+def _number(value: float) -> str:
+    return "" if np.isnan(value) else f"{value:.4g}"

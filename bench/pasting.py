@@ -1,0 +1,62 @@
+"""A task's board for pasting: Markdown for a README, LaTeX (booktabs) for a paper. Tables in, text out."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from bench.leaderboard import RANKING_FAMILIES
+
+HEADLINES = ("drop", "deletion", "insertion", "localisation_auc", "seconds")  # metrics of a short board
+WHAT_IT_SAYS = (
+    "Ranks by mean rank over the metrics that have a vote, with 95 % intervals over samples; methods that share a letter "
+    "cannot be told apart."
+)
+
+
+def short(board: pd.DataFrame, long: pd.DataFrame) -> pd.DataFrame:
+    """One line per method: rank with interval or why there is none, group, mean rank of each family, a few metrics. Text."""
+    board = board[board["status"] != "slow"]
+    facts = long.drop_duplicates("metric").set_index("metric")
+    table = pd.DataFrame({"method": board["method"], "rank": [_rank(line) for _, line in board.iterrows()]})
+    table["group"] = board["group"]
+    for family in RANKING_FAMILIES:
+        if f"mean_rank_{family}" in board and board[f"mean_rank_{family}"].notna().any():
+            table[family] = board[f"mean_rank_{family}"].map("{:.1f}".format).replace("nan", "")
+    for name in HEADLINES:
+        if name in board and name in facts.index and board[name].notna().any():
+            arrow = "↑" if facts.loc[name, "higher_is_better"] else "↓"
+            table[f"{name.replace('_', ' ')} {arrow}"] = board[name].map("{:.3g}".format).replace("nan", "")
+    return table.reset_index(drop=True)
+
+
+def markdown(board: pd.DataFrame, long: pd.DataFrame) -> str:
+    """GitHub's Markdown."""
+    table = short(board, long)
+    return f"{table.to_markdown(index=False, disable_numparse=True)}\n\n{_caption(board)}\n"
+
+
+def latex(board: pd.DataFrame, long: pd.DataFrame) -> str:
+    """A table environment for booktabs; arrows and spans are in mathematics mode."""
+    table = short(board, long)
+    table.columns = pd.Index([str(name) for name in table])
+    text = table.to_latex(
+        index=False,
+        escape=True,
+        caption=_caption(board).replace("%", r"\%").replace("_", r"\_"),
+        label=f"tab:{board['task'].iloc[0]}",
+        position="t",
+        column_format="ll" + "r" * (table.shape[1] - 2),
+    )
+    return text.replace("↑", r"$\uparrow$").replace("↓", r"$\downarrow$")
+
+
+def _rank(line: pd.Series) -> str:
+    if pd.isna(line["rank"]):
+        return str(line["status"])
+    return f"{line['rank']:g}" + (
+        f" ({line['rank_low']:g}-{line['rank_high']:g})" if pd.notna(line["rank_low"]) else ""
+    )
+
+
+def _caption(board: pd.DataFrame) -> str:
+    return f"{board['task'].iloc[0]}, {board['n'].max()} samples. {WHAT_IT_SAYS}"

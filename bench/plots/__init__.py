@@ -1,0 +1,67 @@
+"""Tables in, pictures out. Nothing is computed here beyond what places ink.
+
+Readable in grey and by the colour-blind: methods differ by colour, line style and marker; the random control is always
+black and dashed; an arrow beside each metric says which way is better.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from bench.leaderboard import RANKING_FAMILIES
+from bench.plots.beliefs import agreement, conformance, trust
+from bench.plots.boards import critical_difference, heatmap, ranks, wins
+from bench.plots.maps import gallery, side_by_side
+from bench.plots.networks import confusion, roc, training_curves
+from bench.plots.scores import cost, distributions, mean_curves
+from bench.plots.style import check_path, save, write
+from bench.plots.sweeps import sweep
+from bench.tables import Tables
+
+__all__ = [
+    "agreement",
+    "all_of_task",
+    "check_path",
+    "conformance",
+    "confusion",
+    "cost",
+    "critical_difference",
+    "distributions",
+    "gallery",
+    "heatmap",
+    "mean_curves",
+    "ranks",
+    "roc",
+    "save",
+    "side_by_side",
+    "sweep",
+    "training_curves",
+    "trust",
+    "wins",
+    "write",
+]
+
+
+def all_of_task(task: str, rows: pd.DataFrame, tables: Tables, *, maps: dict[str, Any]) -> Iterator[tuple[str, Figure]]:
+    """Name and figure of every plot that the task's tables allow."""
+    wide, long = tables.wide[tables.wide["status"] != "slow"], tables.long
+    if wide["rank"].notna().any():
+        yield "ranks", ranks(wide, long, task)
+    if (long["metric_family"] != "cost").any():
+        yield "heatmap", heatmap(wide, long, task)
+    if wide["rank"].notna().sum() > 1:
+        yield "critical_difference", critical_difference(wide, task)
+    if len(tables.wins):
+        yield "wins", wins(tables.wins, wide, task)
+    if long["metric_family"].isin(RANKING_FAMILIES).any():
+        yield "distributions", distributions(rows, wide, long, task)
+    if len(tables.curves):
+        yield "curves", mean_curves(tables.curves, wide, task)
+    if {"seconds"} <= set(wide) and wide["mean_rank"].notna().any():
+        yield "cost", cost(wide, task)
+    if "inputs" in maps:
+        yield "gallery", gallery(maps, wide, task)

@@ -1,0 +1,178 @@
+"""Pictures that say which metric to believe."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bench.agreement import MEAN_TRUTH
+from bench.leaderboard import FAMILY_ORDER
+from bench.plots.style import (
+    FEW,
+    family_look,
+    hundredths,
+    in_order,
+    new_figure,
+    with_arrow,
+)
+
+
+def agreement(table: pd.DataFrame, square: pd.DataFrame, alphas: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
+    """Kendall's tau of each two metrics, those that agree side by side; marks tell the families, with their alphas.
+
+    `square` is the task's `table` as `bench.agreement.clustered` orders it.
+    """
+    names = list(square.index)
+    facts = long.drop_duplicates("metric").set_index("metric").loc[names]
+    few = len(names) <= FEW
+    cell, size = (0.36, 8.5) if few else (0.21, 7.5)
+    figure, (axes,) = new_figure(1, 1, width=5 + cell * len(names), height=2.8 + cell * len(names), grid=False)
+    sns.heatmap(
+        square,
+        ax=axes,
+        cmap="RdBu",
+        vmin=-1,
+        vmax=1,
+        square=True,
+        annot=square.map(hundredths) if few else None,
+        fmt="",
+        linewidths=0.8 if few else 0.3,
+        annot_kws={"size": 7},
+        cbar_kws={"label": "opposite orders  ←  Kendall's tau  →  same order", "pad": 0.015, "aspect": 40},
+    )
+    places = np.arange(len(names)) + 0.5
+    measured = [with_arrow(facts.loc[name]) for name in names]
+    axes.set_yticks(places, measured, rotation=0, fontsize=size)
+    axes.xaxis.tick_top()
+    axes.set_xticks(places, measured, rotation=50, ha="left", rotation_mode="anchor", fontsize=size)
+    axes.tick_params(length=0)
+    axes.tick_params(axis="y", pad=12)
+    axes.set(xlabel="", ylabel="")
+    _mark_families(axes, facts["metric_family"], alphas.set_index("family"), -6 / 72 / (cell * len(names)))
+    figure.suptitle(
+        f"{task}: do metrics agree on the order of the methods? {table['methods'].max()} methods, controls left out; "
+        f"unrelated orders stay within ±{table['chance'].max():.2f}",
+        fontsize=10,
+        x=0.01,
+        ha="left",
+    )
+    return figure
+
+
+def _mark_families(axes: Axes, families: pd.Series, alpha: pd.DataFrame, x: float) -> None:
+    """A family's mark beside each of its lines, at `x` of the axes' width, and a legend with the families' alphas."""
+    for family in in_order(families):
+        colour, marker = family_look(family)
+        own = np.flatnonzero(families == family) + 0.5
+        look = {"color": colour, "marker": marker, "s": 26, "label": f"{family}{_alpha(alpha, family)}"}
+        axes.scatter(np.full(len(own), x), own, clip_on=False, transform=axes.get_yaxis_transform(), **look)
+    for family, called in (("ranking", "all that rank"), ("all", "all metrics")):
+        if family in alpha.index:
+            axes.scatter([], [], marker="", label=f"{called}{_alpha(alpha, family)}")
+    axes.figure.legend(
+        loc="outside lower left",
+        ncols=3,
+        frameon=False,
+        fontsize=8,
+        title="families of metrics; Krippendorff's alpha of the ranks they give (95 % interval): 1 is agreement, 0 chance",
+        title_fontsize=8,
+        alignment="left",
+    )
+
+
+def _alpha(alphas: pd.DataFrame, family: str) -> str:
+    if family not in alphas.index:
+        return ""
+    row = alphas.loc[family]
+    span = f" [{row['low']:.2f}, {row['high']:.2f}]" if np.isfinite(row["low"]) else ""
+    return f": {row['alpha']:.2f}{span}"
+
+
+def trust(table: pd.DataFrame, task: str) -> Figure:
+    """Kendall's tau of each metric with the ground truth, best first; small marks for single ground-truth metrics."""
+    of_mean = table[table["truth_metric"] == MEAN_TRUTH].reset_index(drop=True)
+    single = table[table["truth_metric"] != MEAN_TRUTH]
+    places = of_mean.index.to_numpy()
+    figure, (axes,) = new_figure(1, 1, width=7.6, height=1.7 + 0.23 * len(of_mean))
+    axes.barh(
+        places, 2 * of_mean["chance"], left=-of_mean["chance"], height=1, color="0.9", label="as unrelated orders"
+    )
+    axes.axvline(0, color="0.5", lw=0.8)
+    where = dict(zip(of_mean["metric"], places, strict=True))
+    ticks: Any = {"marker": "|", "ms": 7, "color": "0.45", "mew": 0.9, "label": "with one ground-truth metric"}
+    axes.plot(single["tau"], single["metric"].map(where), ls="", **ticks)
+    for family in in_order(of_mean["metric_family"]):
+        own = of_mean[of_mean["metric_family"] == family]
+        colour, marker = family_look(family)
+        ends = np.stack([own["tau"] - own["low"], own["high"] - own["tau"]])
+        axes.errorbar(
+            own["tau"],
+            own.index,
+            xerr=ends,
+            fmt=marker,
+            ms=5,
+            color=colour,
+            lw=1.4,
+            capsize=2,
+            zorder=3,
+            label=family,
+        )
+    for place, tau in zip(places, of_mean["tau"], strict=True):
+        axes.text(1.01, place, hundredths(tau), transform=axes.get_yaxis_transform(), va="center", fontsize=8)
+    axes.set_yticks(places, [with_arrow(row) for _, row in of_mean.iterrows()], fontsize=8.5)
+    axes.set(xlim=(-1.03, 1.03), ylim=(len(of_mean) - 0.5, -0.5))
+    axes.grid(False, axis="y")
+    axes.set_xlabel("Kendall's tau of a metric's order of the methods with that of the ground truth")
+    figure.legend(loc="outside lower left", ncols=3, frameon=False, fontsize=8)
+    figure.suptitle(
+        f"{task}: which metric to believe? Truth is the mean rank over {single['truth_metric'].nunique()} metrics of the\n"
+        f"ground truth; {of_mean['methods'].max()} methods, controls left out; "
+        f"intervals of 95 % over {of_mean['n'].max()} samples",
+        fontsize=10,
+        x=0.01,
+        ha="left",
+    )
+    return figure
+
+
+def conformance(table: pd.DataFrame) -> Figure:
+    """Metrics x steps of the ladder: how probably the better of two maps is scored better, with the verdict."""
+    steps = [name for name in map(str, table) if " > " in name and table[name].notna().any()]
+    families = {name: i for i, name in enumerate(FAMILY_ORDER)}
+    order = table.assign(_family=table["family"].map(families), _failed=table["verdict"] == "fail")
+    order = order.sort_values(["_family", "_failed", "metric"], kind="stable")
+    values = order.set_index("metric")[steps].astype(float)
+    figure, (axes,) = new_figure(1, 1, width=4.4 + 0.95 * len(steps), height=1.6 + 0.235 * len(order))
+    sns.heatmap(
+        values,
+        ax=axes,
+        cmap="RdBu",
+        vmin=0,
+        vmax=1,
+        annot=values.map("{:.2f}".format).replace("nan", ""),
+        fmt="",
+        linewidths=1.2,
+        annot_kws={"size": 7.5},
+        cbar_kws={"label": "probability that the better map is scored better", "pad": 0.015, "aspect": 40},
+    )
+    axes.set_xticklabels([name.replace(" > ", "\n> ") for name in steps], rotation=0, fontsize=8)
+    named = [
+        f"{'fails  ' if failed else ''}{name}" for name, failed in zip(values.index, order["_failed"], strict=True)
+    ]
+    axes.set_yticklabels(named, rotation=0, fontsize=8)
+    for label, failed in zip(axes.get_yticklabels(), order["_failed"], strict=True):
+        label.set_fontweight("bold" if failed else "normal")
+    for line in np.nonzero(order["_family"].to_numpy() != np.roll(order["_family"].to_numpy(), 1))[0]:
+        axes.axhline(line, color="0.25", lw=2 if line else 0)
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0)
+    axes.set(xlabel="", ylabel="")
+    passed = int((table["verdict"] == "pass").sum())
+    title = f"Metrics on closed-form problems: {passed} of {len(table)} keep the order in their stated direction"
+    figure.suptitle(title, fontsize=10, x=0.01, ha="left")
+    return figure

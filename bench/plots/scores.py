@@ -1,0 +1,154 @@
+"""Pictures of what lies behind a board: scores per sample, curves, costs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bench.leaderboard import CONTROLS, ORACLE, RANKING_FAMILIES
+from bench.plots.style import (
+    CONTROL,
+    MANY,
+    NAMED,
+    look,
+    new_figure,
+    samples_of,
+    with_arrow,
+)
+
+
+def distributions(rows: pd.DataFrame, wide: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
+    """Scores per sample of each method on each metric that has a vote, of several alike the first; the random mean marked."""
+    asks = long[long["metric_family"].isin(RANKING_FAMILIES)]
+    voting = asks[(asks["vote"] > 0) & (asks["alike"] == asks["metric"])]
+    metrics = list(dict.fromkeys((voting if len(voting) else asks)["metric"]))
+    methods = list(wide["method"])
+    columns = min(8 if len(methods) > MANY else 4, max(1, len(metrics)))
+    lines = -(-max(1, len(metrics)) // columns)
+    figure, panels = new_figure(
+        lines,
+        columns,
+        width=max(8.5, 1.3 + 2.6 * columns),
+        height=0.8 + lines * (0.9 + 0.24 * len(methods)),
+        sharey=True,
+    )
+    for axes, metric in zip(panels, metrics, strict=False):
+        own = rows[(rows["metric"] == metric) & (rows["status"] == "ok")]
+        table = long[long["metric"] == metric].set_index("method").reindex(methods)
+        if own["score"].nunique() > 2:
+            colours = [_tint(name) for name in methods]
+            sns.boxplot(
+                own,
+                x="score",
+                y="method",
+                order=methods,
+                hue="method",
+                hue_order=methods,
+                palette=colours,
+                ax=axes,
+                showfliers=False,
+                whis=(5, 95),
+                linewidth=0.8,
+                legend=False,
+            )
+        places = np.arange(len(methods))
+        errors = np.abs(np.stack([table["mean"] - table["low"], table["high"] - table["mean"]]))
+        axes.errorbar(table["mean"], places, xerr=errors, fmt="D", ms=3.5, color="black", lw=1.2, capsize=2)
+        if CONTROL in methods:
+            axes.axvline(table.loc[CONTROL, "mean"], color="black", ls="--", lw=1)
+        axes.set_xlabel(with_arrow(table.dropna(subset=["label"]).iloc[0]))
+        axes.set_ylabel("")
+    for axes in panels[len(metrics) :]:
+        axes.set_visible(False)
+    for axes in panels:
+        axes.set_yticks(range(len(methods)), methods)
+        axes.set_ylim(len(methods) - 0.5, -0.5)
+    figure.suptitle(
+        f"{task}: scores per sample (box: quartiles, whiskers: 5 to 95 %), mean with 95 % interval (diamond), "
+        f"mean of the random control (dashed)",
+        fontsize=9.5,
+    )
+    return figure
+
+
+def _tint(name: str) -> str:
+    return "0.45" if name == CONTROL else "#9ecae1"
+
+
+def mean_curves(curves: pd.DataFrame, wide: pd.DataFrame, task: str) -> Figure:
+    """Mean probability of the class while features are removed or put back, with bands of 95 %."""
+    metrics = list(dict.fromkeys(curves["metric"]))
+    methods = [name for name in wide["method"] if name in set(curves["method"])]
+    named = {*methods, CONTROL} if len(methods) <= MANY else {*methods[:NAMED], CONTROL}
+    figure, panels = new_figure(1, len(metrics), width=2.2 + 3.9 * len(metrics), height=3.8, sharey=True)
+    for axes, metric in zip(panels, metrics, strict=True):
+        for number, name in enumerate(methods):
+            own = curves[(curves["metric"] == metric) & (curves["method"] == name)]
+            if own.empty:
+                continue
+            if name not in named:
+                axes.plot(100 * own["share"], own["p"], color="0.85", lw=0.8, zorder=1, label="the others")
+                continue
+            colour, dashes, _ = look(name, number)
+            width = 2.2 if name == CONTROL else 1.4
+            axes.plot(100 * own["share"], own["p"], color=colour, ls=dashes, lw=width, label=name)
+            axes.fill_between(100 * own["share"], own["low"], own["high"], color=colour, alpha=0.13, lw=0)
+        higher = bool(curves.loc[curves["metric"] == metric, "higher_is_better"].iloc[0])
+        verb, better = ("put back", "higher is better") if higher else ("removed", "lower is better")
+        axes.set(xlabel=f"features {verb}, highest attribution first (%)", xlim=(0, 100), ylim=(0, 1.02))
+        axes.set_title(f"{metric} ({better})", loc="left")
+    panels[0].set_ylabel("mean probability of the explained class")
+    lines = {label: line for line, label in zip(*panels[-1].get_legend_handles_labels(), strict=True)}
+    figure.legend(lines.values(), lines, loc="outside right center", frameon=False, title="by rank", handlelength=3)
+    figure.suptitle(f"{task}: {samples_of(wide)} samples", fontsize=10, x=0.01, ha="left")
+    return figure
+
+
+def cost(wide: pd.DataFrame, task: str) -> Figure:
+    """Seconds per sample (log) against the mean rank over the metrics that rank, with the Pareto front."""
+    board = wide.dropna(subset=["mean_rank", "seconds"]).copy()
+    board["seconds"] = board["seconds"].clip(lower=1e-6)
+    figure, (axes,) = new_figure(1, 1, width=6.4, height=4.2)
+    explains = board["family"] != CONTROLS  # a control on the front would be no choice
+    ordered = board[explains].sort_values(["seconds", "mean_rank"], kind="stable")
+    best = ordered[ordered["mean_rank"] < ordered["mean_rank"].cummin().shift(fill_value=np.inf)]  # the Pareto front
+    named = board if len(board) <= MANY else board[board["method"].isin([*best["method"], CONTROL, ORACLE])]
+    for number, (_, row) in enumerate(board.iterrows()):
+        colour, _, marker = look(row["method"], number)
+        order = 4  # above those that are not named
+        if row["method"] not in set(named["method"]):
+            colour, marker, order = "0.7", "o", 3
+        axes.scatter(
+            row["seconds"], row["mean_rank"], color=colour, marker=marker, s=55, zorder=order, edgecolor="white"
+        )
+    axes.plot(best["seconds"], best["mean_rank"], color="0.6", lw=1, drawstyle="steps-post", zorder=1)
+    _label_points(axes, named)
+    axes.set_xscale("log")
+    axes.invert_yaxis()
+    axes.margins(x=0.1, y=0.12)
+    axes.set(xlabel="seconds to explain one sample (log)", ylabel="mean rank (up is better)")
+    axes.set_title(f"{task}: what a better map costs, with the Pareto front", loc="left")
+    return figure
+
+
+def _label_points(axes: Axes, board: pd.DataFrame) -> None:
+    """Names beside the points: on the left in the right half of the picture, moved apart where points crowd."""
+    placed: list[tuple[float, float]] = []
+    spread = np.log10(board["seconds"])
+    middle = (spread.min() + spread.max()) / 2
+    for _, row in board.sort_values("mean_rank").iterrows():
+        x, y = np.log10(row["seconds"]), row["mean_rank"]
+        shift = sum(abs(x - a) < 0.6 and abs(y - b) < 0.3 for a, b in placed)
+        side, where = (-7, "right") if x > middle else (7, "left")
+        axes.annotate(
+            row["method"],
+            (row["seconds"], y),
+            xytext=(side, 4 - 10 * shift),
+            textcoords="offset points",
+            ha=where,
+            fontsize=8.5,
+        )
+        placed.append((x, y))

@@ -1,0 +1,111 @@
+"""What all pictures share: letters, colours, markers, files."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image
+
+from bench.core import RequestError
+from bench.files import atomic
+from bench.leaderboard import FAMILY_ORDER
+
+CONTROL = "random"
+PALE = 0.15  # share of its colour that an uncertain difference keeps
+MANY = 12  # methods; where there are more, pictures turn by a quarter or name only some
+FEW = 30  # metrics; where there are more, a matrix of them has no figures in it
+NAMED = 8  # of the best, where not all can be
+DASHES = ["-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (5, 2, 1, 2))]
+FORMATS = (".png", ".svg", ".pdf")
+MARKERS = "osD^vPX<>*hp8d"
+STYLE: Any = {
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.labelsize": 9,
+    "svg.hashsalt": "bench",
+    "svg.fonttype": "none",
+}
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Writes `path`.png and `path`.svg."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with mpl.rc_context(STYLE):
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # laid out once is enough for both files
+        drawn = io.BytesIO()
+        figure.savefig(drawn, format="png", dpi=150)
+        with atomic(path.with_name(f"{path.name}.png")) as part:
+            # A palette makes a third of the size; the octree keeps rare colours, and white white.
+            picture = Image.open(drawn).convert("RGB")
+            picture.quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(part, "PNG")
+        with atomic(path.with_name(f"{path.name}.svg")) as part:
+            figure.savefig(part, format="svg", metadata={"Date": None, "Creator": None})
+
+
+def check_path(path: Path) -> None:
+    """Raises RequestError where no picture can be written to that path."""
+    if path.suffix not in FORMATS:
+        raise RequestError(f"{path}: a picture ends in {', '.join(FORMATS)}")
+    if not path.parent.is_dir():
+        raise RequestError(f"{path}: there is no folder {path.parent}")
+
+
+def write(figure: Figure, path: Path) -> None:
+    """Writes one file of the kind that its name says (FORMATS)."""
+    with mpl.rc_context(STYLE), atomic(path) as part:
+        figure.savefig(part, format=path.suffix[1:], dpi=150)
+
+
+def new_figure(
+    lines: int, columns: int, *, width: float, height: float, grid: bool = True, **panels: Any
+) -> tuple[Figure, list[Axes]]:
+    """A figure of that size in inches, and its panels line by line; `panels` as `Figure.subplots` takes them."""
+    with mpl.rc_context(STYLE), sns.axes_style("whitegrid" if grid else "white"):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        found = figure.subplots(lines, columns, squeeze=False, **panels)
+    return figure, list(found.ravel())
+
+
+def look(name: str, number: int) -> tuple[Any, Any, str]:
+    """Colour, dashes and marker of a method."""
+    if name == CONTROL:
+        return "black", "--", "s"
+    colours = sns.color_palette("colorblind")
+    return colours[number % len(colours)], DASHES[number % len(DASHES)], MARKERS[number % len(MARKERS)]
+
+
+def family_look(family: str) -> tuple[Any, str]:
+    """Colour and marker of a family of metrics."""
+    number = FAMILY_ORDER.index(family) if family in FAMILY_ORDER else len(FAMILY_ORDER)
+    return sns.color_palette("colorblind")[number], MARKERS[number]
+
+
+def in_order(families: pd.Series) -> list[str]:
+    """The families there are, in the order of the leaderboards."""
+    found = set(families)
+    return [name for name in FAMILY_ORDER if name in found] + sorted(found - set(FAMILY_ORDER))
+
+
+def with_arrow(row: pd.Series) -> str:
+    return f"{row['label']} {'↑' if row['higher_is_better'] else '↓'}"
+
+
+def short(value: float) -> str:
+    return "" if np.isnan(value) else f"{value:.3g}"
+
+
+def hundredths(value: float) -> str:
+    return "" if np.isnan(value) else f"{value:.2f}"
+
+
+def samples_of(wide: pd.DataFrame) -> int:
+    return int(wide["n"].max())

@@ -1,0 +1,172 @@
+"""A results folder in a browser, on this machine only: `report.html` that follows a run as it goes.
+
+While scores arrive the page is made anew, without plots, in a process of its own at the lowest priority, and for at most
+one part in ten of the time, so that the run's costs stay what they are. The open page is told through an event stream and
+loads itself again; it keeps its place, for that is in its address.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from bench.core import RequestError
+from bench.page import NAME
+
+HOST = "127.0.0.1"
+EVERY = 1.0  # seconds between two looks at the folder
+PATIENCE = 10.0  # seconds before the first new page, and times the last took before the next
+ALIVE = 15.0  # seconds between two signs of life in an event stream, by which a closed page is noticed
+CHANGES = "/changes"  # address of the event stream
+LISTEN = f'new EventSource("{CHANGES}").onmessage = () => location.reload();'
+WAITING = """<!doctype html><html lang="en"><meta charset="utf-8"><title>bench</title>
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src ; style-src 'unsafe-inline'">
+<style>body { font: 1rem/1.5 system-ui; max-width: 40rem; margin: 4rem auto; color-scheme: light dark }</style>
+<h1>No scores yet</h1><p>%s holds nothing to show. The page appears here by itself once a run has written some:</p>
+<pre>python -m bench run --all --out %s</pre>
+</html>"""
+
+
+class Watch:
+    """Makes the page anew when scores are newer than it. `version` changes with the page."""
+
+    def __init__(self, out: Path, plugins: Sequence[Path] = ()) -> None:
+        self.out, self.plugins = out, plugins
+        self.took, self.ended = 1.0, -float("inf")  # of the last page: seconds, and when it was done
+        self.seen = self.version  # the newest scores that the page is known to show
+
+    @property
+    def version(self) -> float:
+        """When the page was written; 0 where there is none."""
+        return _modified(self.out / NAME)
+
+    def look(self, now: float) -> bool:
+        """Makes the page if that is due; says whether it did."""
+        newest = max(map(_modified, self.out.glob("scores/task=*/method=*")), default=0.0)
+        if newest <= self.seen or now - self.ended < PATIENCE * self.took:
+            return False
+        start, self.seen = time.monotonic(), newest
+        command = [sys.executable, "-m", "bench", "report", "--no-plots", "--out", str(self.out)]
+        command += ["--plugins", *map(str, self.plugins)] if self.plugins else []
+        done = subprocess.run(command, capture_output=True, text=True, preexec_fn=_stand_back)
+        if done.returncode:
+            why = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+            print(f"bench: no page could be made of {self.out}: {why}", file=sys.stderr)
+        self.ended = time.monotonic()
+        self.took = self.ended - start
+        return not done.returncode
+
+    def forever(self, stop: threading.Event) -> None:
+        while not stop.wait(EVERY):
+            self.look(time.monotonic())
+
+
+class Handler(SimpleHTTPRequestHandler):
+    """Files of the results folder; `/` is the page, with a line that listens for changes."""
+
+    protocol_version = "HTTP/1.1"
+
+    def __init__(self, *arguments: object, watch: Watch, stop: threading.Event, **settings: object) -> None:
+        self.watch, self.stop = watch, stop
+        super().__init__(*arguments, directory=str(watch.out), **settings)  # type: ignore[arg-type]
+
+    def do_GET(self) -> None:
+        if urlsplit(f"//{self.headers.get('Host', '')}").hostname not in ("127.0.0.1", "localhost"):
+            self.send_error(403, "only this machine is served")  # another site's name that leads here
+        elif self.path.split("?")[0] in ("/", f"/{NAME}"):
+            self._send_page()
+        elif self.path == CHANGES:
+            self._send_changes()
+        else:
+            super().do_GET()
+
+    def do_HEAD(self) -> None:
+        self.send_error(405)
+
+    def log_message(self, *words: object) -> None:
+        """Says nothing: the terminal belongs to the user."""
+
+    def end_headers(self) -> None:
+        self.send_header("Cache-Control", "no-store")
+        self.send_header("X-Content-Type-Options", "nosniff")
+        super().end_headers()
+
+    def _send_page(self) -> None:
+        path = self.watch.out / NAME
+        where = html.escape(str(self.watch.out))
+        text = path.read_text(encoding="utf-8") if path.is_file() else WAITING % (where, where)
+        body = listening(text).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _send_changes(self) -> None:
+        """An event each time the page changes [https://html.spec.whatwg.org/multipage/server-sent-events.html]."""
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.close_connection = True
+        version, silent = self.watch.version, 0.0
+        try:
+            while not self.stop.wait(EVERY / 2):
+                silent += EVERY / 2
+                if self.watch.version != version:
+                    version, silent = self.watch.version, 0.0
+                    self.wfile.write(b"data: changed\n\n")
+                elif silent > ALIVE:
+                    silent = 0.0
+                    self.wfile.write(b": alive\n\n")
+                self.wfile.flush()
+        except (BrokenPipeError, ConnectionResetError):
+            return  # the page was closed
+
+
+def listening(text: str) -> str:
+    """The page with a script that loads it again when it changes, which its policy has to let in."""
+    digest = base64.b64encode(hashlib.sha256(LISTEN.encode()).digest()).decode()
+    text = text.replace("script-src ", f"connect-src 'self'; script-src 'sha256-{digest}' ", 1)
+    head, end, tail = text.rpartition("</html>")
+    return f"{head}<script>{LISTEN}</script>{end}{tail}"
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True  # an open event stream does not keep the program
+
+
+def start(out: Path, port: int, plugins: Sequence[Path] = ()) -> tuple[Server, threading.Event]:
+    """A server on the loopback device and the event that ends its streams. `port` 0 takes any free one.
+
+    Raises RequestError where the port is taken.
+    """
+    stop, watch = threading.Event(), Watch(out, plugins)
+    try:
+        server = Server((HOST, port), partial(Handler, watch=watch, stop=stop))
+    except OSError as error:
+        raise RequestError(f"port {port} cannot be used ({error.strerror}); take another with --port") from error
+    threading.Thread(target=watch.forever, args=(stop,), daemon=True).start()
+    return server, stop
+
+
+def _modified(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _stand_back() -> None:
+    os.nice(19)

@@ -1,0 +1,95 @@
+"""What boards say of samples is true of the population: simulated scores whose truth is known."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+from scipy import stats as scipy_stats
+from test_leaderboard import rows
+
+from bench import leaderboard, stats
+
+REPETITIONS = 1000
+DRAWS = {
+    "normal": (lambda rng, shape: rng.normal(3.0, 2.0, shape), 3.0),
+    "uniform": (lambda rng, shape: rng.uniform(size=shape), 0.5),
+    "hits": (lambda rng, shape: (rng.uniform(size=shape) < 0.5).astype(float), 0.5),  # as of the pointing game
+    "shares": (lambda rng, shape: rng.beta(2.0, 1.0, shape), 2 / 3),  # as of p lost: mostly high
+}
+
+
+def covered(scores: np.ndarray, truth: np.ndarray | float) -> float:
+    """Share of the columns (n, M) whose interval holds the truth."""
+    low, high = stats.interval(stats.bootstrap_means(scores), len(scores))
+    return float(((low <= truth) & (truth <= high)).mean())
+
+
+# Of the smallest boards of profile standard, and of a large one. The mean of 16 hits has 17 values; what an interval of such
+# means holds jumps from one to the next, and is more than is said (0.971).
+@pytest.mark.parametrize(("name", "n"), [*product(("normal", "uniform", "shares"), (16, 24, 200)), ("hits", 200)])
+def test_intervals_hold_the_mean_in_95_of_100_cases(name, n):
+    draw, mean = DRAWS[name]
+    found = covered(draw(np.random.default_rng(0), (n, REPETITIONS)), mean)
+    assert 0.93 <= found <= 0.97  # a share of 1000 has a standard error of 0.007
+
+
+@pytest.mark.parametrize("n", [16, 24, 200])
+def test_intervals_hold_the_mean_rank_in_95_of_100_cases(n):
+    """Normal scores about m: another method is better on a sample with probability Phi((m_other - m) / sqrt(2))."""
+    rng = np.random.default_rng(1)
+    means = np.array([0.0, 0.2, 0.3, 1.0])
+    beaten = scipy_stats.norm.cdf((means[None, :] - means[:, None]) / np.sqrt(2))
+    truth = 1 + beaten.sum(1) - 0.5  # itself is no other
+    scores = rng.normal(means, 1.0, (REPETITIONS, n, 4))
+    found = [covered(stats.ranks(one, higher_is_better=True), truth) for one in scores]
+    assert 0.93 <= np.mean(found) <= 0.97
+
+
+@pytest.mark.parametrize("n", [8, 16, 24, 200])
+@pytest.mark.parametrize("methods", [3, 10, 39])
+def test_on_noise_the_tests_find_a_difference_in_at_most_one_case_of_twenty(methods, n):
+    """Three metrics that correlate on each sample, as those of a board do."""
+    rng, repetitions = np.random.default_rng(2), 400
+    wrong = 0
+    for _ in range(repetitions):
+        scores = rng.normal(size=(n, methods, 1)) + rng.normal(size=(n, methods, 3))
+        wrong += stats.different(scipy_stats.rankdata(scores, axis=1).mean(2)).any()
+    assert wrong <= scipy_stats.binom.ppf(0.999, repetitions, 0.05)  # 34 where 5 % are 20
+
+
+def test_on_noise_boards_declare_a_winner_in_at_most_one_case_of_twenty():
+    rng, repetitions, winners = np.random.default_rng(3), 100, 0
+    for _ in range(repetitions):
+        table = {name: {"up": list(rng.normal(size=24)), "down": list(rng.normal(size=24))} for name in "abcde"}
+        board = leaderboard.wide_table(rows(table))
+        winners += board["group"].iloc[0] != "a" or (board["group"].str.contains("a").sum() < len(board))
+    assert winners <= scipy_stats.binom.ppf(0.999, repetitions, 0.05)
+
+
+def test_two_copies_of_a_method_are_always_in_one_group_with_one_rank():
+    rng = np.random.default_rng(4)
+    for methods in (3, 8, 15):
+        own = {
+            f"m{i:02}": {"up": list(rng.normal(i / 4, 1, 40)), "down": list(rng.normal(-i / 3, 1, 40))}
+            for i in range(methods)
+        }
+        board = leaderboard.wide_table(rows(own | {f"copy of {name}": scores for name, scores in own.items()}))
+        board = board.set_index("method")
+        assert board["group"].str.len().max() < methods  # there are differences to be found
+        for name in own:
+            copy = board.loc[f"copy of {name}"]
+            assert copy[["rank", "rank_low", "rank_high", "group", "mean_rank"]].equals(
+                board.loc[name, ["rank", "rank_low", "rank_high", "group", "mean_rank"]]
+            )
+
+
+def test_what_differs_is_found():
+    """A gap of one standard deviation on 100 samples."""
+    rng = np.random.default_rng(5)
+    table = {
+        name: {"up": list(rng.normal(mean, 1, 100))} for name, mean in (("a", 2.0), ("b", 1.0), ("c", 1.0), ("d", 0.0))
+    }
+    board = leaderboard.wide_table(rows(table)).set_index("method")
+    assert board.loc[["a", "b", "c", "d"], "group"].tolist() == ["a", "b", "b", "c"]
