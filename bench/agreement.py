@@ -116,7 +116,7 @@ def _means(rows: pd.DataFrame, silent: Silent) -> Iterator[_Means]:
     keys = ["sample_id", "metric", "method"]
     fields = ["task", *keys, "score", "method_family", "metric_family", "label", "higher_is_better"]
     scored = rows.loc[(rows["status"] == "ok") & (rows["metric_family"] != "cost"), fields]
-    for task, own in scored.groupby("task", sort=True):
+    for task, own in scored.groupby("task", sort=True, observed=True):
         codes, (samples, metrics, methods) = zip(*(pd.factorize(own[key], sort=True) for key in keys), strict=True)
         shape = len(samples), len(metrics), len(methods)
         place = np.ravel_multi_index(codes, shape)

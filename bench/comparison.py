@@ -34,7 +34,7 @@ def of_task(
     )
     found = [
         _metric(old, after[after["metric"] == metric])
-        for metric, old in before.groupby("metric", sort=True)
+        for metric, old in before.groupby("metric", sort=True, observed=True)
         if len(set(old["method"]) & set(after.loc[after["metric"] == metric, "method"]))
     ]
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=COLUMNS)

@@ -19,6 +19,7 @@ a map) it is (score - random) / (oracle - random); elsewhere Cohen's d, the diff
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -50,9 +51,11 @@ def current(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows that count: the newest version of each method and metric, on the newest input of each sample."""
     for kind in ("method", "metric"):
         version = rows[f"{kind}_id"].str.extract(r"@(\d+)", expand=False).astype(int)
-        rows = rows[version == version.groupby([rows["task"], rows[kind]]).transform("max")]
+        rows = rows[version == version.groupby([rows["task"], rows[kind]], observed=True).transform("max")]
     newest = (
-        rows.sort_values("written", kind="stable").groupby(["task", "sample_id"])["sample_digest"].transform("last")
+        rows.sort_values("written", kind="stable")
+        .groupby(["task", "sample_id"], observed=True)["sample_digest"]
+        .transform("last")
     )
     return rows[rows["sample_digest"] == newest.reindex(rows.index)]
 
@@ -119,7 +122,7 @@ def failures(rows: pd.DataFrame) -> pd.DataFrame:
     """Every row without a score, grouped by reason, with the number of samples it holds for."""
     without = rows[rows["status"] != "ok"]
     keys = ["task", "method", "metric", "status", "note"]
-    return without.groupby(keys, sort=True).size().rename("n").reset_index()
+    return without.groupby(keys, sort=True, observed=True).size().rename("n").reset_index()
 
 
 def mean_curves(rows: pd.DataFrame) -> pd.DataFrame:
@@ -144,7 +147,7 @@ def _metric_table(rows: pd.DataFrame, verdicts: Mapping[str, str]) -> pd.DataFra
     """All methods on one metric of one task. Costs are measurements of the machine: they get no interval, rank or group."""
     methods = sorted(rows["method"].unique())
     scores = scores_of(rows).reindex(columns=methods).dropna(how="all")
-    first, by_method = rows.iloc[0], rows.groupby("method")
+    first, by_method = rows.iloc[0], rows.groupby("method", observed=True)
     n, verdict = scores.notna().sum(), verdicts.get(first["metric_id"], "")
     table = pd.DataFrame(
         {
@@ -243,9 +246,13 @@ def _board(rows: pd.DataFrame, long: pd.DataFrame) -> pd.DataFrame:
     complete = sorted(placed.index[placed.notna().all(axis=1)]) if len(placed.columns) else []
     means = long.pivot(index="method", columns="metric", values="mean")[metrics]
     votes = long.drop_duplicates("metric").set_index("metric")["vote"]
-    first = rows.groupby("method")[["method_id", "method_family"]].first().reindex(means.index)
-    scored = rows[(rows["status"] == "ok") & (rows["metric_family"] != "cost")].groupby("method")["sample_id"].nunique()
-    statuses = rows[rows["metric_family"] != "cost"].groupby("method")["status"]
+    first = rows.groupby("method", observed=True)[["method_id", "method_family"]].first().reindex(means.index)
+    scored = (
+        rows[(rows["status"] == "ok") & (rows["metric_family"] != "cost")]
+        .groupby("method", observed=True)["sample_id"]
+        .nunique()
+    )
+    statuses = rows[rows["metric_family"] != "cost"].groupby("method", observed=True)["status"]
     ok = set(complete) if len(placed.columns) else set(means.index[means.notna().all(axis=1)])
     table = pd.DataFrame(
         {
@@ -372,7 +379,16 @@ def _ends(replicates: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
 
 def scores_of(rows: pd.DataFrame) -> pd.DataFrame:
     """Samples x methods, seeds averaged; NaN where there is no score."""
-    return rows.pivot_table(index="sample_id", columns="method", values="score", aggfunc="mean", dropna=False)
+    (sample, samples), (method, methods) = (pd.factorize(rows[key], sort=True) for key in ("sample_id", "method"))
+    shape = len(samples), len(methods)
+    score = rows["score"].to_numpy(float)
+    known = ~np.isnan(score)
+    place = np.ravel_multi_index((sample[known], method[known]), shape)
+    count, total = (np.bincount(place, weights, minlength=shape[0] * shape[1]) for weights in (None, score[known]))
+    with np.errstate(invalid="ignore"):
+        means = (total / count).reshape(shape)
+    index, columns = (pd.Index(np.asarray(names, dtype=object)) for names in (samples, methods))
+    return pd.DataFrame(means, index=index, columns=columns)
 
 
 def _oriented(rows: pd.DataFrame) -> pd.DataFrame:
@@ -382,10 +398,10 @@ def _oriented(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _status(statuses: pd.Series) -> str:
     """`ok`, or how many samples have which other status."""
-    counts = statuses.value_counts().sort_index()
-    others = [f"{name} {n}" for name, n in counts.items() if name != "ok"]
+    counts = sorted(Counter(statuses).items())
+    others = [f"{name} {n}" for name, n in counts if name != "ok"]
     return "ok" if not others else f"{', '.join(others)} of {len(statuses)}"
 
 
 def _groups(rows: pd.DataFrame, keys: list[str]) -> Iterable[tuple[tuple[str, ...], pd.DataFrame]]:
-    return rows.groupby(keys, sort=True)  # type: ignore[return-value]
+    return rows.groupby(keys, sort=True, observed=True)  # type: ignore[return-value]

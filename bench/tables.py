@@ -34,7 +34,7 @@ def of_task(
     `verdicts`: id of a metric -> pass or fail; `left_out`: task -> the methods that are too slow for the profile.
     """
     long = leaderboard.long_table(rows, verdicts)
-    metrics = leaderboard.metric_table(long)
+    metrics, written = leaderboard.metric_table(long), sorted(set(rows["written"]))
     silent = metrics[metrics["metric_family"].isin(leaderboard.RANKING_FAMILIES) & (metrics["vote"] == 0)]
     return Tables(
         wide=leaderboard.with_left_out(leaderboard.boards(rows, long), left_out or {}),
@@ -44,7 +44,7 @@ def of_task(
         curves=leaderboard.mean_curves(rows),
         failures=leaderboard.failures(rows),
         beliefs=agreement.tables(rows, list(zip(silent["task"], silent["metric"], strict=True))),
-        written=(str(rows["written"].min()), str(rows["written"].max())),
+        written=(written[0], written[-1]),
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -71,6 +72,7 @@ def new_figure(
     """A figure of that size in inches, and its panels line by line; `panels` as `Figure.subplots` takes them."""
     with mpl.rc_context(STYLE), sns.axes_style("whitegrid" if grid else "white"):
         figure = Figure(figsize=(width, height), layout="constrained")
+        FigureCanvasAgg(figure)  # else each label that seaborn measures gets a canvas of its own, a gigabyte in all
         found = figure.subplots(lines, columns, squeeze=False, **panels)
     return figure, list(found.ravel())
 
