@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from functools import partial
+from functools import lru_cache, partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -44,12 +44,17 @@ class Watch:
     def __init__(self, out: Path, plugins: Sequence[Path] = ()) -> None:
         self.out, self.plugins = out, plugins
         self.took, self.ended = 1.0, -float("inf")  # of the last page: seconds, and when it was done
-        self.seen = self.version  # the newest scores that the page is known to show
+        self.seen = self.written  # the newest scores that the page is known to show
 
     @property
-    def version(self) -> float:
-        """When the page was written; 0 where there is none."""
+    def written(self) -> float:
+        """When the page was; 0 where there is none."""
         return _modified(self.out / NAME)
+
+    @property
+    def version(self) -> str:
+        """Which page it is: one that was written anew and says the same is the same."""
+        return _digest(self.out / NAME, self.written)
 
     def look(self, now: float) -> bool:
         """Makes the page if that is due; says whether it did."""
@@ -166,6 +171,11 @@ def _modified(path: Path) -> float:
         return path.stat().st_mtime
     except OSError:
         return 0.0
+
+
+@lru_cache(maxsize=4)
+def _digest(path: Path, written: float) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if written else ""
 
 
 def _stand_back() -> None:

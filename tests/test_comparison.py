@@ -1,0 +1,179 @@
+"""What changed between two runs, worked by hand; and the command, on real runs of a method that was made worse."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats as scipy_stats
+from test_leaderboard import rows
+
+from bench import comparison, registry, stats
+from bench.cli import main
+
+BEFORE = {
+    "a": {"up": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0], "seconds": [1.0] * 6},
+    "b": {"up": [2.0, 2.0, 2.0, 3.0, 3.0, 3.0], "seconds": [1.0] * 6},
+    "c": {"up": [5.0, 4.0, 5.0, 4.0, 5.0, 4.0], "seconds": [1.0] * 6},
+}
+
+
+def compared(after: dict, **fields: object) -> pd.DataFrame:
+    """method and metric -> what is told of them."""
+    table = comparison.judged([comparison.of_task(rows(BEFORE), rows(BEFORE | after, **fields))])
+    return table.set_index(["method", "metric"])
+
+
+def test_differences_intervals_and_verdicts_by_hand():
+    gaps = {"a": np.array([1.0, 2, 1, 2, 1, 2]), "b": np.array([-0.5, -1, -0.5, -1, -0.5, -0.5])}
+    gaps["c"] = np.array([1.0, -1, 1, -1, 0.5, 0])
+    after = {name: {"up": list(np.array(BEFORE[name]["up"]) + gap)} for name, gap in gaps.items()}
+    table = compared(after).xs("up", level="metric")
+    assert table["difference"].to_dict() == pytest.approx({name: gap.mean() for name, gap in gaps.items()})
+    assert table["before"].to_dict() == pytest.approx({"a": 3.5, "b": 2.5, "c": 4.5})
+    assert table["after"].to_dict() == pytest.approx(
+        {name: table["before"][name] + gap.mean() for name, gap in gaps.items()}
+    )
+    p = {name: scipy_stats.ttest_1samp(gap, 0).pvalue for name, gap in gaps.items()}
+    expected = dict(zip(p, stats.holm(np.array(list(p.values()))), strict=True))
+    assert table["p"].to_dict() == pytest.approx(expected)
+    assert table["verdict"].to_dict() == {"a": "better", "b": "worse", "c": "unclear"}
+    low, high = stats.interval(stats.bootstrap_means(gaps["a"][:, None]), 6)
+    assert table.loc["a", ["low", "high"]].tolist() == pytest.approx([low[0], high[0]])
+
+
+def test_where_lower_is_better_less_is_better():
+    before = rows({"a": {"down": [5.0, 6.0, 7.0, 8.0]}})
+    after = rows({"a": {"down": [4.0, 4.9, 6.1, 7.0]}})
+    assert comparison.judged([comparison.of_task(before, after)])["verdict"].tolist() == ["better"]
+
+
+def test_rounding_is_no_change_and_no_test():
+    """Scores that float32 sums in another order would give; the one method that did change is not paid for by the others."""
+    after = {name: {"up": list(np.array(scores["up"]) * (1 + 3e-7))} for name, scores in BEFORE.items()}
+    table = compared(after)
+    assert set(table.xs("up", level="metric")["verdict"]) == {"same"}
+    gap = np.array([0.1, 0.4, 0.1, 0.2, 0.3, 0.2])
+    after["a"] = {"up": list(np.array(BEFORE["a"]["up"]) + gap)}
+    assert compared(after).loc[("a", "up"), "p"] == pytest.approx(scipy_stats.ttest_1samp(gap, 0).pvalue)
+
+
+def test_costs_are_told_and_never_judged():
+    table = compared({"a": BEFORE["a"] | {"seconds": [9.0, 8.0, 9.0, 8.0, 9.0, 8.0]}})
+    assert table.loc[("a", "seconds"), ["verdict", "difference"]].tolist() == ["cost", 7.5]
+    assert np.isnan(table.loc[("a", "seconds"), "p"])
+    assert not comparison.regressed(table)
+
+
+def test_a_score_that_is_gone_is_a_regression_and_a_new_one_is_not():
+    table = compared({"a": {"up": [np.nan, 2.0, 3.0, 4.0, 5.0, np.nan]}})
+    assert table.loc[("a", "up"), ["lost", "n", "verdict"]].tolist() == [2, 4, "lost"]
+    assert comparison.regressed(table)
+    turned = comparison.of_task(rows({"a": {"up": [np.nan, 2.0]}}), rows({"a": {"up": [1.0, 2.0]}}))
+    assert not comparison.regressed(comparison.judged([turned]))
+
+
+def test_only_scores_of_the_same_input_are_compared():
+    before, after = rows(BEFORE), rows({name: {"up": [9.0] * 6} for name in BEFORE})
+    after.loc[after["sample_id"] != "s0", "sample_digest"] = "another input"
+    table = comparison.judged([comparison.of_task(before, after, methods=["a"])])
+    assert table[["n", "before", "after"]].to_numpy().tolist() == [[1, 1, 9]]
+
+
+def test_names_choose_methods_and_metrics():
+    table = comparison.of_task(rows(BEFORE), rows(BEFORE), methods=["[ab]"], metrics=["u*"])
+    assert table["method"].tolist() == ["a", "b"]
+    odd = rows({"m@1[x=1]": {"up": [1.0, 2.0]}})
+    assert comparison.of_task(odd, odd, methods=["m[x=1]"])["method"].tolist() == ["m[x=1]"]
+
+
+def test_markdown_holds_what_changed_and_bars_in_names_do_not_break_it():
+    before = rows({"a|b": {"up": [1.0, 2.0, 3.0]}, "<i>": {"up": [1.0, 2.0, 3.0]}})
+    after = rows({"a|b": {"up": [2.0, 3.0, 4.5]}, "<i>": {"up": [1.0, 2.0, 3.0]}})
+    table = comparison.judged([comparison.of_task(before, after)])
+    text = comparison.markdown(table, before="A", after="B|")
+    assert "### A → B\\|" in text
+    assert "2 comparisons: 1 better, 1 same." in text
+    (line,) = [line for line in text.splitlines() if "a\\|b" in line]
+    assert "<i>" not in text
+    cells = [cell.strip() for cell in line.replace("\\|", "").strip("|").split("|")]
+    assert cells[:7] == ["toy", "ab", "up ↑", "3", "2", "3.167", "+1.17"]
+    assert cells[-1] == "better"
+    assert "&lt;i>" in comparison.markdown(table, before="A", after="B", everything=True)
+
+
+PLUGIN = '''"""A method in the making."""
+
+from bench.registry import method
+
+
+@method(cite="test", family="perturbation", version={version})
+def in_the_making(problem):
+    """The size of the input, {comment}. -> (N, *S)"""
+    return {formula}
+'''
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory) -> dict[str, Path]:
+    """Three runs of one plug-in: as it was, unchanged but for its version, and broken (its sign lost)."""
+    folder, found = tmp_path_factory.mktemp("compare"), {}
+    right, wrong = "problem.inputs.abs().sum(1)", "-problem.inputs.abs().sum(1)"
+    for name, version, formula in (("before", 1, right), ("same", 2, right), ("broken", 3, wrong)):
+        with pytest.MonkeyPatch.context() as patch:
+            for kind in ("TASKS", "METHODS", "METRICS"):
+                patch.setattr(registry, kind, dict(getattr(registry, kind)))
+            plugin = folder / "in_the_making.py"
+            plugin.write_text(PLUGIN.format(version=version, comment=name, formula=formula), encoding="utf-8")
+            found[name] = folder / name
+            asked = ["run", "--task", "mnist1d", "--samples", "24", "--device", "cpu", "--batch-size", "32"]
+            asked += [
+                "--method",
+                "in_the_making",
+                "random",
+                "--metric",
+                "drop",
+                "deletion",
+                "localisation_auc",
+                "seconds",
+            ]
+            assert main([*asked, "--plugins", str(plugin), "--out", str(found[name])]) == 0
+            for module in [module for module in sys.modules if module.endswith("in_the_making")]:
+                del sys.modules[module]  # as in a program of its own
+    return found
+
+
+def test_the_command_is_silent_about_what_did_not_change_and_ends_with_0(runs, capsys):
+    assert main(["compare", str(runs["before"]), str(runs["same"])]) == 0
+    text = capsys.readouterr().out
+    assert "8 comparisons: 2 cost, 6 same." in text
+    assert "| in_the_making" not in text
+    assert main(["compare", str(runs["before"]), str(runs["same"]), "--all"]) == 0
+    assert "| in_the_making" in capsys.readouterr().out
+
+
+def test_the_command_ends_with_1_where_a_method_became_worse(runs, capsys, tmp_path):
+    path = tmp_path / "told" / "comparison.csv"
+    assert main(["compare", str(runs["before"]), str(runs["broken"]), "--csv", str(path)]) == 1
+    text = capsys.readouterr().out
+    assert "3 worse" in text
+    told = pd.read_csv(path).set_index(["method", "metric"])
+    assert told.loc["in_the_making"].drop("seconds")["verdict"].tolist() == ["worse"] * 3
+    assert told.loc["random"].drop("seconds")["verdict"].tolist() == ["same"] * 3
+    assert list(told.reset_index()["verdict"][:3]) == ["worse"] * 3  # worst first
+    assert main(["compare", str(runs["broken"]), str(runs["before"])]) == 0  # the other way round all is better
+    assert main(["compare", str(runs["before"]), str(runs["broken"]), "--method", "random"]) == 0
+
+
+def test_wrong_requests(runs, tmp_path, capsys):
+    known = str(runs["before"])
+    for words, said in (
+        (["compare", known, str(tmp_path / "nowhere")], "holds no scores"),
+        (["compare", known, known, "--task", "hmt"], "no such task is in both folders (there is: mnist1d)"),
+        (["compare", known, known, "--method", "nobody"], "nothing to compare"),
+    ):
+        assert main(words) == 2
+        assert said in capsys.readouterr().err

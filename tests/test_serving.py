@@ -1,0 +1,155 @@
+"""`serve`: the page on this machine only, made anew while scores arrive."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pages
+import pytest
+
+from bench import page, registry, serving
+from bench.cli import main
+from bench.core import RequestError
+
+
+@pytest.fixture(autouse=True, scope="module")
+def registries_as_before() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("TASKS", "METHODS", "METRICS"):
+            patch.setattr(registry, name, dict(getattr(registry, name)))
+        yield
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("serving")
+    return pages.run(folder / "results", folder / "page_served.py")
+
+
+@pytest.fixture
+def out(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "results"))
+
+
+@pytest.fixture
+def port(out: Path) -> Iterator[int]:
+    server, stop = serving.start(out, 0)
+    server.timeout = 1
+    import threading
+
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    yield server.server_port
+    stop.set()
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def get(port: int, path: str, **headers: str) -> tuple[http.client.HTTPResponse, str]:
+    connection = http.client.HTTPConnection(serving.HOST, port, timeout=30)
+    connection.request("GET", path, headers=headers)
+    answer = connection.getresponse()
+    text = answer.read().decode()
+    connection.close()
+    return answer, text
+
+
+def touched(out: Path, *, seconds: float) -> None:
+    """As if a score had been written so many seconds from now."""
+    folder = next(out.glob("scores/task=*/method=*"))
+    when = time.time() + seconds
+    os.utime(folder, (when, when))
+
+
+def test_the_page_listens_and_is_otherwise_the_file(out, port):
+    answer, text = get(port, "/")
+    assert answer.status == 200
+    written = (out / page.NAME).read_text(encoding="utf-8")
+    assert text == serving.listening(written)
+    assert text.count(f"<script>{serving.LISTEN}</script>") == 1
+    assert "connect-src 'self'; script-src 'sha256-" in text
+    assert serving.LISTEN not in written
+
+
+def test_files_beside_the_page_are_served_and_nothing_else(port):
+    answer, text = get(port, "/leaderboard.csv")
+    assert (answer.status, text.split(",")[0]) == (200, "task")
+    for path in ("/../page_served.py", "/%2e%2e/page_served.py", "/nowhere"):
+        assert get(port, path)[0].status == 404
+
+
+def test_another_sites_name_is_refused(port):
+    assert get(port, "/", Host="evil.example")[0].status == 403
+    assert get(port, "/", Host=f"localhost:{port}")[0].status == 200
+
+
+def test_it_listens_on_the_loopback_device_alone(out):
+    server, stop = serving.start(out, 0)
+    try:
+        assert server.server_address[0] == "127.0.0.1"
+        with pytest.raises(RequestError, match=f"port {server.server_port} cannot be used .*--port"):
+            serving.start(out, server.server_port)
+    finally:
+        stop.set()
+        server.server_close()
+
+
+def test_before_the_first_scores_the_page_says_so(tmp_path):
+    text = serving.listening(serving.WAITING % (tmp_path, tmp_path))
+    assert "No scores yet" in text
+    assert serving.LISTEN in text
+    assert not serving.Watch(tmp_path).look(time.monotonic())
+
+
+def test_an_open_page_is_told_when_the_file_changes(out, port):
+    connection = http.client.HTTPConnection(serving.HOST, port, timeout=30)
+    connection.request("GET", serving.CHANGES)
+    stream = connection.getresponse()
+    assert stream.headers["Content-Type"] == "text/event-stream"
+    os.utime(out / page.NAME, (time.time() + 5,) * 2)  # written anew, and the same
+    time.sleep(3 * serving.EVERY)
+    (out / page.NAME).write_text("another page", encoding="utf-8")
+    assert stream.readline() == b"data: changed\n"
+    assert stream.readline() == b"\n"
+    stream.close()
+    connection.close()
+
+
+def test_the_page_is_made_when_scores_are_newer_and_not_too_often(out):
+    watch = serving.Watch(out)
+    before = watch.written
+    assert not watch.look(time.monotonic())  # it is as new as the scores
+    (out / "leaderboard.csv").unlink()
+    plots = {path: path.stat().st_mtime_ns for path in (out / "plots").iterdir()}
+    touched(out, seconds=5)
+    assert watch.look(time.monotonic())
+    assert watch.written > before
+    assert (out / "leaderboard.csv").is_file()
+    assert {path: path.stat().st_mtime_ns for path in (out / "plots").iterdir()} == plots  # those are left alone
+    touched(out, seconds=10)
+    assert not watch.look(time.monotonic())  # the last page was made a moment ago
+    assert watch.look(watch.ended + serving.PATIENCE * watch.took)
+
+
+def test_scores_of_which_no_page_can_be_made_are_told_once(out, capsys):
+    next(out.glob("scores/task=*/method=*/*.parquet")).write_bytes(b"torn")
+    watch = serving.Watch(out)
+    touched(out, seconds=5)
+    assert not watch.look(time.monotonic())
+    assert "not a score file of this harness" in capsys.readouterr().err
+    assert not watch.look(watch.ended + serving.PATIENCE * watch.took)
+    assert capsys.readouterr().err == ""
+
+
+def test_report_without_plots(out):
+    shutil.rmtree(out / "plots")
+    (out / page.NAME).unlink()
+    assert main(["report", "--no-plots", "--out", str(out)]) == 0
+    assert (out / page.NAME).is_file()
+    assert not (out / "plots").exists()
