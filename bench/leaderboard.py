@@ -11,7 +11,8 @@ their variance in common (deletion's area and AOPC, say) ask one question, and s
 A board's mean rank is Friedman's: methods are ranked on each sample by each metric, and these ranks are averaged, so that it is
 a mean over samples, of which intervals and paired tests hold. (Ranks of mean scores do not settle as samples are added
 where methods are equal: on noise, groups made of them told methods apart in 24 to 100 cases of 100.) It is one plus the
-sum of the shares of the comparisons that a method loses, those of `win_table`.
+sum of the shares of the comparisons that a method loses, those of `win_table`. The interval of a rank says which methods are
+significantly before and behind it, each method taken by itself; groups hold for all pairs together.
 
 Skill puts metrics on one scale: 0 is the random control, negative is worse. Where an oracle exists (localisation: the truth as
 a map) it is (score - random) / (oracle - random); elsewhere Cohen's d, the difference of means over their standard deviation.
@@ -347,10 +348,9 @@ def _overall(rows: pd.DataFrame, methods: list[str], votes: pd.Series) -> dict[s
     places = _mean(list(own.values()), np.ones(len(own)))
     places = places[~np.isnan(places).any(1)]  # (n, M): samples on which something is defined
     mean = _rounded(places.mean(0))
-    replicates = _rounded(stats.bootstrap_means(places))
     rank = pd.Series(stats.ranks(mean, higher_is_better=False), index=methods)
-    low, high = _ends(stats.ranks(replicates, higher_is_better=False), len(places))
-    mean_low, mean_high = _ends(replicates, len(places))
+    low, high = stats.rank_interval(places) if len(places) > 1 else (np.full(len(methods), np.nan),) * 2
+    mean_low, mean_high = _ends(_rounded(stats.bootstrap_means(places)), len(places))
     order = np.argsort(rank.to_numpy(), kind="stable")
     group = pd.Series(stats.letters(stats.different(places[:, order])), index=rank.index[order])
     columns = dict(zip(OVERALL_COLUMNS, (rank, low, high, group, mean, mean_low, mean_high), strict=True))

@@ -162,9 +162,30 @@ def different(scores: np.ndarray) -> np.ndarray:
     can give: where few samples with few values all happen to agree, the t-test sees no spread and is sure.
     """
     left, right = np.triu_indices(scores.shape[1], 1)
-    p = paired_p(scores[:, left] - scores[:, right])
     result = np.zeros((scores.shape[1],) * 2, dtype=bool)
-    result[left, right] = result[right, left] = holm(np.maximum(p, 2.0 ** (1 - len(scores)))) < 1 - LEVEL
+    result[left, right] = result[right, left] = holm(_pairwise_p(scores)[left, right]) < 1 - LEVEL
+    return result
+
+
+def rank_interval(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Interval at LEVEL of each column's rank, 1 for the lowest mean: (n, M) -> (M,), (M,) [mogstad2024inference].
+
+    From 1 + the columns that are significantly lower to M - those that are significantly higher, by paired t-tests of a
+    column against all others, Holm-corrected over these. Ranks do not settle where means are nearly equal, so
+    resampling them claims too much: of 39 near ties it holds the first rank in 45 cases of 100.
+    """
+    p, means = _pairwise_p(scores), scores.mean(0)
+    differ = np.array([holm(row) for row in p]) < 1 - LEVEL
+    lower, higher = (differ & sign for sign in (means[None] < means[:, None], means[None] > means[:, None]))
+    return 1.0 + lower.sum(1), len(means) - higher.sum(1).astype(float)
+
+
+def _pairwise_p(scores: np.ndarray) -> np.ndarray:
+    """p-values of each two columns' means, NaN of one with itself: (n, M) -> (M, M)."""
+    left, right = np.triu_indices(scores.shape[1], 1)
+    result = np.full((scores.shape[1],) * 2, np.nan)
+    p = np.maximum(paired_p(scores[:, left] - scores[:, right]), 2.0 ** (1 - len(scores)))
+    result[left, right] = result[right, left] = p
     return result
 
 

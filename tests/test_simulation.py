@@ -47,6 +47,19 @@ def test_intervals_hold_the_mean_rank_in_95_of_100_cases(n):
     assert 0.93 <= np.mean(found) <= 0.97
 
 
+@pytest.mark.parametrize(("methods", "step"), [(5, 0.05), (39, 0.01), (39, 0.2)])  # near ties, and clear gaps
+@pytest.mark.parametrize("n", [24, 200])
+def test_intervals_hold_the_rank_of_each_method_in_95_of_100_cases(n, methods, step):
+    """At least: where all are nearly equal they hold it nearly always."""
+    rng, repetitions = np.random.default_rng(6), 100
+    means, truth = step * np.arange(methods), np.arange(methods, 0, -1)
+    held = np.zeros(methods)
+    for _ in range(repetitions):
+        low, high = stats.rank_interval(scipy_stats.rankdata(-rng.normal(means, 1.0, (n, methods)), axis=1))
+        held += (low <= truth) & (truth <= high)
+    assert (held >= scipy_stats.binom.ppf(0.001, repetitions, 0.95)).all()  # 87 where 95 are expected
+
+
 @pytest.mark.parametrize("n", [8, 16, 24, 200])
 @pytest.mark.parametrize("methods", [3, 10, 39])
 def test_on_noise_the_tests_find_a_difference_in_at_most_one_case_of_twenty(methods, n):

@@ -99,6 +99,15 @@ def test_few_samples_that_happen_to_agree_prove_nothing():
     assert stats.different(scores[:6])[0, 1]  # 2 / 2^6 = 0.03125
 
 
+def test_the_interval_of_a_rank_by_hand():
+    """Eight samples; b is above a on each, c above both; d goes either way. p is 2 / 2^8 = 0.008, three tests a column."""
+    a = np.array([0.0, 1, 2, 3, 4, 5, 6, 7])
+    d = a + np.array([-4, 5] * 4)
+    low, high = stats.rank_interval(np.stack([a, a + 1, a + 2, d], axis=1))
+    assert low.tolist() == [1, 2, 3, 1]
+    assert high.tolist() == [2, 3, 4, 4]
+
+
 def test_on_noise_a_difference_is_found_in_at_most_one_run_in_twenty():
     rng = np.random.default_rng(1)
     found = [stats.different(rng.normal(size=(50, 5))).any() for _ in range(400)]
