@@ -42,7 +42,10 @@ SILENT = {  # why a metric has no vote
 BEYOND = 1e-6  # of the truth's score; less is rounding
 FEWEST = 5  # samples, below which nothing is said about that, or about which metrics are one
 ALIKE = 0.95  # correlation of two metrics that share a vote (their groups: `alike` in the tables)
-OVERALL_COLUMNS = ("rank", "rank_low", "rank_high", "group", "mean_rank", "mean_rank_low", "mean_rank_high")
+OVERALL_COLUMNS = (
+    *("rank", "rank_low", "rank_high", "group", "n_to_first"),
+    *("mean_rank", "mean_rank_low", "mean_rank_high"),
+)
 WIN_COLUMNS = ["task", "method", "other", "wins"]
 CURVE_COLUMNS = ["task", "metric", "method", "label", "higher_is_better", "method_family", "share", "p", "low", "high"]
 FAMILY_ORDER = ("faithfulness", "localisation", "randomisation", "robustness", "axiom", "complexity", "cost")
@@ -332,7 +335,8 @@ def _overall(rows: pd.DataFrame, methods: list[str], votes: pd.Series) -> dict[s
     families = rows.drop_duplicates("metric").set_index("metric")["metric_family"].reindex(votes.index)
     names = [name for name in RANKING_FAMILIES if (families == name).any()]
     if not methods:
-        return dict.fromkeys((*OVERALL_COLUMNS, *(f"mean_rank_{name}" for name in names)), pd.Series(dtype=float))
+        own_columns = [f"mean_rank_{name}{end}" for name in names for end in ("", "_low", "_high")]
+        return dict.fromkeys((*OVERALL_COLUMNS, *own_columns), pd.Series(dtype=float))
     samples = sorted(rows["sample_id"].unique())
     by_metric = {
         name: stats.ranks(
@@ -350,11 +354,14 @@ def _overall(rows: pd.DataFrame, methods: list[str], votes: pd.Series) -> dict[s
     mean = _rounded(places.mean(0))
     rank = pd.Series(stats.ranks(mean, higher_is_better=False), index=methods)
     low, high = stats.rank_interval(places) if len(places) > 1 else (np.full(len(methods), np.nan),) * 2
-    mean_low, mean_high = _ends(_rounded(stats.bootstrap_means(places)), len(places))
     order = np.argsort(rank.to_numpy(), kind="stable")
     group = pd.Series(stats.letters(stats.different(places[:, order])), index=rank.index[order])
-    columns = dict(zip(OVERALL_COLUMNS, (rank, low, high, group, mean, mean_low, mean_high), strict=True))
-    columns |= {f"mean_rank_{family}": np.nanmean(ranks, axis=0) for family, ranks in own.items()}
+    to_first = [stats.samples_needed(gap) for gap in (places - places[:, [order[0]]]).T]
+    to_first[order[0]] = np.nan
+    columns = dict(zip(OVERALL_COLUMNS, (rank, low, high, group, to_first, *_with_ends(places)), strict=True))
+    for family, ranks in own.items():
+        names_of = (f"mean_rank_{family}{end}" for end in ("", "_low", "_high"))
+        columns |= dict(zip(names_of, _with_ends(ranks), strict=True))
     return {name: pd.Series(values, index=methods) for name, values in columns.items()}
 
 
@@ -364,6 +371,12 @@ def _mean(parts: Sequence[np.ndarray], weights: Sequence[float] | pd.Series | np
     weight = np.asarray(weights, dtype=float).reshape(-1, *[1] * (cube.ndim - 1)) * ~np.isnan(cube)
     with np.errstate(invalid="ignore"):
         return np.asarray((np.nan_to_num(cube) * weight).sum(0) / weight.sum(0))
+
+
+def _with_ends(places: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean ranks and their intervals over the samples that have any: (n, M) -> three of (M,)."""
+    known = places[~np.isnan(places).any(1)]
+    return _rounded(known.mean(0)), *_ends(_rounded(stats.bootstrap_means(known)), len(known))
 
 
 def _rounded(means: np.ndarray) -> np.ndarray:

@@ -8,8 +8,8 @@ from bench.leaderboard import RANKING_FAMILIES
 
 HEADLINES = ("drop", "deletion", "insertion", "localisation_auc", "seconds")  # metrics of a short board
 WHAT_IT_SAYS = (
-    "Ranks by mean rank over the metrics that have a vote, with 95 % intervals over samples; methods that share a letter "
-    "cannot be told apart."
+    "Ranks by mean rank over the metrics that have a vote, with 95 % intervals; methods that share a letter cannot be told "
+    "apart."
 )
 
 

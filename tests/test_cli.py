@@ -20,7 +20,7 @@ from bench.cli import main
 from bench.registry import METHODS, METRICS, TASKS
 
 BOARDS = ["leaderboard.csv", "leaderboards/mnist1d.csv", "leaderboards/mnist1d_long.csv", "failures.csv"]
-PLOTS = ["heatmap", "distributions", "curves", "cost", "gallery"]
+PLOTS = ("ranks", "heatmap", "critical_difference", "wins", "distributions", "curves", "cost", "gallery")
 METHOD_NAMES = ["random", "saliency", "input_magnitude"]
 METRIC_NAMES = ["drop", "deletion", "seconds"]
 RUN = ["run", "--task", "mnist1d", "--samples", "4", "--device", "cpu"]

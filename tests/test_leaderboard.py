@@ -69,6 +69,8 @@ def test_a_board_worked_by_hand():
     twice = leaderboard.wide_table(rows(TWICE)).set_index("method")
     assert twice["rank_low"].to_dict() == {"good": 1, "same": 1, "random": 3}
     assert twice["rank_high"].to_dict() == {"good": 2, "same": 2, "random": 3}
+    # `good` and `same` are equal, and so many samples do not exist; `random` is always 1.5 ranks behind
+    assert twice["n_to_first"].to_dict() == pytest.approx({"good": np.nan, "same": np.inf, "random": 2}, nan_ok=True)
     assert (board["n"] == 4).all()
     assert (board["status"] == "complete").all()
 
@@ -381,6 +383,8 @@ def test_each_family_counts_once_however_many_metrics_it_has():
     board = leaderboard.wide_table(found).set_index("method")
     assert board["mean_rank_faithfulness"].to_dict() == {"a": 1, "b": 2, "c": 3}
     assert board["mean_rank_localisation"].to_dict() == {"a": 3, "b": 2, "c": 1}
+    for end in ("low", "high"):
+        assert board[f"mean_rank_localisation_{end}"].to_dict() == {"a": 3, "b": 2, "c": 1}
     assert board["mean_rank"].to_dict() == {"a": 2, "b": 2, "c": 2}
     assert set(board["group"]) == {"a"}
     assert board[["mean_rank_low", "mean_rank_high"]].eq(2).all(axis=None)

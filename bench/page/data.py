@@ -67,7 +67,7 @@ def board(task: str, tables: Tables) -> dict[str, Any]:
     facts = tables.metrics[tables.metrics["task"] == task].set_index("metric")
     names = list(dict.fromkeys(long["metric"]))
     own = ["method", "method_id", "family", "n", "status"] + [
-        name for name in ("rank", "rank_low", "rank_high", "group") if name in wide
+        name for name in ("rank", "rank_low", "rank_high", "group", "n_to_first") if name in wide
     ]
     own += [name for name in wide if str(name).startswith("mean_rank") and wide[name].notna().any()]
     methods = records(wide[own])

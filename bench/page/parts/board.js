@@ -71,6 +71,7 @@ function rankCell(one, last, width = 88) {
 function rankTip(one) {
   return [one.method, ["rank", figure(one.rank)], ["95 % interval", range(one.rank_low, one.rank_high) || "none"],
     ["mean rank", `${figure(one.mean_rank)} (${range(one.mean_rank_low, one.mean_rank_high)})`], ["group", one.group || "–"], ["samples", one.n],
+    known(one.n_to_first) && ["samples that would tell it from the first", figure(one.n_to_first)],
     one.ties_first ? "Cannot be told apart from the first." : "", known(one.rank) ? "" : `No rank: ${one.status}.`];
 }
 
@@ -82,19 +83,19 @@ const STATUS = {
 
 function ownColumns(task, board) {
   const last = ranked(board).length;
-  const families = Object.keys(board.methods[0] || {}).filter((key) => /^mean_rank_(?!low$|high$)/.test(key));
+  const families = Object.keys(board.methods[0] || {}).filter((key) => /^mean_rank_(?!.*(low|high)$)/.test(key));
   const means = (families.length > 1 ? families : ["mean_rank"]).filter((key) => board.methods.some((one) => known(one[key])));
   return [
     { key: "method", name: "method", class: "first", value: (one) => one.method, cell: (one) => methodCell(task, one),
       tip: (one) => [one.method, (content.about.methods[one.method] || {}).summary, STATUS[one.status], "Enter opens its card."] },
     { key: "rank", name: "rank", class: "ranks", value: (one) => one.rank, cell: (one) => rankCell(one, last), tip: rankTip,
-      about: () => ["rank", "By mean rank over the metrics that have a vote; dot and line are the rank and its 95 % interval over samples."] },
+      about: () => ["rank", "By mean rank over the metrics that have a vote; dot and line are the rank and its 95 % interval, which leaves out those that are significantly better or worse."] },
     { key: "group", name: "group", class: "group", value: (one) => one.group, cell: (one) => one.group || "–",
       tip: (one) => [one.method, ["group", one.group || "–"], "Methods that share a letter cannot be told apart."],
       about: () => ["group", "Methods that share a letter cannot be told apart (paired t-tests of their ranks on the samples, Holm-corrected)."] },
     ...means.map((key) => ({ key, name: key.replace(/^mean_rank_?/, "") || "mean rank", value: (one) => one[key],
       head: key === "mean_rank" ? "mean rank" : [el("small", {}, "mean rank"), key.slice(10)],
-      tip: (one) => [one.method, [spaced(key), figure(one[key])]], about: () => [spaced(key), "Mean of the ranks on the metrics of this family, by their votes."] })),
+      tip: (one) => [one.method, [spaced(key), figure(one[key])], ["95 % interval", range(one[`${key}_low`], one[`${key}_high`]) || "none"], ["samples", one.n]], about: () => [spaced(key), "Mean of the ranks on the metrics of this family, by their votes."] })),
   ];
 }
 
