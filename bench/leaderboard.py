@@ -152,6 +152,7 @@ def _metric_table(rows: pd.DataFrame, verdicts: Mapping[str, str]) -> pd.DataFra
     methods = sorted(rows["method"].unique())
     scores = scores_of(rows).reindex(columns=methods).dropna(how="all")
     first, by_method = rows.iloc[0], rows.groupby("method", observed=True)
+    statuses = {name: _status(own) for name, own in by_method["status"]}
     n, verdict = scores.notna().sum(), verdicts.get(first["metric_id"], "")
     table = pd.DataFrame(
         {
@@ -173,7 +174,7 @@ def _metric_table(rows: pd.DataFrame, verdicts: Mapping[str, str]) -> pd.DataFra
             "p_best": np.nan,
             "p_random": np.nan,
             "superiority": np.nan,
-            "status": [_status(by_method.get_group(name)["status"]) for name in methods],
+            "status": [statuses[name] for name in methods],
             "skill": np.nan,
             "skill_low": np.nan,
             "skill_high": np.nan,

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -113,10 +115,12 @@ class Store:
                 continue
             current = json.loads(mark.read_text(encoding="utf-8"))
             current.pop("left_out", None)
-            for path in sorted(mark.parent.glob("method=*/*.parquet")):
-                table = _read(path, [*READ, *set(current) - set(READ)], categories=NAMES)
-                if all(len(table) and table[name][0].as_py() == value for name, value in current.items()):
-                    tables.append(table.select(READ))
+            columns = [*READ, *set(current) - set(READ)]
+            paths = sorted(mark.parent.glob("method=*/*.parquet"))
+            with ThreadPoolExecutor() as pool:  # thousands of small files
+                for table in pool.map(partial(_read, columns=columns, categories=NAMES), paths):
+                    if all(len(table) and table[name][0].as_py() == value for name, value in current.items()):
+                        tables.append(table.select(READ))
         table = pa.concat_tables(tables).unify_dictionaries()
         names = {name: table[name].combine_chunks() for name in NAMES}
         numbers = table.drop_columns(list(NAMES)).to_pandas(split_blocks=True)

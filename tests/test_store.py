@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from bench.core import BenchError, Cell, Record, digest, model_digest
 from bench.files import atomic
 from bench.registry import METHODS, METRICS, TASKS
-from bench.store import SCHEMA, Store
+from bench.store import READ, SCHEMA, Store
 
 PARTS = (TASKS["mnist1d"], METHODS["saliency"], METRICS["deletion"])
 CELL = Cell(*(part.id for part in PARTS), seed=0, fingerprint="weights")
@@ -47,7 +48,8 @@ def test_rows_come_back_as_they_were_written(tmp_path):
     ]
     assert not rows.loc[0, "higher_is_better"]
     assert rows.loc[0, "curve"].tolist() == [1.0, 0.5, 0.0]
-    assert list(rows.columns) == SCHEMA.names
+    assert list(rows.columns) == READ
+    assert pq.ParquetFile(next(tmp_path.rglob("*.parquet"))).schema_arrow.names == SCHEMA.names
 
 
 def test_the_path_names_task_and_method_and_the_key_the_rest(tmp_path):

@@ -55,7 +55,7 @@ def ranks(wide: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
     left.grid(False, axis="y")
     for axes in (left, right):
         for place in places[::2]:
-            axes.axhspan(place - 0.5, place + 0.5, color="0.965", lw=0, zorder=0)
+            axes.axhspan(place - 0.5, place + 0.5, color="0.94", lw=0, zorder=0)
     colour = _colours(voting, names, methods) if names else pd.DataFrame(index=names, columns=methods, dtype=float)
     right.imshow(colour.T, cmap="RdBu", vmin=-1, vmax=1, aspect="auto", interpolation="nearest", zorder=1)
     right.set_xticks(range(len(names)), names, rotation=55, ha="left", rotation_mode="anchor", fontsize=8)

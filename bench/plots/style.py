@@ -45,11 +45,20 @@ def save(figure: Figure, path: Path) -> None:
         drawn = io.BytesIO()
         figure.savefig(drawn, format="png", dpi=150)
         with atomic(path.with_name(f"{path.name}.png")) as part:
-            # A palette makes a third of the size; the octree keeps rare colours, and white white.
+            # A palette makes a third of the size; the octree keeps rare colours.
             picture = Image.open(drawn).convert("RGB")
-            picture.quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(part, "PNG")
+            palette = picture.quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+            palette.putpalette(_with_white(palette.getpalette() or []))
+            palette.save(part, "PNG")
         with atomic(path.with_name(f"{path.name}.svg")) as part:
             figure.savefig(part, format="svg", metadata={"Date": None, "Creator": None})
+
+
+def _with_white(palette: list[int]) -> list[int]:
+    """A palette (red, green, blue, red, ...) in which what is nearly white is white, as paper is."""
+    colours = np.array(palette, dtype=np.uint8).reshape(-1, 3)
+    colours[(colours >= 252).all(axis=1)] = 255
+    return [int(value) for value in colours.ravel()]
 
 
 def check_path(path: Path) -> None:
