@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,7 @@ def write(out: Path, progress: Progress, *, pictures: bool = True) -> None:
         samples[task] = page.samples(maps, tables.wide, rows)
         found.append(tables)
         progress.update(waiting)
+        gc.collect()  # figures are full of cycles
     if not found:
         return
     everything = joined(found)

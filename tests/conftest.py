@@ -101,3 +101,12 @@ def browser() -> Iterator[Any]:
         found = engine.chromium.launch(executable_path=chromium, args=flags)
         yield found
         found.close()
+
+
+@pytest.fixture(scope="module")
+def registries_as_before() -> Iterator[None]:
+    """Plug-ins that a module's tests load are gone after them."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("TASKS", "METHODS", "METRICS"):
+            patch.setattr(registry, name, dict(getattr(registry, name)))
+        yield

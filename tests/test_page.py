@@ -21,19 +21,11 @@ from PIL import Image
 from reference import ROOT
 from test_leaderboard import THREE, TWICE, rows
 
-from bench import page, registry, tables
+from bench import page, tables
 from bench.cli import main
 from bench.page import data, pictures, sources
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def registries_as_before():
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("TASKS", "METHODS", "METRICS"):
-            patch.setattr(registry, name, dict(getattr(registry, name)))
-        yield
+pytestmark = pytest.mark.usefixtures("one_thread", "registries_as_before")
 
 
 @pytest.fixture(scope="module")

@@ -12,17 +12,11 @@ from pathlib import Path
 import pages
 import pytest
 
-from bench import page, registry, serving
+from bench import page, serving
 from bench.cli import main
 from bench.core import RequestError
 
-
-@pytest.fixture(autouse=True, scope="module")
-def registries_as_before() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("TASKS", "METHODS", "METRICS"):
-            patch.setattr(registry, name, dict(getattr(registry, name)))
-        yield
+pytestmark = pytest.mark.usefixtures("registries_as_before")
 
 
 @pytest.fixture(scope="module")

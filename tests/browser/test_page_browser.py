@@ -10,7 +10,6 @@ import pages
 import pytest
 
 from bench import page as report
-from bench import registry
 from bench.cli import main
 
 BLANK = """(canvas) => {
@@ -22,12 +21,7 @@ BLANK = """(canvas) => {
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 400, "height": 800}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def registries_as_before() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("TASKS", "METHODS", "METRICS"):
-            patch.setattr(registry, name, dict(getattr(registry, name)))
-        yield
+pytestmark = pytest.mark.usefixtures("registries_as_before")
 
 
 @pytest.fixture(scope="module")
