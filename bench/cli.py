@@ -447,11 +447,13 @@ def _compare(arguments: argparse.Namespace) -> int:
     from bench.files import write_csv
     from bench.store import Store
 
+    if arguments.csv and arguments.csv.is_dir():
+        raise RequestError(f"--csv {arguments.csv}: that is a folder, a file is needed")
     stores = [Store(folder) for folder in (arguments.before, arguments.after)]
     for store in stores:
         _must_hold_scores(store.folder)
     both = sorted(set(stores[0].tasks()) & set(stores[1].tasks()))
-    tasks = [task for task in both if any(fnmatchcase(task, pattern) for pattern in arguments.task)]
+    tasks = [task for task in both if any(task == one or fnmatchcase(task, one) for one in arguments.task)]
     if not tasks:
         raise RequestError(f"no such task is in both folders (there is: {', '.join(both) or 'none'})")
     with _bar(unit="task", total=len(tasks)) as bar:
@@ -459,6 +461,11 @@ def _compare(arguments: argparse.Namespace) -> int:
         for task in tasks:
             bar.set_description_str(task)
             pair = [leaderboard.current(store.read(task)) for store in stores]
+            changed = comparison.others(*pair)
+            if changed:
+                print(f"bench: {task}: not compared, another version: {', '.join(changed)}", file=sys.stderr)
+            if set(pair[0]["fingerprint"]) != set(pair[1]["fingerprint"]):
+                print(f"bench: {task}: the weights or settings are not the same", file=sys.stderr)
             found.append(comparison.of_task(*pair, methods=arguments.method, metrics=arguments.metric))
             bar.update()
     table = comparison.judged(found)
@@ -475,9 +482,12 @@ def _compare(arguments: argparse.Namespace) -> int:
 
 def _explain(arguments: argparse.Namespace) -> int:
     from bench import device, plots, registry, single
+    from bench.core import RequestError
 
     registry.load_all(arguments.plugins)
-    (task,) = registry.select(registry.TASKS, [arguments.task], "task")
+    task, *more = registry.select(registry.TASKS, [arguments.task], "task")
+    if more:
+        raise RequestError(f"{arguments.task} is {1 + len(more)} tasks, one is needed")
     methods = [
         method
         for name in registry.split(arguments.method)

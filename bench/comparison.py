@@ -35,9 +35,18 @@ def of_task(
     found = [
         _metric(old, after[after["metric"] == metric])
         for metric, old in before.groupby("metric", sort=True, observed=True)
-        if len(set(old["method"]) & set(after.loc[after["metric"] == metric, "method"]))
+        if metric not in others(before, after)
+        and len(set(old["method"]) & set(after.loc[after["metric"] == metric, "method"]))
     ]
+    found = [part for part in found if len(part)]
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=COLUMNS)
+
+
+def others(before: pd.DataFrame, after: pd.DataFrame) -> list[str]:
+    """Metrics of one name that are not the same: another version. Their scores are no pair."""
+    ids = [rows.groupby("metric", observed=True)["metric_id"].first() for rows in (before, after)]
+    both = ids[0].index.intersection(ids[1].index)
+    return [str(name) for name in both if ids[0][name] != ids[1][name]]
 
 
 def judged(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
@@ -79,7 +88,9 @@ def _metric(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     gaps = new - old
     first = before.iloc[0]
     counts = gaps.notna().sum()
-    low, high = stats.interval(stats.bootstrap_means(gaps.to_numpy()), len(gaps)) if len(gaps) > 1 else (np.nan, np.nan)
+    low, high = (
+        stats.interval(stats.bootstrap_means(gaps.to_numpy()), counts.to_numpy()) if len(gaps) else (np.nan,) * 2
+    )
     table = pd.DataFrame(
         {
             **{name: first[name] for name in ("task", "metric", "metric_family", "label", "higher_is_better")},
@@ -98,7 +109,8 @@ def _metric(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     judged = first["metric_family"] != "cost"
     table["p"] = np.where(moved & judged, stats.paired_p(gaps.to_numpy()), np.nan)
     table["verdict"] = np.where(moved, UNCLEAR, SAME) if judged else COST
-    return table if judged else table.assign(lost=0)
+    table = table if judged else table.assign(lost=0)
+    return table[(table["n"] > 0) | (table["lost"] > 0)]  # others have no input in common
 
 
 def _by_input(rows: pd.DataFrame, methods: list[str]) -> pd.DataFrame:

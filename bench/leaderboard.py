@@ -10,9 +10,10 @@ their variance in common (deletion's area and AOPC, say) ask one question, and s
 
 A board's mean rank is Friedman's: methods are ranked on each sample by each metric, and these ranks are averaged, so that it is
 a mean over samples, of which intervals and paired tests hold. (Ranks of mean scores do not settle as samples are added
-where methods are equal: on noise, groups made of them told methods apart in 24 to 100 cases of 100.) It is one plus the
-sum of the shares of the comparisons that a method loses, those of `win_table`. The interval of a rank says which methods are
-significantly before and behind it, each method taken by itself; groups hold for all pairs together.
+where methods are equal: on noise, groups made of them told methods apart in 24 to 100 cases of 100.) Where all metrics have
+the same samples it is one plus the sum of the shares of the comparisons that a method loses, those of `win_table`. The
+interval of a rank says which methods are significantly before and behind it, each method taken by itself; groups hold for
+all pairs together.
 
 Skill puts metrics on one scale: 0 is the random control, negative is worse. Where an oracle exists (localisation: the truth as
 a map) it is (score - random) / (oracle - random); elsewhere Cohen's d, the difference of means over their standard deviation.
@@ -126,7 +127,13 @@ def failures(rows: pd.DataFrame) -> pd.DataFrame:
     """Every row without a score, grouped by reason, with the number of samples it holds for."""
     without = rows[rows["status"] != "ok"]
     keys = ["task", "method", "metric", "status", "note"]
-    return without.groupby(keys, sort=True, observed=True).size().rename("n").reset_index()
+    return (
+        without.groupby(keys, sort=True, observed=True)
+        .size()
+        .rename("n")
+        .reset_index()
+        .astype(dict.fromkeys(keys, object))
+    )
 
 
 def mean_curves(rows: pd.DataFrame) -> pd.DataFrame:
@@ -136,7 +143,7 @@ def mean_curves(rows: pd.DataFrame) -> pd.DataFrame:
     for (task, metric, method), part in _groups(with_curve, ["task", "metric", "method"]):
         curves = np.stack(part["curve"].to_list()).astype(float)
         features = int(part["features"].iloc[0])
-        low, high = _ends(stats.bootstrap_means(curves), len(curves))
+        low, high = _ends(curves)
         facts = part.iloc[0][["label", "higher_is_better", "method_family"]].to_dict()
         points = {"share": even_counts(curves.shape[1] - 1, features).numpy() / features, "p": curves.mean(0)}
         found.append(
@@ -195,7 +202,7 @@ def _metric_table(rows: pd.DataFrame, verdicts: Mapping[str, str]) -> pd.DataFra
 
 def _judge(table: pd.DataFrame, scores: pd.DataFrame) -> None:
     """Fills in intervals, and rank and group of the methods that have all the scores."""
-    table["low"], table["high"] = _ends(stats.bootstrap_means(scores.to_numpy()), len(scores))
+    table["low"], table["high"] = _ends(scores.to_numpy())
     full = table.index[table["n"] == len(scores)]
     higher = bool(table["higher_is_better"].iloc[0])
     rank = pd.Series(stats.ranks(table.loc[full, "mean"].to_numpy(), higher_is_better=higher), index=full)
@@ -222,7 +229,7 @@ def _against_random(table: pd.DataFrame, scores: pd.DataFrame) -> None:
     table["skill"] = gaps.mean() / unit
     table["p_random"] = stats.against(values.to_numpy(), values.columns.get_loc(RANDOM))  # type: ignore[arg-type]
     table["superiority"] = stats.superiority(gaps.to_numpy())
-    low, high = _ends(stats.bootstrap_means(around.to_numpy()), len(scores))
+    low, high = _ends(around.to_numpy())
     table["skill_low"], table["skill_high"] = low / unit, high / unit
     explain = table.index[(table["method_family"] != CONTROLS) & (table.index != RANDOM)]
     methods = [name for name in explain if name in scores]
@@ -257,7 +264,7 @@ def _board(rows: pd.DataFrame, long: pd.DataFrame) -> pd.DataFrame:
         .groupby("method", observed=True)["sample_id"]
         .nunique()
     )
-    statuses = rows[rows["metric_family"] != "cost"].groupby("method", observed=True)["status"]
+    statuses = dict(iter(rows[rows["metric_family"] != "cost"].groupby("method", observed=True)["status"]))
     ok = set(complete) if len(placed.columns) else set(means.index[means.notna().all(axis=1)])
     table = pd.DataFrame(
         {
@@ -266,7 +273,7 @@ def _board(rows: pd.DataFrame, long: pd.DataFrame) -> pd.DataFrame:
             "method_id": first["method_id"].to_numpy(),
             "family": first["method_family"].to_numpy(),
             "n": scored.reindex(means.index).fillna(0).astype(int).to_numpy(),
-            "status": ["complete" if name in ok else _why(statuses.get_group(name)) for name in means.index],
+            "status": ["complete" if name in ok else _why(statuses.get(name, ())) for name in means.index],
         }
         | {
             name: own.reindex(means.index).to_numpy()
@@ -286,9 +293,11 @@ def win_table(rows: pd.DataFrame, long: pd.DataFrame) -> pd.DataFrame:
     """
     found = []
     for task, own in long[long["vote"] > 0].groupby("task", sort=True):
-        ranked = own.pivot(index="method", columns="metric", values="rank")
+        ranked = own.pivot(index="method", columns="metric", values="rank").dropna(axis=1, how="all")
         methods = sorted(ranked.index[ranked.notna().all(axis=1)])
-        facts = own.drop_duplicates("metric").set_index("metric")
+        facts = own.drop_duplicates("metric").set_index("metric").reindex(ranked.columns)
+        if len(methods) < 2 or facts.empty:
+            continue
         weight = facts["vote"] / facts.groupby("metric_family")["vote"].transform("sum")
         wins = sum(weight[name] * _wins(rows, str(task), name, methods) for name in facts.index) / weight.sum()
         table = pd.DataFrame(wins, index=pd.Index(methods, name="method"), columns=pd.Index(methods, name="other"))
@@ -319,10 +328,10 @@ def with_left_out(board: pd.DataFrame, left_out: Mapping[str, Sequence[str]]) ->
     return both.astype({"n": int}).sort_values("task", kind="stable").reset_index(drop=True)
 
 
-def _why(statuses: pd.Series) -> str:
+def _why(statuses: Iterable[str]) -> str:
     """Of a method that is not complete: `undefined` where its maps never say anything, `skipped` where it cannot serve."""
     found = set(statuses)
-    if found <= {"skipped", "undefined"}:
+    if found and found <= {"skipped", "undefined"}:
         return "undefined" if "undefined" in found else "skipped"
     return "incomplete"
 
@@ -377,7 +386,8 @@ def _mean(parts: Sequence[np.ndarray], weights: Sequence[float] | pd.Series | np
 def _with_ends(places: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mean ranks and their intervals over the samples that have any: (n, M) -> three of (M,)."""
     known = places[~np.isnan(places).any(1)]
-    return _rounded(known.mean(0)), *_ends(_rounded(stats.bootstrap_means(known)), len(known))
+    low, high = _ends(known)
+    return _rounded(known.mean(0)), _rounded(low), _rounded(high)
 
 
 def _rounded(means: np.ndarray) -> np.ndarray:
@@ -385,10 +395,9 @@ def _rounded(means: np.ndarray) -> np.ndarray:
     return np.round(means, 9)
 
 
-def _ends(replicates: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """`stats.interval`; NaN for one sample, which says nothing of how it varies."""
-    nothing = np.full(replicates.shape[1], np.nan)
-    return stats.interval(replicates, n) if n > 1 else (nothing, nothing)
+def _ends(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Intervals of the columns' means, each over the samples that it has: (n, M) -> (M,), (M,)."""
+    return stats.interval(stats.bootstrap_means(scores), (~np.isnan(scores)).sum(0))
 
 
 def scores_of(rows: pd.DataFrame) -> pd.DataFrame:

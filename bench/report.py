@@ -98,7 +98,7 @@ def printed(out: Path) -> str:
     if not path.is_file():
         return "no leaderboard yet: nothing has been scored"
     board = pd.read_csv(path)
-    first = max(place for place, name in enumerate(board.columns) if name.startswith("mean_rank")) + 1
+    first = max(place for place, name in enumerate(board.columns) if name.startswith("mean_rank")) + 1  # then metrics
     parts = []
     for task, own in board.groupby("task", sort=True):
         metrics = [name for name in own.columns[first:] if own[name].notna().any()]

@@ -11,6 +11,7 @@ import base64
 import hashlib
 import html
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -19,17 +20,16 @@ from collections.abc import Sequence
 from functools import lru_cache, partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from bench.core import RequestError
 from bench.page import NAME
 
 HOST = "127.0.0.1"
 EVERY = 1.0  # seconds between two looks at the folder
-PATIENCE = 10.0  # seconds before the first new page, and times the last took before the next
+PATIENCE = 10.0  # times that the last page took to make, before the next is made
 ALIVE = 15.0  # seconds between two signs of life in an event stream, by which a closed page is noticed
 CHANGES = "/changes"  # address of the event stream
-LISTEN = f'new EventSource("{CHANGES}").onmessage = () => location.reload();'
+LISTEN = f'new EventSource("{CHANGES}?%s").onmessage = () => location.reload();'
 WAITING = """<!doctype html><html lang="en"><meta charset="utf-8"><title>bench</title>
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src ; style-src 'unsafe-inline'">
 <style>body { font: 1rem/1.5 system-ui; max-width: 40rem; margin: 4rem auto; color-scheme: light dark }</style>
@@ -43,8 +43,8 @@ class Watch:
 
     def __init__(self, out: Path, plugins: Sequence[Path] = ()) -> None:
         self.out, self.plugins = out, plugins
-        self.took, self.ended = 1.0, -float("inf")  # of the last page: seconds, and when it was done
-        self.seen = self.written  # the newest scores that the page is known to show
+        self.took, self.ended = 1.0, -float("inf")  # of the last page made here: seconds, and when it was done
+        self.own, self.shows = 0.0, 0.0  # when that was written, and the newest scores that it is known to show
 
     @property
     def written(self) -> float:
@@ -59,22 +59,28 @@ class Watch:
     def look(self, now: float) -> bool:
         """Makes the page if that is due; says whether it did."""
         newest = max(map(_modified, self.out.glob("scores/task=*/method=*")), default=0.0)
-        if newest <= self.seen or now - self.ended < PATIENCE * self.took:
+        shown = (
+            self.shows if self.written == self.own else self.written
+        )  # a run writes its own when all scores are there
+        if newest <= max(shown, self.shows) or now - self.ended < PATIENCE * self.took:
             return False
-        start, self.seen = time.monotonic(), newest
+        start, self.shows = time.monotonic(), newest
         command = [sys.executable, "-m", "bench", "report", "--no-plots", "--out", str(self.out)]
         command += ["--plugins", *map(str, self.plugins)] if self.plugins else []
         done = subprocess.run(command, capture_output=True, text=True, preexec_fn=_stand_back)
         if done.returncode:
             why = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
             print(f"bench: no page could be made of {self.out}: {why}", file=sys.stderr)
-        self.ended = time.monotonic()
+        self.ended, self.own = time.monotonic(), self.written
         self.took = self.ended - start
         return not done.returncode
 
     def forever(self, stop: threading.Event) -> None:
         while not stop.wait(EVERY):
-            self.look(time.monotonic())
+            try:
+                self.look(time.monotonic())
+            except OSError as error:  # the folder has gone, say, and may come back
+                print(f"bench: {error}", file=sys.stderr)
 
 
 class Handler(SimpleHTTPRequestHandler):
@@ -87,12 +93,12 @@ class Handler(SimpleHTTPRequestHandler):
         super().__init__(*arguments, directory=str(watch.out), **settings)  # type: ignore[arg-type]
 
     def do_GET(self) -> None:
-        if urlsplit(f"//{self.headers.get('Host', '')}").hostname not in ("127.0.0.1", "localhost"):
+        if re.sub(r":\d+$", "", self.headers.get("Host", "")) not in (HOST, "localhost"):
             self.send_error(403, "only this machine is served")  # another site's name that leads here
         elif self.path.split("?")[0] in ("/", f"/{NAME}"):
             self._send_page()
-        elif self.path == CHANGES:
-            self._send_changes()
+        elif self.path.split("?")[0] == CHANGES:
+            self._send_changes(self.path.partition("?")[2])
         else:
             super().do_GET()
 
@@ -111,21 +117,21 @@ class Handler(SimpleHTTPRequestHandler):
         path = self.watch.out / NAME
         where = html.escape(str(self.watch.out))
         text = path.read_text(encoding="utf-8") if path.is_file() else WAITING % (where, where)
-        body = listening(text).encode()
+        body = listening(text, _digest_of(text.encode()) if path.is_file() else "").encode()
         self.send_response(200)
         self.send_header("Content-Type", "text/html; charset=utf-8")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
 
-    def _send_changes(self) -> None:
-        """An event each time the page changes [https://html.spec.whatwg.org/multipage/server-sent-events.html]."""
+    def _send_changes(self, version: str) -> None:
+        """Server-sent events: one each time the page is another than the version that the browser has."""
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Connection", "close")
         self.end_headers()
         self.close_connection = True
-        version, silent = self.watch.version, 0.0
+        silent = 0.0
         try:
             while not self.stop.wait(EVERY / 2):
                 silent += EVERY / 2
@@ -140,16 +146,23 @@ class Handler(SimpleHTTPRequestHandler):
             return  # the page was closed
 
 
-def listening(text: str) -> str:
-    """The page with a script that loads it again when it changes, which its policy has to let in."""
-    digest = base64.b64encode(hashlib.sha256(LISTEN.encode()).digest()).decode()
+def listening(text: str, version: str) -> str:
+    """The page with a script that loads it again when there is another version, which its policy has to let in."""
+    script = LISTEN % version
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     text = text.replace("script-src ", f"connect-src 'self'; script-src 'sha256-{digest}' ", 1)
     head, end, tail = text.rpartition("</html>")
-    return f"{head}<script>{LISTEN}</script>{end}{tail}"
+    return f"{head}<script>{script}</script>{end}{tail}"
 
 
 class Server(ThreadingHTTPServer):
     daemon_threads = True  # an open event stream does not keep the program
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A browser that hangs up is no error; others are told in a line."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, ConnectionError):
+            print(f"bench: {type(error).__name__}: {error}", file=sys.stderr)
 
 
 def start(out: Path, port: int, plugins: Sequence[Path] = ()) -> tuple[Server, threading.Event]:
@@ -175,7 +188,11 @@ def _modified(path: Path) -> float:
 
 @lru_cache(maxsize=4)
 def _digest(path: Path, written: float) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest() if written else ""
+    return _digest_of(path.read_bytes()) if written else ""
+
+
+def _digest_of(page: bytes) -> str:
+    return hashlib.sha256(page).hexdigest()
 
 
 def _stand_back() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -116,7 +117,7 @@ def _values(file: Path, shape: tuple[int, ...], task: Task) -> np.ndarray:
     try:
         found = np.load(file) if file.suffix == ".npy" else np.loadtxt(file, delimiter=",", ndmin=2)
         values = np.asarray(found, dtype=np.float32)
-    except ValueError as error:
+    except (ValueError, TypeError, EOFError, OSError, BadZipFile) as error:
         raise RequestError(f"--input {file}: not numbers ({error})") from error
     if values.size != np.prod(shape) or values.squeeze().shape != np.empty(shape).squeeze().shape:
         raise RequestError(f"--input {file}: it holds {values.shape} values, {task.name} takes {shape}")
@@ -134,8 +135,13 @@ def _image(file: Path, shape: tuple[int, ...], task: Task, bounds: torch.Tensor 
         raise RequestError(f"--input {file}: {task.name} takes {shape} values, as {' or '.join(SHAPED)}, and no image")
     try:
         with Image.open(file) as image:
-            image = ImageOps.exif_transpose(image).convert(mode)
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
+            image = ImageOps.exif_transpose(image)
+            if image.mode.startswith("I"):  # 16 bits, which Pillow would clip at 255
+                image = Image.fromarray((np.asarray(image, dtype=float) / 257).clip(0, 255).round().astype(np.uint8))
+            elif image.mode == "F":
+                raise RequestError(f"--input {file}: floating-point values have no range; give them as .npy")
+            image = image.convert(mode)
+    except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise RequestError(f"--input {file}: truncated or not an image ({error})") from error
     fitted = ImageOps.fit(image, (shape[2], shape[1]), Image.Resampling.BILINEAR)
     values = np.asarray(fitted, dtype=np.float32).reshape(shape[1], shape[2], -1) / 255

@@ -14,6 +14,7 @@ from scipy.sparse.csgraph import connected_components
 
 REPEATS = 1000  # bootstrap replicates; the ends of a 95 % interval then vary by about a twentieth of its width
 LEVEL = 0.95
+LETTER = r"[a-z]|\(\d+\)"  # of a group; after z they are numbers in brackets
 
 
 def bootstrap_means(scores: np.ndarray, *, seed: int = 0) -> np.ndarray:
@@ -37,18 +38,22 @@ def _resamples(n: int, seed: int) -> np.ndarray:
     return weights
 
 
-def interval(replicates: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Interval at LEVEL from replicates over n samples, along the first axis: (REPEATS, M) -> (M,), (M,).
+def interval(replicates: np.ndarray, n: int | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Interval at LEVEL from replicates over n samples, one n or one of each column: (REPEATS, M) -> (M,), (M,).
 
     Expanded percentiles [hesterberg2015bootstrap]: resampling n samples shows only (n - 1) / n of their variance, and the
     normal distribution's tails are thinner than Student's; with 8 samples plain percentiles hold the mean in 89 cases of
-    100. NaN where a column is all NaN. The ends are values that occurred, so that a rank's interval ends at ranks.
+    100. NaN where a column is all NaN, or of fewer than two samples, which say nothing of how they vary.
     """
-    tail = 100 * stats.norm.cdf(stats.t.ppf((1 - LEVEL) / 2, n - 1) * np.sqrt(n / (n - 1)))
+    counts = np.broadcast_to(n, replicates.shape[1:])
+    low, high = np.full(counts.shape, np.nan), np.full(counts.shape, np.nan)
     empty = np.isnan(replicates).all(0)
-    values = np.where(empty, 0.0, replicates)
-    low, high = np.nanpercentile(values, [tail, 100 - tail], axis=0, method="inverted_cdf")
-    return np.where(empty, np.nan, low), np.where(empty, np.nan, high)
+    for count in np.unique(counts[(counts > 1) & ~empty]):
+        own = (counts == count) & ~empty
+        tail = 100 * stats.norm.cdf(stats.t.ppf((1 - LEVEL) / 2, count - 1) * np.sqrt(count / (count - 1)))
+        ends = np.nanpercentile(replicates[:, own], [tail, 100 - tail], axis=0, method="inverted_cdf")
+        low[own], high[own] = ends
+    return low, high
 
 
 def ranks(means: np.ndarray, *, higher_is_better: bool) -> np.ndarray:
@@ -135,7 +140,8 @@ def _pairable(values: np.ndarray) -> np.ndarray:
 def paired_p(gaps: np.ndarray) -> np.ndarray:
     """Two-sided t-tests of the mean of paired differences against 0: (n, K) -> (K,); NaN are left out.
 
-    0 where a difference never varies but for rounding, 1 where there is none, NaN on fewer than two samples.
+    Never below 2^(1-n), the least that the exact test by exchange of signs can give: where few samples with few values all
+    happen to agree, the t-test sees no spread and is sure. 1 where there is no difference, NaN on fewer than two samples.
     """
     known = ~np.isnan(gaps)
     n = known.sum(0)
@@ -144,7 +150,8 @@ def paired_p(gaps: np.ndarray) -> np.ndarray:
         spread = np.sqrt((np.where(known, gaps - mean, 0.0) ** 2).sum(0) / (n - 1))
         p = 2 * stats.t.sf(np.abs(mean) / (spread / np.sqrt(n)), n - 1)
     steady = spread <= 1e-9 * np.abs(mean)
-    return np.where(n < 2, np.nan, np.where(steady, np.where(mean == 0, 1.0, 0.0), p))
+    p = np.where(steady, np.where(mean == 0, 1.0, 0.0), p)
+    return np.where(n < 2, np.nan, np.maximum(p, 2.0 ** (1 - n)))
 
 
 def better(gaps: np.ndarray) -> np.ndarray:
@@ -158,8 +165,7 @@ def better(gaps: np.ndarray) -> np.ndarray:
 def different(scores: np.ndarray) -> np.ndarray:
     """Which pairs of columns differ in mean: paired t-tests, Holm-corrected over the pairs: (n, M) -> (M, M) bool.
 
-    Identical columns never differ. A p-value is never below 2^(1-n), the least that the exact test by exchange of signs
-    can give: where few samples with few values all happen to agree, the t-test sees no spread and is sure.
+    Identical columns never differ.
     """
     left, right = np.triu_indices(scores.shape[1], 1)
     result = np.zeros((scores.shape[1],) * 2, dtype=bool)
@@ -184,8 +190,7 @@ def _pairwise_p(scores: np.ndarray) -> np.ndarray:
     """p-values of each two columns' means, NaN of one with itself: (n, M) -> (M, M)."""
     left, right = np.triu_indices(scores.shape[1], 1)
     result = np.full((scores.shape[1],) * 2, np.nan)
-    p = np.maximum(paired_p(scores[:, left] - scores[:, right]), 2.0 ** (1 - len(scores)))
-    result[left, right] = result[right, left] = p
+    result[left, right] = result[right, left] = paired_p(scores[:, left] - scores[:, right])
     return result
 
 
@@ -242,7 +247,7 @@ def samples_needed(gap: np.ndarray, *, power: float = 0.8) -> float:
     if len(known) < 2:
         return np.nan
     mean, spread = abs(known.mean()), known.std(ddof=1)
-    if not mean:
+    if mean <= 1e-9 * spread:  # rounding
         return np.inf
     if spread <= 1e-9 * mean:
         return 2.0
@@ -276,5 +281,5 @@ def _name(k: int) -> str:
 
 def share_a_letter(one: str, other: str) -> bool:
     """Do two texts of `letters` have one in common? Letters after z are numbers in brackets."""
-    first, second = (set(re.findall(r"[a-z]|\(\d+\)", group)) for group in (one, other))
+    first, second = (set(re.findall(LETTER, group)) for group in (one, other))
     return bool(first & second)

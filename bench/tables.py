@@ -56,8 +56,12 @@ def joined(parts: Sequence[Tables]) -> Tables:
         filled = [table for table in known if len(table)]
         return pd.concat(filled, ignore_index=True) if filled else known[0]
 
+    wide = stacked(part.wide for part in parts)
+    ranks = [name for name in wide if str(name).startswith("mean_rank")]  # not every task has every family
+    rest = [name for name in wide if name not in ranks]
+    place = rest.index("n_to_first") + 1 if "n_to_first" in rest else len(rest)
     return Tables(
-        wide=stacked(part.wide for part in parts),
+        wide=wide[[*rest[:place], *ranks, *rest[place:]]],
         long=stacked(part.long for part in parts),
         metrics=stacked(part.metrics for part in parts),
         wins=stacked(part.wins for part in parts),

@@ -71,6 +71,24 @@ def out(first_run, tmp_path) -> Path:
     return Path(shutil.copytree(first_run, tmp_path / "results"))
 
 
+HIDDEN = '''"""Signals whose truth nobody tells."""
+
+from dataclasses import replace
+
+from bench.registry import TASKS, task
+
+
+def ids():
+    return TASKS["mnist1d"].samples()
+
+
+@task(cite="greydanus2020mnist1d", family="signal", samples=ids, profiles={"quick": 4})
+def hidden(sample_ids):
+    """MNIST-1D without its truth."""
+    return replace(TASKS["mnist1d"].fn(sample_ids), truth=None)
+'''
+
+
 def facts(out: Path) -> dict[str, object]:
     return json.loads((out / "run.json").read_text(encoding="utf-8"))
 
@@ -289,6 +307,20 @@ def test_fresh_computes_all_anew_and_finds_the_same(out, capsys):
     assert "rows written: 36 ok; already there: 0; " in capsys.readouterr().out
     assert facts(out)["model_queries"] == queries
     pd.testing.assert_series_equal(scores(out), before)
+
+
+def test_the_terminal_shows_metrics_of_tasks_with_and_without_a_truth(tmp_path, capsys):
+    words = ["run", "--task", "mnist1d", "hidden", "--plugins", str(tmp_path / "hidden.py"), "--samples", "4"]
+    (tmp_path / "hidden.py").write_text(HIDDEN, encoding="utf-8")
+    words += ["--method", "saliency", "random", "--metric", "drop", "localisation_auc", "--device", "cpu"]
+    with pytest.MonkeyPatch.context() as patch:
+        for kind in ("TASKS", "METHODS", "METRICS"):
+            patch.setattr(registry, kind, dict(getattr(registry, kind)))
+        assert main([*words, "--out", str(tmp_path / "results")]) == 0
+    told = capsys.readouterr().out
+    assert told.count(" drop") == 2
+    columns = list(pd.read_csv(tmp_path / "results" / "leaderboard.csv"))
+    assert max(map(columns.index, [name for name in columns if name.startswith("mean_rank")])) < columns.index("drop")
 
 
 def test_report_makes_the_same_files_from_the_scores_alone(out, capsys):

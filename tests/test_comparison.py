@@ -15,9 +15,9 @@ from bench import comparison, registry, stats
 from bench.cli import main
 
 BEFORE = {
-    "a": {"up": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0], "seconds": [1.0] * 6},
-    "b": {"up": [2.0, 2.0, 2.0, 3.0, 3.0, 3.0], "seconds": [1.0] * 6},
-    "c": {"up": [5.0, 4.0, 5.0, 4.0, 5.0, 4.0], "seconds": [1.0] * 6},
+    "a": {"up": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0] * 2, "seconds": [1.0] * 12},
+    "b": {"up": [2.0, 2.0, 2.0, 3.0, 3.0, 3.0] * 2, "seconds": [1.0] * 12},
+    "c": {"up": [5.0, 4.0, 5.0, 4.0, 5.0, 4.0] * 2, "seconds": [1.0] * 12},
 }
 
 
@@ -28,8 +28,8 @@ def compared(after: dict, **fields: object) -> pd.DataFrame:
 
 
 def test_differences_intervals_and_verdicts_by_hand():
-    gaps = {"a": np.array([1.0, 2, 1, 2, 1, 2]), "b": np.array([-0.5, -1, -0.5, -1, -0.5, -0.5])}
-    gaps["c"] = np.array([1.0, -1, 1, -1, 0.5, 0])
+    gaps = {"a": [1.0, 2, 1, 2, 1, 2], "b": [-0.5, -1, -0.5, -1, -0.5, -0.5], "c": [1.0, -1, 1, -1, 0.5, 0]}
+    gaps = {name: np.array(gap * 2) for name, gap in gaps.items()}
     after = {name: {"up": list(np.array(BEFORE[name]["up"]) + gap)} for name, gap in gaps.items()}
     table = compared(after).xs("up", level="metric")
     assert table["difference"].to_dict() == pytest.approx({name: gap.mean() for name, gap in gaps.items()})
@@ -37,17 +37,17 @@ def test_differences_intervals_and_verdicts_by_hand():
     assert table["after"].to_dict() == pytest.approx(
         {name: table["before"][name] + gap.mean() for name, gap in gaps.items()}
     )
-    p = {name: scipy_stats.ttest_1samp(gap, 0).pvalue for name, gap in gaps.items()}
+    p = {name: max(scipy_stats.ttest_1samp(gap, 0).pvalue, 2 / 2**12) for name, gap in gaps.items()}
     expected = dict(zip(p, stats.holm(np.array(list(p.values()))), strict=True))
     assert table["p"].to_dict() == pytest.approx(expected)
     assert table["verdict"].to_dict() == {"a": "better", "b": "worse", "c": "unclear"}
-    low, high = stats.interval(stats.bootstrap_means(gaps["a"][:, None]), 6)
+    low, high = stats.interval(stats.bootstrap_means(gaps["a"][:, None]), 12)
     assert table.loc["a", ["low", "high"]].tolist() == pytest.approx([low[0], high[0]])
 
 
 def test_where_lower_is_better_less_is_better():
-    before = rows({"a": {"down": [5.0, 6.0, 7.0, 8.0]}})
-    after = rows({"a": {"down": [4.0, 4.9, 6.1, 7.0]}})
+    before = rows({"a": {"down": [5.0, 6.0, 7.0, 8.0, 9.0, 9.0]}})
+    after = rows({"a": {"down": [4.0, 4.9, 6.1, 7.0, 8.1, 7.9]}})
     assert comparison.judged([comparison.of_task(before, after)])["verdict"].tolist() == ["better"]
 
 
@@ -56,31 +56,54 @@ def test_rounding_is_no_change_and_no_test():
     after = {name: {"up": list(np.array(scores["up"]) * (1 + 3e-7))} for name, scores in BEFORE.items()}
     table = compared(after)
     assert set(table.xs("up", level="metric")["verdict"]) == {"same"}
-    gap = np.array([0.1, 0.4, 0.1, 0.2, 0.3, 0.2])
+    gap = np.array([0.1, 0.4, 0.1, 0.2, -0.3, 0.2] * 2)
     after["a"] = {"up": list(np.array(BEFORE["a"]["up"]) + gap)}
     assert compared(after).loc[("a", "up"), "p"] == pytest.approx(scipy_stats.ttest_1samp(gap, 0).pvalue)
 
 
 def test_costs_are_told_and_never_judged():
-    table = compared({"a": BEFORE["a"] | {"seconds": [9.0, 8.0, 9.0, 8.0, 9.0, 8.0]}})
+    table = compared({"a": BEFORE["a"] | {"seconds": [9.0, 8.0] * 6}})
     assert table.loc[("a", "seconds"), ["verdict", "difference"]].tolist() == ["cost", 7.5]
     assert np.isnan(table.loc[("a", "seconds"), "p"])
     assert not comparison.regressed(table)
 
 
 def test_a_score_that_is_gone_is_a_regression_and_a_new_one_is_not():
-    table = compared({"a": {"up": [np.nan, 2.0, 3.0, 4.0, 5.0, np.nan]}})
-    assert table.loc[("a", "up"), ["lost", "n", "verdict"]].tolist() == [2, 4, "lost"]
+    table = compared({"a": {"up": [np.nan, 2.0, 3.0, 4.0, 5.0, np.nan] * 2}})
+    assert table.loc[("a", "up"), ["lost", "n", "verdict"]].tolist() == [4, 8, "lost"]
     assert comparison.regressed(table)
     turned = comparison.of_task(rows({"a": {"up": [np.nan, 2.0]}}), rows({"a": {"up": [1.0, 2.0]}}))
     assert not comparison.regressed(comparison.judged([turned]))
 
 
 def test_only_scores_of_the_same_input_are_compared():
-    before, after = rows(BEFORE), rows({name: {"up": [9.0] * 6} for name in BEFORE})
+    before, after = rows(BEFORE), rows({name: {"up": [9.0] * 12} for name in BEFORE})
     after.loc[after["sample_id"] != "s0", "sample_digest"] = "another input"
     table = comparison.judged([comparison.of_task(before, after, methods=["a"])])
     assert table[["n", "before", "after"]].to_numpy().tolist() == [[1, 1, 9]]
+
+
+def test_nothing_is_said_of_inputs_that_are_not_the_same():
+    before, after = rows(BEFORE), rows(BEFORE, sample_digest="another input")
+    assert comparison.judged([comparison.of_task(before, after)]).empty
+
+
+def test_few_samples_that_happen_to_agree_prove_nothing():
+    before, after = rows({"a": {"up": [1.0, 1.0]}}), rows({"a": {"up": [0.0, 0.0]}})
+    assert comparison.judged([comparison.of_task(before, after)])["verdict"].tolist() == ["unclear"]
+
+
+def test_one_sample_has_no_interval():
+    after = rows({name: {"up": [9.0] + [np.nan] * 11} for name in BEFORE})
+    table = comparison.of_task(rows(BEFORE), after, methods=["a"])
+    assert table[["low", "high"]].isna().all(axis=None)
+
+
+def test_another_version_of_a_metric_is_not_compared():
+    before, after = rows(BEFORE), rows(BEFORE)
+    after["metric_id"] = after["metric_id"].replace("up@1", "up@2")
+    assert comparison.others(before, after) == ["up"]
+    assert set(comparison.of_task(before, after)["metric"]) == {"seconds"}
 
 
 def test_names_choose_methods_and_metrics():
@@ -91,8 +114,8 @@ def test_names_choose_methods_and_metrics():
 
 
 def test_markdown_holds_what_changed_and_bars_in_names_do_not_break_it():
-    before = rows({"a|b": {"up": [1.0, 2.0, 3.0]}, "<i>": {"up": [1.0, 2.0, 3.0]}})
-    after = rows({"a|b": {"up": [2.0, 3.0, 4.5]}, "<i>": {"up": [1.0, 2.0, 3.0]}})
+    before = rows({"a|b": {"up": [1.0, 2.0, 3.0] * 2}, "<i>": {"up": [1.0, 2.0, 3.0] * 2}})
+    after = rows({"a|b": {"up": [2.0, 3.0, 4.5] * 2}, "<i>": {"up": [1.0, 2.0, 3.0] * 2}})
     table = comparison.judged([comparison.of_task(before, after)])
     text = comparison.markdown(table, before="A", after="B|")
     assert "### A → B\\|" in text
@@ -100,7 +123,7 @@ def test_markdown_holds_what_changed_and_bars_in_names_do_not_break_it():
     (line,) = [line for line in text.splitlines() if "a\\|b" in line]
     assert "<i>" not in text
     cells = [cell.strip() for cell in line.replace("\\|", "").strip("|").split("|")]
-    assert cells[:7] == ["toy", "ab", "up ↑", "3", "2", "3.167", "+1.17"]
+    assert cells[:7] == ["toy", "ab", "up ↑", "6", "2", "3.167", "+1.17"]
     assert cells[-1] == "better"
     assert "&lt;i>" in comparison.markdown(table, before="A", after="B", everything=True)
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats as scipy_stats
 
-from bench import leaderboard
+from bench import leaderboard, tables
 
 RAISES = {"up": True, "down": False}
 
@@ -325,6 +325,35 @@ def test_a_sample_on_which_one_metric_is_undefined_counts_by_the_others():
     assert board["mean_rank"].to_dict() == {"a": (1 + 1.5) / 2, "b": (2 + 1.5) / 2}
 
 
+def test_where_no_method_is_complete_there_are_tables_without_ranks_and_wins():
+    nan = np.nan
+    broken = {
+        "a": {"up": [1.0, nan, 3.0], "down": [1.0, 2.0, 3.0]},
+        "b": {"up": [1.0, 2.0, 3.0], "down": [1.0, 2.0, nan]},
+    }
+    found = tables.of_task(rows(broken))
+    assert found.wins.empty
+    assert found.wide["rank"].isna().all()
+    assert found.wide["status"].tolist() == ["incomplete"] * 2
+
+
+def test_a_method_that_has_costs_only_is_incomplete():
+    board = leaderboard.wide_table(rows({"a": {"up": [1.0, 2.0], "seconds": [1.0, 1.0]}, "b": {"seconds": [1.0, 2.0]}}))
+    assert board.set_index("method")["status"].to_dict() == {"a": "complete", "b": "incomplete"}
+
+
+def test_of_two_that_tie_no_number_of_samples_would_tell_the_second():
+    rng = np.random.default_rng(0)
+    one, other = rng.normal(size=(2, 7))
+    table = {
+        name: {metric: list(np.concatenate(halves)) for metric in ("up", "down")}
+        for name, halves in (("a", (one, other)), ("b", (other, one)), ("c", (one - 3, other + 5)))
+    }
+    board = leaderboard.wide_table(rows(table)).set_index("method")
+    assert sorted(board.loc[["a", "b"], "n_to_first"].fillna(-1)) in ([-1, np.inf], [board["n_to_first"].min()] * 2)
+    assert (board["n_to_first"].dropna() < 1e9).sum() + np.isinf(board["n_to_first"].dropna()).sum() == 2
+
+
 def test_wins_worked_by_hand():
     """On `up` good and same win two of four; on `down` the same; random never wins."""
     found = rows(THREE)
@@ -394,10 +423,11 @@ def test_tests_of_each_method_against_the_best_and_random_worked_by_hand():
     """`good` beats `random` by 5, 5, 5, 5 and `same` by -1, 1, 1, -1 on `up`; on `down` it is beaten by nobody."""
     long = leaderboard.long_table(rows(THREE)).set_index(["metric", "method"])
     up = long.loc["up"]
-    assert up.loc["good", ["p_random", "superiority"]].tolist() == [0, 1]  # a gap that never varies
+    # a gap that never varies: four equal signs come up in 2 of 16 cases, and there are two tests
+    assert up.loc["good", ["p_random", "superiority"]].tolist() == [2 * 2 / 16, 1]
     assert np.isnan(up.loc["random", "p_random"])
     assert up.loc["random", "superiority"] == 0.5
-    assert up["p_best"].to_dict() == pytest.approx({"good": np.nan, "same": 1, "random": 0}, nan_ok=True)
+    assert up["p_best"].to_dict() == pytest.approx({"good": np.nan, "same": 1, "random": 0.25}, nan_ok=True)
     # ranks per sample: good, same, random 2 1 3, 1 2 3, 1 2 3, 2 1 3: sums 6, 6, 12; 12 / (4 * 3 * 4) * 216 - 3 * 4 * 4 = 6
     assert up["friedman"].iloc[0] == pytest.approx(np.exp(-6 / 2))  # chi-squared of two degrees of freedom
     assert up["n_top_two"].iloc[0] == np.inf  # the first two are equal

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from test_leaderboard import THREE, TWICE, rows
 
 from bench import agreement, leaderboard, plots
-from bench.plots import style
+from bench.plots import boards, style
 from bench.tables import of_task
 
 
@@ -25,7 +25,10 @@ def tables(table: dict) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
 
 
 def drawings(table: dict) -> dict[str, Figure]:
-    frame = rows(table)
+    return drawings_of(rows(table))
+
+
+def drawings_of(frame: pd.DataFrame) -> dict[str, Figure]:
     return dict(plots.all_of_task("toy", frame, of_task(frame), maps={}))
 
 
@@ -94,6 +97,28 @@ def test_wins_are_drawn_row_against_column_and_pale_where_nothing_is_known():
     assert (colour[at["best"], at["random"]], colour[at["random"], at["best"]]) == (1, 0)
     share = table.set_index(["method", "other"])["wins"]["lucky", "random"]
     assert colour[at["lucky"], at["random"]] == pytest.approx(0.5 + style.PALE * (share - 0.5))
+
+
+def test_without_a_score_for_the_control_nothing_shines():
+    rng = np.random.default_rng(0)
+    table = {name: {"up": list(rng.normal(size=20))} for name in ("random", "a", "b")}
+    table["random"]["up"][0] = np.nan
+    _, _, long = tables(table)
+    colour = boards._colours(long, ["up"], ["a", "b"])
+    assert (colour.abs() <= style.PALE).all(axis=None)
+
+
+def test_names_with_dollars_are_no_formulas_and_powers_are(tmp_path):
+    frame = rows(
+        {
+            name: {"up": list(np.arange(8.0) + n), "seconds": [10.0**-n] * 8}
+            for n, name in enumerate(("a$^$", "b", "random"))
+        }
+    )
+    for figure in drawings_of(frame).values():
+        plots.save(figure, tmp_path / "picture")
+    powers = [text.get_text() for text in plots.cost(leaderboard.wide_table(frame), "$^$").axes[0].get_xticklabels()]
+    assert any("10^{" in text for text in powers)
 
 
 def test_heatmap_is_pale_where_a_method_cannot_be_told_from_the_control():

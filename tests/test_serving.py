@@ -5,6 +5,9 @@ from __future__ import annotations
 import http.client
 import os
 import shutil
+import socket
+import struct
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,8 +37,6 @@ def out(made: Path, tmp_path: Path) -> Path:
 def port(out: Path) -> Iterator[int]:
     server, stop = serving.start(out, 0)
     server.timeout = 1
-    import threading
-
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     yield server.server_port
@@ -65,10 +66,11 @@ def test_the_page_listens_and_is_otherwise_the_file(out, port):
     answer, text = get(port, "/")
     assert answer.status == 200
     written = (out / page.NAME).read_text(encoding="utf-8")
-    assert text == serving.listening(written)
-    assert text.count(f"<script>{serving.LISTEN}</script>") == 1
+    version = serving.Watch(out).version
+    assert text == serving.listening(written, version)
+    assert text.count(f"<script>{serving.LISTEN % version}</script>") == 1
     assert "connect-src 'self'; script-src 'sha256-" in text
-    assert serving.LISTEN not in written
+    assert "EventSource" not in written
 
 
 def test_files_beside_the_page_are_served_and_nothing_else(port):
@@ -79,7 +81,8 @@ def test_files_beside_the_page_are_served_and_nothing_else(port):
 
 
 def test_another_sites_name_is_refused(port):
-    assert get(port, "/", Host="evil.example")[0].status == 403
+    for host in ("evil.example", "localhost.evil.example", "evil.example:80", ""):
+        assert get(port, "/", Host=host)[0].status == 403
     assert get(port, "/", Host=f"localhost:{port}")[0].status == 200
 
 
@@ -95,15 +98,15 @@ def test_it_listens_on_the_loopback_device_alone(out):
 
 
 def test_before_the_first_scores_the_page_says_so(tmp_path):
-    text = serving.listening(serving.WAITING % (tmp_path, tmp_path))
+    text = serving.listening(serving.WAITING % (tmp_path, tmp_path), "")
     assert "No scores yet" in text
-    assert serving.LISTEN in text
+    assert serving.LISTEN % "" in text
     assert not serving.Watch(tmp_path).look(time.monotonic())
 
 
 def test_an_open_page_is_told_when_the_file_changes(out, port):
     connection = http.client.HTTPConnection(serving.HOST, port, timeout=30)
-    connection.request("GET", serving.CHANGES)
+    connection.request("GET", f"{serving.CHANGES}?{serving.Watch(out).version}")
     stream = connection.getresponse()
     assert stream.headers["Content-Type"] == "text/event-stream"
     os.utime(out / page.NAME, (time.time() + 5,) * 2)  # written anew, and the same
@@ -113,6 +116,31 @@ def test_an_open_page_is_told_when_the_file_changes(out, port):
     assert stream.readline() == b"\n"
     stream.close()
     connection.close()
+
+
+def test_a_page_that_changed_before_it_listened_is_told_at_once(port):
+    connection = http.client.HTTPConnection(serving.HOST, port, timeout=30)
+    connection.request("GET", f"{serving.CHANGES}?an-older-page")
+    stream = connection.getresponse()
+    assert stream.readline() == b"data: changed\n"
+    stream.close()
+    connection.close()
+
+
+def test_a_browser_that_hangs_up_and_odd_hosts_are_no_errors(port, capfd):
+    with socket.create_connection((serving.HOST, port)) as rude:
+        rude.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset, in the middle
+        rude.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert get(port, "/", Host="[x")[0].status == 403
+    time.sleep(0.3)
+    assert capfd.readouterr().err == ""
+
+
+def test_the_page_that_a_run_writes_at_its_end_is_not_made_again(out):
+    watch = serving.Watch(out)
+    touched(out, seconds=5)
+    os.utime(out / page.NAME, (time.time() + 6,) * 2)
+    assert not watch.look(time.monotonic())
 
 
 def test_the_page_is_made_when_scores_are_newer_and_not_too_often(out):

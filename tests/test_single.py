@@ -75,6 +75,13 @@ def test_an_image_of_ones_own_is_cropped_scaled_and_explained(tmp_path):
     assert made["oracle"].note == "oracle needs truth, which the task does not have"
 
 
+def test_sixteen_bits_are_scaled_and_not_cut_off(tmp_path):
+    ramp = np.linspace(0, 65535, 80).astype(np.uint16)[None].repeat(80, axis=0)
+    Image.fromarray(ramp).save(tmp_path / "deep.png")
+    _, one = asked("tissue", file=tmp_path / "deep.png")
+    np.testing.assert_allclose(one.inputs[0, 0].numpy(), ramp / 65535, atol=0.003)
+
+
 @pytest.mark.parametrize("ending", ["npy", "csv"])
 def test_a_signal_of_ones_own(tmp_path, ending):
     signal = np.random.default_rng(0).normal(size=40).astype(np.float32)
@@ -122,6 +129,9 @@ def test_the_command_writes_the_picture_and_tells_times(tmp_path, capsys):
         ("mnist1d --input photo.png", "mnist1d takes (1, 40) values, as .npy or .csv, and no image"),
         ("mnist1d --input short.npy", "it holds (3,) values, mnist1d takes (1, 40)"),
         ("mnist1d --input words.csv", "words.csv: not numbers"),
+        ("planted*", "planted* is 2 tasks, one is needed"),
+        ("mnist1d --input empty.npy", "empty.npy: not numbers"),
+        ("mnist1d -o folder.png", "folder.png: that is a folder, a file is needed"),
         ("tissue --input words.csv --method saliency", "words.csv: not numbers"),
         ("tissue --input torn.png", "torn.png: truncated or not an image"),
         ("mnist1d -o maps.gif", "maps.gif: a picture ends in .png, .svg, .pdf"),
@@ -132,6 +142,8 @@ def test_mistakes_are_named_and_nothing_is_written(tmp_path, monkeypatch, capsys
     monkeypatch.chdir(tmp_path)
     Image.new("RGB", (9, 9)).save("photo.png")
     np.save("short.npy", np.zeros(3))
+    Path("empty.npy").touch()
+    Path("folder.png").mkdir()
     Path("words.csv").write_text("one,two\n", encoding="utf-8")
     Path("torn.png").write_bytes(Path("photo.png").read_bytes()[:40])
     before = sorted(tmp_path.iterdir())

@@ -34,10 +34,8 @@ def test_tests_against_one_column_are_scipys_and_leave_out_what_is_missing():
     scores = rng.normal([0.0, 0.8, 0.1], size=(20, 3))
     scores[3, 2] = np.nan
     scores = np.column_stack([scores, scores[:, 0], scores[:, 0] + 2, np.full(20, np.nan)])
-    raw = [scipy_stats.ttest_rel(scores[:, m], scores[:, 0], nan_policy="omit").pvalue for m in (1, 2)] + [
-        1.0,
-        0.0,
-    ]  # a copy, and a gap that never varies
+    raw = [scipy_stats.ttest_rel(scores[:, m], scores[:, 0], nan_policy="omit").pvalue for m in (1, 2)]
+    raw += [1.0, 2.0**-19]  # a copy, and a gap that never varies: as sure as 20 equal signs can be
     found = stats.against(scores, 0)
     assert found[1:5].tolist() == pytest.approx(stats.holm(np.array(raw)).tolist())
     assert np.isnan(found[[0, 5]]).all()  # itself, and what has no score
@@ -166,6 +164,16 @@ def test_missing_samples_are_left_out_of_a_mean():
     assert set(means[~np.isnan(means[:, 1]), 1]) == {4.0}
     low, high = stats.interval(np.full((10, 1), np.nan), 3)
     assert np.isnan([low[0], high[0]]).all()
+
+
+def test_each_column_has_an_interval_over_the_samples_that_it_has():
+    rng = np.random.default_rng(0)
+    scores = rng.normal(size=(24, 3))
+    scores[8:, 1] = scores[1:, 2] = np.nan
+    low, high = stats.interval(stats.bootstrap_means(scores), (~np.isnan(scores)).sum(0))
+    half = scipy_stats.t.ppf(0.975, [23, 7]) * np.nanstd(scores[:, :2], axis=0, ddof=1) / np.sqrt([24, 8])
+    np.testing.assert_allclose((high - low)[:2] / 2, half, rtol=0.25)  # the percentiles of a few resamples
+    assert np.isnan([low[2], high[2]]).all()
 
 
 def test_kendalls_tau_by_hand():

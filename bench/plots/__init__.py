@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -49,19 +50,20 @@ __all__ = [
 def all_of_task(task: str, rows: pd.DataFrame, tables: Tables, *, maps: dict[str, Any]) -> Iterator[tuple[str, Figure]]:
     """Name and figure of every plot that the task's tables allow."""
     wide, long = tables.wide[tables.wide["status"] != "slow"], tables.long
-    if wide["rank"].notna().any():
-        yield "ranks", ranks(wide, long, task)
-    if (long["metric_family"] != "cost").any():
-        yield "heatmap", heatmap(wide, long, task)
-    if wide["rank"].notna().sum() > 1:
-        yield "critical_difference", critical_difference(wide, task)
-    if len(tables.wins):
-        yield "wins", wins(tables.wins, wide, task)
-    if long["metric_family"].isin(RANKING_FAMILIES).any():
-        yield "distributions", distributions(rows, wide, long, task)
-    if len(tables.curves):
-        yield "curves", mean_curves(tables.curves, wide, task)
-    if {"seconds"} <= set(wide) and wide["mean_rank"].notna().any():
-        yield "cost", cost(wide, task)
-    if "inputs" in maps:
-        yield "gallery", gallery(maps, wide, task)
+    with mpl.rc_context({"text.parse_math": False}):  # two dollars in a name are no formula
+        if wide["rank"].notna().any():
+            yield "ranks", ranks(wide, long, task)
+        if (long["metric_family"] != "cost").any():
+            yield "heatmap", heatmap(wide, long, task)
+        if wide["rank"].notna().sum() > 1:
+            yield "critical_difference", critical_difference(wide, task)
+        if len(tables.wins):
+            yield "wins", wins(tables.wins, wide, task)
+        if long["metric_family"].isin(RANKING_FAMILIES).any():
+            yield "distributions", distributions(rows, wide, long, task)
+        if len(tables.curves):
+            yield "curves", mean_curves(tables.curves, wide, task)
+        if {"seconds"} <= set(wide) and wide["mean_rank"].notna().any():
+            yield "cost", cost(wide, task)
+        if "inputs" in maps:
+            yield "gallery", gallery(maps, wide, task)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+import re
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ from bench.plots.style import (
     short,
     with_arrow,
 )
-from bench.stats import share_a_letter
+from bench.stats import LETTER, LEVEL, share_a_letter
 
 
 def ranks(wide: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
@@ -56,7 +56,7 @@ def ranks(wide: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
     for axes in (left, right):
         for place in places[::2]:
             axes.axhspan(place - 0.5, place + 0.5, color="0.94", lw=0, zorder=0)
-    colour = _colours(voting, names, methods) if names else pd.DataFrame(index=names, columns=methods, dtype=float)
+    colour = _colours(voting, names, methods)
     right.imshow(colour.T, cmap="RdBu", vmin=-1, vmax=1, aspect="auto", interpolation="nearest", zorder=1)
     right.set_xticks(range(len(names)), names, rotation=55, ha="left", rotation_mode="anchor", fontsize=8)
     right.xaxis.tick_top()
@@ -79,13 +79,13 @@ def ranks(wide: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
 def critical_difference(wide: pd.DataFrame, task: str) -> Figure:
     """Mean ranks on an axis; a bar joins methods that cannot be told apart, with a dot on each of them [demsar2006statistical].
 
-    The test is that of the board's groups: the simultaneous bootstrap over samples.
+    The test is that of the board's groups: paired t-tests of ranks on the samples, Holm-corrected.
     """
     import scikit_posthocs
 
     board = wide[wide["rank"].notna()].reset_index(drop=True)
     alike = [[float(share_a_letter(a, b)) for b in board["group"]] for a in board["group"]]
-    bars = len(set("".join(board["group"])))
+    bars = len({letter for group in board["group"] for letter in re.findall(LETTER, group)})
     figure, (axes,) = new_figure(1, 1, width=9.5, height=1.2 + 0.09 * bars + 0.19 * (len(board) / 2 + 1), grid=False)
     # Numbers stand for the methods: the library keeps names in sets, whose order would change the file from run to run.
     drawn = scikit_posthocs.critical_difference_diagram(
@@ -239,8 +239,7 @@ def _colours(long: pd.DataFrame, metrics: list[str], methods: list[str]) -> pd.D
     """
     if CONTROL in set(long["method"]):
         skill = _square(long, "skill", metrics, methods)
-        groups = _square(long, "group", metrics, methods).fillna("")
-        same = groups.apply(lambda row: row.map(partial(share_a_letter, row.get(CONTROL, ""))), axis=1).to_numpy(bool)
+        same = ~(_square(long, "p_random", metrics, methods) < 1 - LEVEL).to_numpy(bool)
     else:
         means = _square(long, "mean", metrics, methods)
         higher = long.drop_duplicates("metric").set_index("metric").loc[metrics, "higher_is_better"]
@@ -272,5 +271,10 @@ def _ranked(name: str, rank: float, between: str) -> str:
 
 def _why_silent(facts: pd.Series) -> str:
     """Why a metric has no vote, in short."""
-    short: dict[Any, str] = {"fail": "fails checks", "untested": "not judged", "surpassed": "above truth"}
-    return short.get(facts["silent"], "uninformative")
+    short: dict[Any, str] = {
+        "fail": "fails checks",
+        "untested": "not judged",
+        "surpassed": "above truth",
+        "": "no score",
+    }
+    return short.get(facts["silent"], facts["silent"])

@@ -80,6 +80,7 @@ def side_by_side(one: np.ndarray, found: Sequence[Made], caption: str) -> Figure
     for axes, made in zip(panels[1:], found, strict=False):
         _draw_map(axes, one, made.attribution, (0, 0), why=fill(made.note or "no map", 30))
         axes.set_xlabel("" if made.attribution is None else _duration(made.seconds), fontsize=7.5, color="0.4")
+    caption = caption.replace("$", r"\$")  # of a file, say: no formula
     figure.suptitle(f"{caption}\nRed speaks for the class, blue against it.", fontsize=9)
     return figure
 

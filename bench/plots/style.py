@@ -39,7 +39,8 @@ STYLE: Any = {
 def save(figure: Figure, path: Path) -> None:
     """Writes `path`.png and `path`.svg."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with mpl.rc_context(STYLE):
+    _with_powers(figure)
+    with mpl.rc_context(STYLE | {"text.parse_math": True}):
         figure.draw_without_rendering()
         figure.set_layout_engine("none")  # laid out once is enough for both files
         drawn = io.BytesIO()
@@ -61,10 +62,21 @@ def _with_white(palette: list[int]) -> list[int]:
     return [int(value) for value in colours.ravel()]
 
 
+def _with_powers(figure: Figure) -> None:
+    """Labels of logarithmic axes are formulas, whatever was said of texts when they were made."""
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            if axis.get_scale() == "log":
+                for label in (*axis.get_majorticklabels(), *axis.get_minorticklabels()):
+                    label.set_parse_math(True)
+
+
 def check_path(path: Path) -> None:
     """Raises RequestError where no picture can be written to that path."""
     if path.suffix not in FORMATS:
         raise RequestError(f"{path}: a picture ends in {', '.join(FORMATS)}")
+    if path.is_dir():
+        raise RequestError(f"{path}: that is a folder, a file is needed")
     if not path.parent.is_dir():
         raise RequestError(f"{path}: there is no folder {path.parent}")
 
