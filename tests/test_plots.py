@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from PIL import Image
 from test_leaderboard import THREE, TWICE, rows
 
 from bench import agreement, leaderboard, plots
@@ -269,6 +270,17 @@ def test_undefined_scores_can_be_drawn():
         for figure in drawings(table).values():
             figure.draw_without_rendering()
             assert "random" in texts(figure)
+
+
+def test_paper_is_white_and_colours_stay_what_they_are(tmp_path):
+    _, wide, long = tables(TWICE)
+    figure = plots.heatmap(wide, long, "toy")
+    plots.save(figure, tmp_path / "small")
+    figure.savefig(tmp_path / "full.png", dpi=150)
+    with Image.open(tmp_path / "small.png") as small, Image.open(tmp_path / "full.png") as full:
+        found, drawn = (np.asarray(one.convert("RGB")).astype(int) for one in (small, full))
+    assert (found[(drawn == 255).all(axis=2)] == 255).all()
+    assert np.abs(found - drawn).mean() < 2.55  # a hundredth of the range
 
 
 def test_saving_twice_gives_the_same_bytes(tmp_path: Path):

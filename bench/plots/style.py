@@ -46,20 +46,18 @@ def save(figure: Figure, path: Path) -> None:
         drawn = io.BytesIO()
         figure.savefig(drawn, format="png", dpi=150)
         with atomic(path.with_name(f"{path.name}.png")) as part:
-            # A palette makes a third of the size; the octree keeps rare colours.
-            picture = Image.open(drawn).convert("RGB")
-            palette = picture.quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-            palette.putpalette(_with_white(palette.getpalette() or []))
-            palette.save(part, "PNG")
+            _with_palette(Image.open(drawn).convert("RGB")).save(part, "PNG")
         with atomic(path.with_name(f"{path.name}.svg")) as part:
             figure.savefig(part, format="svg", metadata={"Date": None, "Creator": None})
 
 
-def _with_white(palette: list[int]) -> list[int]:
-    """A palette (red, green, blue, red, ...) in which what is nearly white is white, as paper is."""
-    colours = np.array(palette, dtype=np.uint8).reshape(-1, 3)
-    colours[(colours >= 252).all(axis=1)] = 255
-    return [int(value) for value in colours.ravel()]
+def _with_palette(picture: Image.Image) -> Image.Image:
+    """The picture in 256 colours, a third of the size: the octree keeps rare colours, and white stays white, as paper is."""
+    found = picture.quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    colours = np.array(found.getpalette(), dtype=np.uint8).reshape(-1, 3)
+    colours[np.unique(np.asarray(found)[(np.asarray(picture) == 255).all(axis=2)])] = 255
+    found.putpalette(colours.tobytes())
+    return found
 
 
 def _with_powers(figure: Figure) -> None:
