@@ -50,7 +50,8 @@ def plan(samples: int = 6, **changes: object) -> Plan:
 
 
 def scores(store: Store) -> pd.Series:
-    rows = store.read().set_index(["method", "metric", "sample_id"])
+    names = ["method", "metric", "sample_id"]
+    rows = store.read().astype(dict.fromkeys(names, object)).set_index(names)  # categories are those of a store
     assert rows.index.is_unique
     return rows["score"].sort_index()
 
