@@ -452,8 +452,9 @@ def test_methods_without_all_scores_are_not_ranked_and_settings_without_any_coun
     assert "1 settings have no score at all and count nowhere" in told
     table = survival.settings_table(sweep)
     assert table.loc[table["method"] == "gaps", "rank"].isna().all()
-    assert table.loc[table["method"] == "a", "n"].tolist() == [4, 3, 0]
-    assert table.loc[table["method"] == "a", "mean"].tolist()[:2] == pytest.approx([1.0625, 1.0])  # less 0.25 of four
+    assert table.loc[table["method"] == "a", "n"].tolist() == [8, 7, 0]
+    # the mean of the shifts is 1/16; the sample that is gone has 1.25
+    assert table.loc[table["method"] == "a", "mean"].tolist()[:2] == pytest.approx([1.0625, (8.5 - 1.25) / 7])
 
 
 def test_nothing_to_rank_is_told_not_raised():
