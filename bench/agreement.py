@@ -48,7 +48,7 @@ class _Means:
     facts: pd.DataFrame  # metric_family, label and direction of each metric
     about: np.ndarray  # (S, K) bool, the samples that a metric is defined on
     observed: np.ndarray  # (K, M)
-    resampled: np.ndarray  # (R, K, M); R is 0 where there is one sample only
+    resampled: np.ndarray  # (R, K, M)
     silent: np.ndarray  # (K,) bool, the metrics that take no part in ranks
 
     def of(self, *names: str) -> np.ndarray:
@@ -131,13 +131,12 @@ def _means(rows: pd.DataFrame, silent: Silent) -> Iterator[_Means]:
         candidate = (_first(own, "method", methods)["method_family"] != CONTROLS).to_numpy()
         complete = (known.sum(0) == about.sum(0)[:, None]) & candidate
         cells = scores[:, complete]
-        resampled = stats.bootstrap_means(cells) if len(samples) > 1 else np.empty((0, cells.shape[1]))
         yield _Means(
             task=str(task),
             facts=facts,
             about=about,
             observed=_spread(np.nanmean(cells, axis=0), complete),
-            resampled=_spread(resampled, complete),
+            resampled=_spread(stats.bootstrap_means(cells), complete),
             silent=np.array([(task, name) in silent for name in metrics]),
         )
 
@@ -217,7 +216,7 @@ def _with_mean_truth(means: _Means) -> _Means:
 def _resampled_taus(resampled: np.ndarray) -> np.ndarray:
     """(R, K, M) -> (R, K, K)"""
     parts = [stats.kendall(resampled[start : start + BLOCK]) for start in range(0, len(resampled), BLOCK)]
-    return np.concatenate(parts) if parts else np.empty((0, *2 * resampled.shape[1:2]))
+    return np.concatenate(parts)
 
 
 def _alphas(means: _Means) -> pd.DataFrame:
@@ -244,14 +243,11 @@ def _alphas(means: _Means) -> pd.DataFrame:
 
 
 def _interval(estimate: np.ndarray, replicates: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """`stats.interval`, (M,), (R, M) -> (M,), (M,). NaN without replicates: one sample says nothing of how it varies.
+    """`stats.interval`, (M,), (R, M) -> (M,), (M,).
 
     Resampling adds noise to the orders, and noise hides agreement: where all replicates agree less than the estimate
     says, the interval is stretched to hold the estimate.
     """
-    if not replicates.size:
-        nothing = np.full(len(estimate), np.nan)
-        return nothing, nothing
     low, high = stats.interval(replicates, n)
     return np.minimum(low, estimate), np.maximum(high, estimate)
 

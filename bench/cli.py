@@ -193,7 +193,12 @@ def _add_explain(commands: Any) -> None:
     explain.add_argument("--target", metavar="CLASS", help="name or number (default: what the task or the model says)")
     explain.add_argument("--seed", type=_seed, default=0, metavar="S", help="of methods that draw (default: 0)")
     explain.add_argument(
-        "-o", "--output", type=Path, metavar="FILE", help="picture: .png, .svg, .pdf (default: maps.png)"
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("maps.png"),
+        metavar="FILE",
+        help="picture: .png, .svg, .pdf (default: %(default)s)",
     )
     explain.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto")
     where = explain.add_argument_group("where")
@@ -493,8 +498,7 @@ def _explain(arguments: argparse.Namespace) -> int:
         for name in registry.split(arguments.method)
         for method in registry.select(registry.METHODS, [name], "method")
     ]
-    path = arguments.output or Path("maps.png")
-    plots.check_path(path)
+    plots.check_path(arguments.output)
     device.keep_freed_memory()
     problem = single.problem(
         task,
@@ -511,10 +515,10 @@ def _explain(arguments: argparse.Namespace) -> int:
             found.append(single.explained(method, problem, task=task, seed=arguments.seed))
             bar.update()
     caption = single.caption(problem, task)
-    plots.write(plots.side_by_side(problem.inputs[0].cpu().numpy(), found, caption), path)
+    plots.write(plots.side_by_side(problem.inputs[0].cpu().numpy(), found, caption), arguments.output)
     for one in found:
         print(f"{one.method}: {one.note or f'{one.seconds:.3g} s'}")
-    print(f"{caption}\n{path}")
+    print(f"{caption}\n{arguments.output}")
     return 0 if any(one.attribution is not None for one in found) else 1
 
 

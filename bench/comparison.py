@@ -32,12 +32,11 @@ def of_task(
     before, after = (
         rows[_named(rows["method"], methods) & _named(rows["metric"], metrics)] for rows in (before, after)
     )
-    found = [
-        _metric(old, after[after["metric"] == metric])
-        for metric, old in before.groupby("metric", sort=True, observed=True)
-        if metric not in others(before, after)
-        and len(set(old["method"]) & set(after.loc[after["metric"] == metric, "method"]))
-    ]
+    changed, found = others(before, after), []
+    for metric, old in before.groupby("metric", sort=True, observed=True):
+        new = after[after["metric"] == metric]
+        if metric not in changed and set(old["method"]) & set(new["method"]):
+            found.append(_metric(old, new))
     found = [part for part in found if len(part)]
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=COLUMNS)
 

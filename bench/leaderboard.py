@@ -12,8 +12,8 @@ A board's mean rank is Friedman's: methods are ranked on each sample by each met
 a mean over samples, of which intervals and paired tests hold. (Ranks of mean scores do not settle as samples are added
 where methods are equal: on noise, groups made of them told methods apart in 24 to 100 cases of 100.) Where all metrics have
 the same samples it is one plus the sum of the shares of the comparisons that a method loses, those of `win_table`. The
-interval of a rank says which methods are significantly before and behind it, each method taken by itself; groups hold for
-all pairs together.
+interval of a rank leaves out the places of those that are significantly before and behind it; groups and intervals come from one
+set of tests, which holds for all pairs together.
 
 Skill puts metrics on one scale: 0 is the random control, negative is worse. Where an oracle exists (localisation: the truth as
 a map) it is (score - random) / (oracle - random); elsewhere Cohen's d, the difference of means over their standard deviation.
@@ -254,8 +254,7 @@ def _surpassed(values: pd.DataFrame) -> bool:
 def _board(rows: pd.DataFrame, long: pd.DataFrame) -> pd.DataFrame:
     """The wide leaderboard of one task."""
     metrics = list(dict.fromkeys(long["metric"]))
-    placed = long[long["vote"] > 0].pivot(index="method", columns="metric", values="rank").dropna(axis=1, how="all")
-    complete = sorted(placed.index[placed.notna().all(axis=1)]) if len(placed.columns) else []
+    voting, complete = _placed(long)
     means = long.pivot(index="method", columns="metric", values="mean")[metrics]
     votes = long.drop_duplicates("metric").set_index("metric")["vote"]
     first = rows.groupby("method", observed=True)[["method_id", "method_family"]].first().reindex(means.index)
@@ -265,7 +264,7 @@ def _board(rows: pd.DataFrame, long: pd.DataFrame) -> pd.DataFrame:
         .nunique()
     )
     statuses = dict(iter(rows[rows["metric_family"] != "cost"].groupby("method", observed=True)["status"]))
-    ok = set(complete) if len(placed.columns) else set(means.index[means.notna().all(axis=1)])
+    ok = set(complete) if voting else set(means.index[means.notna().all(axis=1)])
     table = pd.DataFrame(
         {
             "task": rows["task"].iloc[0],
@@ -275,10 +274,7 @@ def _board(rows: pd.DataFrame, long: pd.DataFrame) -> pd.DataFrame:
             "n": scored.reindex(means.index).fillna(0).astype(int).to_numpy(),
             "status": ["complete" if name in ok else _why(statuses.get(name, ())) for name in means.index],
         }
-        | {
-            name: own.reindex(means.index).to_numpy()
-            for name, own in _overall(rows, complete, votes[placed.columns]).items()
-        }
+        | {name: own.reindex(means.index).to_numpy() for name, own in _overall(rows, complete, votes[voting]).items()}
     )
     table["group"] = table["group"].astype(object).fillna("")
     table = pd.concat([table, means.reset_index(drop=True)], axis=1)
@@ -293,17 +289,22 @@ def win_table(rows: pd.DataFrame, long: pd.DataFrame) -> pd.DataFrame:
     """
     found = []
     for task, own in long[long["vote"] > 0].groupby("task", sort=True):
-        ranked = own.pivot(index="method", columns="metric", values="rank").dropna(axis=1, how="all")
-        methods = sorted(ranked.index[ranked.notna().all(axis=1)])
-        facts = own.drop_duplicates("metric").set_index("metric").reindex(ranked.columns)
-        if len(methods) < 2 or facts.empty:
+        names, methods = _placed(own)
+        if len(methods) < 2:
             continue
+        facts = own.drop_duplicates("metric").set_index("metric").loc[names]
         weight = facts["vote"] / facts.groupby("metric_family")["vote"].transform("sum")
         wins = sum(weight[name] * _wins(rows, str(task), name, methods) for name in facts.index) / weight.sum()
         table = pd.DataFrame(wins, index=pd.Index(methods, name="method"), columns=pd.Index(methods, name="other"))
         table = table.where(~np.eye(len(methods), dtype=bool)).stack().dropna().rename("wins").reset_index()
         found.append(table.assign(task=task)[WIN_COLUMNS])
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=WIN_COLUMNS)
+
+
+def _placed(long: pd.DataFrame) -> tuple[list[str], list[str]]:
+    """The metrics with a vote that rank any method, and the methods that all of these rank, of one task."""
+    ranks = long[long["vote"] > 0].pivot(index="method", columns="metric", values="rank").dropna(axis=1, how="all")
+    return list(ranks), sorted(ranks.index[ranks.notna().all(axis=1)]) if len(ranks.columns) else []
 
 
 def _wins(rows: pd.DataFrame, task: str, metric: str, methods: list[str]) -> np.ndarray:
@@ -363,9 +364,12 @@ def _overall(rows: pd.DataFrame, methods: list[str], votes: pd.Series) -> dict[s
     places = places[~np.isnan(places).any(1)]  # (n, M): samples on which something is defined
     mean = _rounded(places.mean(0))
     rank = pd.Series(stats.ranks(mean, higher_is_better=False), index=methods)
-    low, high = stats.rank_interval(places) if len(places) > 1 else (np.full(len(methods), np.nan),) * 2
     order = np.argsort(rank.to_numpy(), kind="stable")
-    group = pd.Series(stats.letters(stats.different(places[:, order])), index=rank.index[order])
+    differ = stats.different(places[:, order])
+    group = pd.Series(stats.letters(differ), index=rank.index[order])
+    low, high = np.full((2, len(methods)), np.nan)
+    if len(places) > 1:
+        low[order], high[order] = stats.rank_interval(mean[order], differ)
     to_first = [stats.samples_needed(gap) for gap in (places - places[:, [order[0]]]).T]
     to_first[order[0]] = np.nan
     columns = dict(zip(OVERALL_COLUMNS, (rank, low, high, group, to_first, *_with_ends(places)), strict=True))

@@ -59,10 +59,9 @@ class Watch:
     def look(self, now: float) -> bool:
         """Makes the page if that is due; says whether it did."""
         newest = max(map(_modified, self.out.glob("scores/task=*/method=*")), default=0.0)
-        shown = (
-            self.shows if self.written == self.own else self.written
-        )  # a run writes its own when all scores are there
-        if newest <= max(shown, self.shows) or now - self.ended < PATIENCE * self.took:
+        # A run writes its own page when all scores are there; of those made here it is known which they show.
+        shown = self.shows if self.written == self.own else max(self.shows, self.written)
+        if newest <= shown or now - self.ended < PATIENCE * self.took:
             return False
         start, self.shows = time.monotonic(), newest
         command = [sys.executable, "-m", "bench", "report", "--no-plots", "--out", str(self.out)]

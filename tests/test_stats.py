@@ -98,10 +98,11 @@ def test_few_samples_that_happen_to_agree_prove_nothing():
 
 
 def test_the_interval_of_a_rank_by_hand():
-    """Eight samples; b is above a on each, c above both; d goes either way. p is 2 / 2^8 = 0.008, three tests a column."""
+    """Eight samples; b is above a on each, c above both; d goes either way. p is 2 / 2^8 = 0.0078, and there are six tests."""
     a = np.array([0.0, 1, 2, 3, 4, 5, 6, 7])
     d = a + np.array([-4, 5] * 4)
-    low, high = stats.rank_interval(np.stack([a, a + 1, a + 2, d], axis=1))
+    scores = np.stack([a, a + 1, a + 2, d], axis=1)
+    low, high = stats.rank_interval(scores.mean(0), stats.different(scores))
     assert low.tolist() == [1, 2, 3, 1]
     assert high.tolist() == [2, 3, 4, 4]
 
