@@ -246,10 +246,10 @@ def _interval(estimate: np.ndarray, replicates: np.ndarray, n: int) -> tuple[np.
     """`stats.interval`, (M,), (R, M) -> (M,), (M,).
 
     Resampling adds noise to the orders, and noise hides agreement: where all replicates agree less than the estimate
-    says, the interval is stretched to hold the estimate.
+    says, the interval is stretched to hold the estimate. It stays within -1 and 1, as what is estimated does.
     """
     low, high = stats.interval(replicates, n)
-    return np.minimum(low, estimate), np.maximum(high, estimate)
+    return np.minimum(np.maximum(low, -1), estimate), np.maximum(np.minimum(high, 1), estimate)
 
 
 def _joined(parts: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:

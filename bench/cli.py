@@ -457,21 +457,23 @@ def _compare(arguments: argparse.Namespace) -> int:
     stores = [Store(folder) for folder in (arguments.before, arguments.after)]
     for store in stores:
         _must_hold_scores(store.folder)
-    both = sorted(set(stores[0].tasks()) & set(stores[1].tasks()))
-    tasks = [task for task in both if any(task == one or fnmatchcase(task, one) for one in arguments.task)]
-    if not tasks:
-        raise RequestError(f"no such task is in both folders (there is: {', '.join(both) or 'none'})")
+    had, has = (store.tasks() for store in stores)
+    tasks = [task for task in had if any(task == one or fnmatchcase(task, one) for one in arguments.task)]
+    if not set(tasks) & set(has):
+        both = ", ".join(sorted(set(had) & set(has)))
+        raise RequestError(f"no such task is in both folders (there is: {both or 'none'})")
     with _bar(unit="task", total=len(tasks)) as bar:
         found = []
         for task in tasks:
             bar.set_description_str(task)
-            pair = [leaderboard.current(store.read(task)) for store in stores]
-            changed = comparison.others(*pair)
+            before = leaderboard.current(stores[0].read(task))
+            after = leaderboard.current(stores[1].read(task)) if task in has else before.iloc[:0]
+            changed = comparison.others(before, after)
             if changed:
                 print(f"bench: {task}: not compared, another version: {', '.join(changed)}", file=sys.stderr)
-            if set(pair[0]["fingerprint"]) != set(pair[1]["fingerprint"]):
+            if len(after) and set(before["fingerprint"]) != set(after["fingerprint"]):
                 print(f"bench: {task}: the weights or settings are not the same", file=sys.stderr)
-            found.append(comparison.of_task(*pair, methods=arguments.method, metrics=arguments.metric))
+            found.append(comparison.of_task(before, after, methods=arguments.method, metrics=arguments.metric))
             bar.update()
     table = comparison.judged(found)
     if table.empty:

@@ -2,7 +2,8 @@
 
 Rules. Scores are compared on the samples that both folders scored, of the same input. What moved by rounding alone is `same`
 and no test; the others are tested by paired t-tests, Holm-corrected over all that moved: `better`, `worse`, or `unclear`.
-A method that has no score any more where it had one has `lost` it. Costs measure a machine: `cost`, without a verdict.
+A method that was asked again and has no score where it had one has `lost` it, and so has one that is gone from a task, or with
+it. Costs measure a machine: `cost`, without a verdict.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ import pandas as pd
 
 from bench import stats
 from bench.leaderboard import scores_of
+from bench.pasting import cell
 
-ROUNDING = 1e-5  # of the scores' spread or size; float32 sums in another order differ by less
+EVERYTHING = "(all)"  # in place of a metric, where a method is gone
 WORSE, BETTER, LOST, SAME, COST, UNCLEAR = "worse", "better", "lost", "same", "cost", "unclear"
 ORDER = (WORSE, LOST, BETTER, UNCLEAR, COST, SAME)
 COLUMNS = (
@@ -29,16 +31,25 @@ def of_task(
     before: pd.DataFrame, after: pd.DataFrame, *, methods: Sequence[str] = ("*",), metrics: Sequence[str] = ("*",)
 ) -> pd.DataFrame:
     """One row per method and metric that both hold of a task, not yet judged. Names may have wildcards."""
-    before, after = (
-        rows[_named(rows["method"], methods) & _named(rows["metric"], metrics)] for rows in (before, after)
-    )
-    changed, found = others(before, after), []
+    before, after = (rows[_named(rows["metric"], metrics)] for rows in (before, after))
+    changed, found = others(before, after), [_gone(before[_named(before["method"], methods)], after)]
     for metric, old in before.groupby("metric", sort=True, observed=True):
-        new = after[after["metric"] == metric]
+        rounding = stats.rounding(old["score"].to_numpy(float))
+        old, new = (rows[_named(rows["method"], methods)] for rows in (old, after[after["metric"] == metric]))
         if metric not in changed and set(old["method"]) & set(new["method"]):
-            found.append(_metric(old, new))
+            found.append(_metric(old, new, rounding))
     found = [part for part in found if len(part)]
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=COLUMNS)
+
+
+def _gone(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
+    """A line for each method that had scores and was not run again."""
+    lost = before[(before["status"] == "ok") & ~before["method"].isin(after["method"].unique())]
+    samples = lost.groupby("method", sort=True, observed=True)["sample_id"].nunique()
+    facts = {"metric": EVERYTHING, "metric_family": "", "label": "", "higher_is_better": True, "n": 0, "verdict": LOST}
+    numbers = dict.fromkeys(("before", "after", "difference", "low", "high", "p"), np.nan)
+    task = before["task"].iloc[0] if len(before) else ""
+    return pd.DataFrame({"task": task, "method": list(samples.index), "lost": samples.to_numpy()} | facts | numbers)
 
 
 def others(before: pd.DataFrame, after: pd.DataFrame) -> list[str]:
@@ -73,17 +84,25 @@ def _named(names: pd.Series, patterns: Sequence[str]) -> pd.Series:
     return names.isin(chosen)
 
 
+def too_few(table: pd.DataFrame) -> list[str]:
+    """The tasks whose samples are so few that no change could be significant among so many tests."""
+    tests = table[table["p"].notna()]
+    most = tests.groupby("task", sort=True)["n"].max().astype(float)
+    return list(most.index[len(tests) * 2.0 ** (1 - most) >= 1 - stats.LEVEL])
+
+
 def regressed(table: pd.DataFrame) -> bool:
     """Did a method become significantly worse by any metric, or lose scores?"""
     return bool(table["verdict"].isin([WORSE, LOST]).any())
 
 
-def _metric(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
-    """All methods on one metric of one task; p not yet corrected."""
+def _metric(before: pd.DataFrame, after: pd.DataFrame, rounding: float) -> pd.DataFrame:
+    """All methods on one metric of one task; p not yet corrected. What changes by less than `rounding` has not."""
     methods = sorted(set(before["method"]) & set(after["method"]))
-    old, new = (_by_input(rows[rows["method"].isin(methods)], methods) for rows in (before, after))
-    met = old.index.intersection(new.index, sort=True)  # the same input of the same sample
-    old, new = old.loc[met], new.loc[met]
+    before, after = (rows[rows["method"].isin(methods)] for rows in (before, after))
+    old, new, asked = (_by_input(rows, methods) for rows in (before, after, after.assign(score=1.0)))
+    met = old.index.intersection(asked.index, sort=True)  # the same input of the same sample
+    old, new, asked = old.loc[met], new.reindex(met), asked.loc[met]
     gaps = new - old
     first = before.iloc[0]
     counts = gaps.notna().sum()
@@ -100,11 +119,10 @@ def _metric(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
             "difference": gaps.mean().to_numpy(),
             "low": low,
             "high": high,
-            "lost": (old.notna() & new.isna()).sum().to_numpy(),
+            "lost": (old.notna() & new.isna() & asked.notna()).sum().to_numpy(),
         }
     )
-    size = np.fmax(old.std().fillna(0), old.abs().mean())
-    moved = (gaps.abs() > ROUNDING * size).any().to_numpy()
+    moved = (gaps.abs() > rounding).any().to_numpy()
     judged = first["metric_family"] != "cost"
     table["p"] = np.where(moved & judged, stats.paired_p(gaps.to_numpy()), np.nan)
     table["verdict"] = np.where(moved, UNCLEAR, SAME) if judged else COST
@@ -113,7 +131,7 @@ def _metric(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
 
 
 def _by_input(rows: pd.DataFrame, methods: list[str]) -> pd.DataFrame:
-    """Inputs x methods, seeds averaged; NaN where a method was asked and has no score."""
+    """Inputs x methods, seeds averaged; NaN where there is no score."""
     named = rows.assign(sample_id=rows["sample_id"].astype(str) + "\0" + rows["sample_digest"].astype(str))
     return scores_of(named).reindex(columns=methods)
 
@@ -123,9 +141,13 @@ def markdown(table: pd.DataFrame, *, before: str, after: str, everything: bool =
     counts = {name: int((table["verdict"] == name).sum()) for name in ORDER}
     told = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "nothing in common"
     shown = table if everything else table[~table["verdict"].isin([SAME, COST])]
-    text = f"### {_cell(before)} → {_cell(after)}\n\n{len(table)} comparisons: {told}.\n"
+    text = f"### {cell(before)} → {cell(after)}\n\n{len(table)} comparisons: {told}.\n"
     if len(shown):
         text += f"\n{_lines(shown).to_markdown(index=False, disable_numparse=True)}\n\n{WHAT_IT_SAYS}\n"
+    few, count = too_few(table), int(table["p"].notna().sum())
+    if few:
+        tasks = ", ".join(map(cell, few))
+        text += f"\n**Too few samples** of {tasks} to find anything among {count} tests: score more (`--samples`).\n"
     return text
 
 
@@ -139,9 +161,9 @@ def _lines(table: pd.DataFrame) -> pd.DataFrame:
     arrows = np.where(table["higher_is_better"].astype(bool), " ↑", " ↓")
     return pd.DataFrame(
         {
-            "task": table["task"].map(_cell),
-            "method": table["method"].map(_cell),
-            "metric": table["metric"].map(_cell) + arrows,
+            "task": table["task"].map(cell),
+            "method": table["method"].map(cell),
+            "metric": table["metric"].map(cell) + np.where(table["metric"] == EVERYTHING, "", arrows),
             "n": table["n"].astype(str),
             "before": table["before"].map(_number),
             "after": table["after"].map(_number),
@@ -157,11 +179,6 @@ def _lines(table: pd.DataFrame) -> pd.DataFrame:
             ],
         }
     )
-
-
-def _cell(text: object) -> str:
-    """A name inside a Markdown table, whatever a user called it."""
-    return str(text).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
 
 
 def _number(value: float) -> str:

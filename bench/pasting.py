@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 import pandas as pd
 
 from bench.leaderboard import RANKING_FAMILIES
 
 HEADLINES = ("drop", "deletion", "insertion", "localisation_auc", "seconds")  # metrics of a short board
+IN_LATEX = str.maketrans(
+    {char: f"\\{char}" for char in "&%$#_{}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+)  # as pandas escapes cells
 WHAT_IT_SAYS = (
     "Ranks by mean rank over the metrics that have a vote, with 95 % intervals; methods that share a letter cannot be told "
     "apart."
@@ -29,10 +35,16 @@ def short(board: pd.DataFrame, long: pd.DataFrame) -> pd.DataFrame:
     return table.reset_index(drop=True)
 
 
+def cell(text: object) -> str:
+    """A name inside a Markdown table, whatever a user called it."""
+    return " ".join(str(text).split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+
+
 def markdown(board: pd.DataFrame, long: pd.DataFrame) -> str:
     """GitHub's Markdown."""
     table = short(board, long)
-    return f"{table.to_markdown(index=False, disable_numparse=True)}\n\n{_caption(board)}\n"
+    table["method"] = table["method"].map(cell)
+    return f"{table.to_markdown(index=False, disable_numparse=True)}\n\n{cell(_caption(board))}\n"
 
 
 def latex(board: pd.DataFrame, long: pd.DataFrame) -> str:
@@ -42,8 +54,8 @@ def latex(board: pd.DataFrame, long: pd.DataFrame) -> str:
     text = table.to_latex(
         index=False,
         escape=True,
-        caption=_caption(board).replace("%", r"\%").replace("_", r"\_"),
-        label=f"tab:{board['task'].iloc[0]}",
+        caption=_caption(board).translate(IN_LATEX),
+        label=f"tab:{re.sub(r'[^A-Za-z0-9]+', '-', board['task'].iloc[0])}",
         position="t",
         column_format="ll" + "r" * (table.shape[1] - 2),
     )

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
-from bench import agreement, conformance, leaderboard, page, plots
+from bench import conformance, leaderboard, page, plots
 from bench.files import atomic, write_csv
 from bench.pasting import latex, markdown
 from bench.runner import Progress
@@ -42,7 +40,7 @@ def write(out: Path, progress: Progress, *, pictures: bool = True) -> None:
         tables = of_task(rows, verdicts=verdicts, left_out=left_out)
         _write_tables(out, task, tables)
         waiting = PICTURES
-        for name, figure in _drawn(task, rows, tables, maps) if pictures else ():
+        for name, figure in plots.all_of_task(task, rows, tables, maps=maps) if pictures else ():
             progress.set_description_str(f"{task} · {name}")
             plots.save(figure, out / "plots" / f"{task}_{name}")
             progress.update()
@@ -77,19 +75,6 @@ def _write_tables(out: Path, task: str, tables: Tables) -> None:
     }
     for name, table in others.items():
         write_csv(table, folder / f"{task}_{name}.csv")
-
-
-def _drawn(
-    task: str, rows: pd.DataFrame, tables: Tables, maps: dict[str, dict[str, np.ndarray]]
-) -> Iterator[tuple[str, Figure]]:
-    """Name and figure of each plot, drawn when asked for. How metrics agree is shown where there are enough of them."""
-    yield from plots.all_of_task(task, rows, tables, maps=maps)
-    beliefs, long = tables.beliefs, tables.long
-    pairs = beliefs.agreement
-    if pairs["tau"].notna().any():
-        yield "agreement", plots.agreement(pairs, agreement.clustered(pairs), beliefs.alphas, long, task)
-    if beliefs.trust["tau"].notna().any():
-        yield "trust", plots.trust(beliefs.trust, task)
 
 
 def printed(out: Path) -> str:

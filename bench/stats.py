@@ -14,6 +14,8 @@ from scipy.sparse.csgraph import connected_components
 
 REPEATS = 1000  # bootstrap replicates; the ends of a 95 % interval then vary by about a twentieth of its width
 LEVEL = 0.95
+FEW = 8  # samples, below which an interval is Student's
+ROUNDING = 1e-5  # of scores' spread or size; float32 sums in another order differ by less
 LETTER = r"[a-z]|\(\d+\)"  # of a group; after z they are numbers in brackets
 
 
@@ -43,17 +45,49 @@ def interval(replicates: np.ndarray, n: int | np.ndarray) -> tuple[np.ndarray, n
 
     Expanded percentiles [hesterberg2015bootstrap]: resampling n samples shows only (n - 1) / n of their variance, and the
     normal distribution's tails are thinner than Student's; with 8 samples plain percentiles hold the mean in 89 cases of
-    100. NaN where a column is all NaN, or of fewer than two samples, which say nothing of how they vary.
+    100. Of fewer than FEW samples resamples end too near (five hold it in 91): Student's interval, of the replicates' spread.
+    NaN where a column is all NaN, or of fewer than two samples, which say nothing of how they vary.
     """
     counts = np.broadcast_to(n, replicates.shape[1:])
     low, high = np.full(counts.shape, np.nan), np.full(counts.shape, np.nan)
     empty = np.isnan(replicates).all(0)
     for count in np.unique(counts[(counts > 1) & ~empty]):
         own = (counts == count) & ~empty
-        tail = 100 * stats.norm.cdf(stats.t.ppf((1 - LEVEL) / 2, count - 1) * np.sqrt(count / (count - 1)))
-        ends = np.nanpercentile(replicates[:, own], [tail, 100 - tail], axis=0, method="inverted_cdf")
-        low[own], high[own] = ends
+        wider, student = np.sqrt(count / (count - 1)), stats.t.ppf((1 + LEVEL) / 2, count - 1)
+        if count < FEW:
+            middle, half = (
+                np.nanmean(replicates[:, own], axis=0),
+                np.nanstd(replicates[:, own], axis=0) * wider * student,
+            )
+            low[own], high[own] = middle - half, middle + half
+        else:
+            tail = 100 * stats.norm.cdf(-student * wider)
+            low[own], high[own] = np.nanpercentile(
+                replicates[:, own], [tail, 100 - tail], axis=0, method="inverted_cdf"
+            )
     return low, high
+
+
+def rounding(scores: np.ndarray) -> float:
+    """What is a difference by rounding alone among these scores of one metric: ROUNDING of their spread or mean size."""
+    known = scores[~np.isnan(scores)]
+    return ROUNDING * float(max(known.std(), np.abs(known).mean())) if known.size else 0.0
+
+
+def settled(scores: np.ndarray) -> np.ndarray:
+    """Scores in which those of a row that differ by `rounding` alone are equal: (n, M) -> (n, M), NaN as they were.
+
+    Two methods that are one in all but the order of their sums would else have an order, another on each machine.
+    """
+    order = np.argsort(scores, axis=1, kind="stable")
+    rising = np.take_along_axis(scores, order, axis=1)
+    with np.errstate(invalid="ignore"):
+        new = np.diff(rising, axis=1, prepend=-np.inf) > rounding(scores)
+    new |= np.isnan(rising)
+    first = np.maximum.accumulate(np.where(new, np.arange(scores.shape[1]), 0), axis=1)  # of those that are equal
+    result = np.empty_like(scores, dtype=float)
+    np.put_along_axis(result, order, np.take_along_axis(rising, first, axis=1), axis=1)
+    return result
 
 
 def ranks(means: np.ndarray, *, higher_is_better: bool) -> np.ndarray:
@@ -155,22 +189,39 @@ def paired_p(gaps: np.ndarray) -> np.ndarray:
 
 
 def better(gaps: np.ndarray) -> np.ndarray:
-    """Which columns of paired differences have a mean above 0: one-sided t-tests, each at 1 - LEVEL: (n, M) -> (M,) bool.
+    """One-sided p-values of paired differences, small where their mean is above 0: (n, K) -> (K,); NaN as `paired_p`."""
+    two_sided = paired_p(gaps)
+    with np.errstate(invalid="ignore"):
+        above = np.where(np.isnan(gaps), 0.0, gaps).sum(0) > 0
+    return np.where(above, two_sided / 2, 1 - two_sided / 2)
 
-    NaN are left out; nothing is said on fewer than two samples.
+
+def half_below(p: np.ndarray) -> float:
+    """p-value of `half of these tests find something`, whatever their dependence: (m,) -> a number.
+
+    m / k times the k-th lowest of m, k being their half [ruger1978maximale].
     """
-    return (np.where(np.isnan(gaps), 0.0, gaps).sum(0) > 0) & (paired_p(gaps) / 2 < 1 - LEVEL)
+    known = np.sort(p[~np.isnan(p)])
+    if not known.size:
+        return np.nan
+    k = (known.size + 1) // 2
+    return float(min(1.0, known.size / k * known[k - 1]))
+
+
+def pairwise(scores: np.ndarray) -> np.ndarray:
+    """p-values of each two columns' means: paired t-tests, Holm-corrected over all pairs: (n, M) -> (M, M).
+
+    1 where two are the same, and of a column with itself; NaN on fewer than two samples.
+    """
+    left, right = np.triu_indices(scores.shape[1], 1)
+    result = np.ones((scores.shape[1],) * 2)
+    result[left, right] = result[right, left] = holm(paired_p(scores[:, left] - scores[:, right]))
+    return result
 
 
 def different(scores: np.ndarray) -> np.ndarray:
-    """Which pairs of columns differ in mean: paired t-tests, Holm-corrected over the pairs: (n, M) -> (M, M) bool.
-
-    Identical columns never differ, and nothing does on fewer than two samples.
-    """
-    left, right = np.triu_indices(scores.shape[1], 1)
-    result = np.zeros((scores.shape[1],) * 2, dtype=bool)
-    result[left, right] = result[right, left] = holm(paired_p(scores[:, left] - scores[:, right])) < 1 - LEVEL
-    return result
+    """Which pairs of columns differ in mean, by `pairwise` tests: (n, M) -> (M, M) bool. Identical columns never do."""
+    return pairwise(scores) < 1 - LEVEL
 
 
 def rank_interval(means: np.ndarray, differ: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -226,29 +277,29 @@ def friedman(scores: np.ndarray) -> float:
     return float(stats.friedmanchisquare(*full.T).pvalue)
 
 
-def samples_needed(gap: np.ndarray, *, power: float = 0.8) -> float:
-    """Samples with which a paired t-test at LEVEL would find such a difference with that power: (n,) -> a number.
+def samples_needed(gap: np.ndarray, *, tests: int = 1, power: float = 0.8) -> float:
+    """Samples with which `paired_p` would find such a difference with that power, as one of so many tests: (n,) -> a number.
 
-    Infinite where there is no difference, NaN on fewer than two samples, 2 where it never varies.
+    Each test at (1 - LEVEL) / tests (Bonferroni). Infinite where there is no difference, NaN on fewer than two samples; where
+    it never varies the least of which all have to agree.
     """
     from statsmodels.stats.power import TTestPower
 
-    known = gap[~np.isnan(gap)]
+    known, level = gap[~np.isnan(gap)], (1 - LEVEL) / tests
     if len(known) < 2:
         return np.nan
     mean, spread = abs(known.mean()), known.std(ddof=1)
-    if mean <= 1e-9 * spread:  # rounding
+    if mean <= 1e-9 * spread or mean == 0:  # rounding
         return np.inf
-    if spread <= 1e-9 * mean:
-        return 2.0
-    effect = mean / spread
+    least = float(np.floor(1 - np.log2(level)) + 1)  # 2^(1-n) below the level
+    effect = mean / max(spread, 1e-9 * mean)
 
     def lacking(n: float) -> float:
-        found = TTestPower().power(effect, n, 1 - LEVEL)
+        found = TTestPower().power(effect, n, level)
         return power - (1.0 if np.isnan(found) else float(found))  # SciPy gives none where it is as good as 1
 
-    enough = 10 + 2 * (3 / effect) ** 2  # the normal approximation says 7.8 / effect^2
-    return 2.0 if lacking(2) <= 0 else float(np.ceil(brentq(lacking, 2, enough)))
+    enough = 10 + 2 * ((stats.norm.isf(level / 2) + 1) / effect) ** 2  # the normal approximation says half as many
+    return least if lacking(least) <= 0 else float(np.ceil(brentq(lacking, least, max(enough, least + 1))))
 
 
 def letters(differ: np.ndarray) -> list[str]:

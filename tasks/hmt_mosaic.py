@@ -1,8 +1,9 @@
-"""HMT mosaics: two tiles of one tissue and two of another, each tissue explained in turn [arias2022focus].
+"""HMT mosaics: two tiles of one tissue and two of another, one of them explained [arias2022focus].
 
 A mosaic is a 2x2 grid of the middles, 75x75 pixels, of four test tiles, so the texture keeps its scale and the mosaic has
-the size of a tile; which quadrants a tissue gets is drawn. It is explained for both its classes, whatever the model predicts,
-and `truth` is the explained class's two quadrants. Asked why tumour, a good map points there and not at the fat beside it.
+the size of a tile; which quadrants a tissue gets is drawn. It is explained for one of its classes, whatever the model predicts,
+and `truth` is that class's two quadrants. Asked why tumour, a good map points there and not at the fat beside it. (One, not
+both: two answers about one image are no two samples, and intervals and tests take samples to be independent.)
 
 A tile that the model takes for something else would make the quadrants a wrong answer, so only those are used whose middle,
 alone, the model puts in its class, as in the grid pointing game [bohle2021coda]. Even so the quadrants say where the evidence
@@ -40,10 +41,25 @@ def classes_of(mosaic: int) -> tuple[int, int]:
     return pairs(mosaic // 4)[mosaic % 4]
 
 
+def explained(mosaic: int) -> int:
+    """The class that a mosaic asks for: each once in eight mosaics, and of each pair one class as often as the other.
+
+    The pairs of two rounds form a ring of all classes; a walk along it leaves each class once. The second half of the mosaics
+    has the same pairs again, and asks for where the walk arrives.
+    """
+    first, ways, here = mosaic // 8 * 8, {}, 0
+    for step in range(8):
+        number = next(k for k in range(first + step % 2 * 4, first + step % 2 * 4 + 4) if here in classes_of(k))
+        there = sum(classes_of(number)) - here
+        ways[number] = (here, there)
+        here = there
+    return ways[mosaic][mosaic // (2 * ROUNDS)]
+
+
 def samples(data: Data) -> list[str]:
-    """`<mosaic>/<class>`, each mosaic once for each of its classes; every eight samples explain each class once."""
+    """`<mosaic>/<class>`, the class being the one that is explained."""
     files(find(data))
-    return [f"{mosaic:04d}/{CLASSES[one][3:]}" for mosaic in range(4 * ROUNDS) for one in classes_of(mosaic)]
+    return [f"{mosaic:04d}/{CLASSES[explained(mosaic)][3:]}" for mosaic in range(4 * ROUNDS)]
 
 
 def draws(mosaic: int, purpose: str, many: int) -> np.ndarray:
@@ -88,6 +104,7 @@ def assembled(mosaic: int, model: nn.Module, split: dict[str, Path]) -> tuple[Te
 @task(
     cite="arias2022focus",
     family="image",
+    version=2,
     samples=samples,
     profiles={"quick": 8, "standard": 16, "full": None},
 )

@@ -76,6 +76,42 @@ def test_a_score_that_is_gone_is_a_regression_and_a_new_one_is_not():
     assert not comparison.regressed(comparison.judged([turned]))
 
 
+def test_a_method_that_is_gone_is_lost_and_samples_that_were_not_asked_are_not():
+    after = rows({"a": BEFORE["a"], "b": {"up": BEFORE["b"]["up"][:8], "seconds": [1.0] * 8}})
+    table = comparison.judged([comparison.of_task(rows(BEFORE), after)]).set_index(["method", "metric"])
+    assert table.loc[("c", "(all)"), ["verdict", "lost", "n"]].tolist() == ["lost", 12, 0]
+    assert table.loc[("b", "up"), ["verdict", "lost", "n"]].tolist() == ["same", 0, 8]
+    assert comparison.regressed(table.reset_index())
+    chosen = comparison.judged([comparison.of_task(rows(BEFORE), after, methods=["a", "b"])])
+    assert not comparison.regressed(chosen)
+    nothing = comparison.judged([comparison.of_task(rows(BEFORE), after.iloc[:0])])
+    assert nothing[["method", "verdict"]].to_numpy().tolist() == [[name, "lost"] for name in "abc"]
+    assert "| c        | (all)" in comparison.markdown(table.reset_index(), before="A", after="B")
+
+
+def test_residues_of_rounding_are_no_change():
+    """What is exactly 0 in one order of summing is 1e-8 in another; the metric's scale is that of all methods."""
+    before = BEFORE | {"exact": {"up": [0.0] * 12}}
+    after = before | {"exact": {"up": [7e-9] * 12}}
+    table = comparison.judged([comparison.of_task(rows(before), rows(after), methods=["exact"])])
+    assert table["verdict"].tolist() == ["same"]
+
+
+def test_where_no_change_could_be_significant_that_is_told():
+    """Eight samples that agree give 2 / 2^8; of seven such tests Holm's first is 0.055."""
+    down = {f"m{i}": {"up": [1.0 + i] * 8} for i in range(7)}
+    gone = {f"m{i}": {"up": [0.0] * 8} for i in range(7)}
+    table = comparison.judged([comparison.of_task(rows(down), rows(gone))])
+    assert set(table["verdict"]) == {"unclear"}
+    assert comparison.too_few(table) == ["toy"]
+    assert "Too few samples** of toy to find anything among 7 tests" in comparison.markdown(
+        table, before="A", after="B"
+    )
+    table = comparison.judged([comparison.of_task(rows(down), rows(gone), methods=["m[0-5]"])])
+    assert set(table["verdict"]) == {"worse"}
+    assert comparison.too_few(table) == []
+
+
 def test_only_scores_of_the_same_input_are_compared():
     before, after = rows(BEFORE), rows({name: {"up": [9.0] * 12} for name in BEFORE})
     after.loc[after["sample_id"] != "s0", "sample_digest"] = "another input"

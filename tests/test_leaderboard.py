@@ -69,8 +69,9 @@ def test_a_board_worked_by_hand():
     twice = leaderboard.wide_table(rows(TWICE)).set_index("method")
     assert twice["rank_low"].to_dict() == {"good": 1, "same": 1, "random": 3}
     assert twice["rank_high"].to_dict() == {"good": 2, "same": 2, "random": 3}
-    # `good` and `same` are equal, and so many samples do not exist; `random` is always 1.5 ranks behind
-    assert twice["n_to_first"].to_dict() == pytest.approx({"good": np.nan, "same": np.inf, "random": 2}, nan_ok=True)
+    # `good` and `same` are equal, and so many samples do not exist; `random` is always 1.5 ranks behind, and of three tests
+    # one finds what seven samples agree on: 2 / 2^7 < 0.05 / 3
+    assert twice["n_to_first"].to_dict() == pytest.approx({"good": np.nan, "same": np.inf, "random": 7}, nan_ok=True)
     assert (board["n"] == 4).all()
     assert (board["status"] == "complete").all()
 
@@ -202,14 +203,16 @@ def test_failures_are_grouped_by_reason():
 
 
 def test_mean_curves_by_hand():
-    frame = rows({"a": {"down": [0.5, 0.5]}})
-    frame["curve"] = [np.array([1.0, 0.5, 0.0]), np.array([1.0, 0.7, 0.2])]
+    frame = rows({"a": {"down": [0.5] * 8}})
+    frame["curve"] = [np.array([1.0, 0.5, 0.0]), np.array([1.0, 0.7, 0.2])] * 4
     frame["metric_family"] = "faithfulness"
     curves = leaderboard.mean_curves(frame)
     assert curves["share"].tolist() == [0, 0.5, 1]
     assert curves["p"].tolist() == pytest.approx([1, 0.6, 0.1])
     assert curves.loc[0, ["low", "high"]].tolist() == [1, 1]
     assert 0.5 <= curves.loc[1, "low"] < 0.6 < curves.loc[1, "high"] <= 0.7
+    seeds = pd.concat([frame, frame.assign(seed=1)], ignore_index=True)  # the same samples again are no more samples
+    pd.testing.assert_frame_equal(leaderboard.mean_curves(seeds), curves)
 
 
 def test_row_order_does_not_change_the_tables():
@@ -427,10 +430,50 @@ def test_tests_of_each_method_against_the_best_and_random_worked_by_hand():
     assert up.loc["good", ["p_random", "superiority"]].tolist() == [2 * 2 / 16, 1]
     assert np.isnan(up.loc["random", "p_random"])
     assert up.loc["random", "superiority"] == 0.5
-    assert up["p_best"].to_dict() == pytest.approx({"good": np.nan, "same": 1, "random": 0.25}, nan_ok=True)
+    # against the best, which the samples chose, there are as many tests as pairs: three
+    assert up["p_best"].to_dict() == pytest.approx({"good": np.nan, "same": 1, "random": 0.375}, nan_ok=True)
     # ranks per sample: good, same, random 2 1 3, 1 2 3, 1 2 3, 2 1 3: sums 6, 6, 12; 12 / (4 * 3 * 4) * 216 - 3 * 4 * 4 = 6
     assert up["friedman"].iloc[0] == pytest.approx(np.exp(-6 / 2))  # chi-squared of two degrees of freedom
     assert up["n_top_two"].iloc[0] == np.inf  # the first two are equal
+
+
+def test_a_metric_that_is_undefined_for_all_on_some_samples_keeps_its_vote():
+    """The random control lacks nothing that others have."""
+    broken = {name: {metric: [np.nan, *scores[1:]] for metric, scores in own.items()} for name, own in TWICE.items()}
+    told = leaderboard.metric_table(leaderboard.long_table(rows(broken))).set_index("metric")
+    assert told.loc[["up", "down"], "silent"].tolist() == ["", ""]
+    assert told.loc[["up", "down"], "vote"].tolist() == [0.5, 0.5]  # they are alike
+
+
+def test_a_method_that_a_metric_has_no_score_of_does_not_speak_against_the_metric():
+    found = {"random": TWICE["random"], "good": TWICE["good"]} | {f"absent {i}": {"up": [np.nan] * 8} for i in range(4)}
+    told = leaderboard.metric_table(leaderboard.long_table(rows(found))).set_index("metric")
+    assert told.loc["up", ["beats_random", "informative", "silent"]].tolist() == [1, "yes", ""]
+
+
+def test_a_method_that_was_scored_on_easy_samples_only_does_not_surpass_the_truth():
+    easy = [0.9, 0.9, 0.9] + [0.3] * 5
+    table = {"oracle": {"up": easy}, "random": {"up": [0.1, 0.2] * 4}, "part": {"up": [0.85] * 3 + [np.nan] * 5}}
+    found = rows(table, metric_family="localisation")
+    assert leaderboard.metric_table(leaderboard.long_table(found))["silent"].tolist() == [""]
+
+
+def test_a_copy_that_differs_by_rounding_has_the_same_rank_and_group():
+    rng = np.random.default_rng(0)
+    one, other = rng.normal(1, 1, (2, 30)), rng.normal(0, 1, (2, 30))
+    copy = one + 1e-8
+    table = {n: {"up": list(v[0]), "down": list(-v[1])} for n, v in (("one", one), ("copy", copy), ("other", other))}
+    board = leaderboard.wide_table(rows(table)).set_index("method")
+    assert board.loc["one", ["rank", "group", "mean_rank"]].equals(board.loc["copy", ["rank", "group", "mean_rank"]])
+    long = leaderboard.long_table(rows(table)).set_index(["metric", "method"])
+    assert long.loc[("up", "one"), ["rank", "group"]].equals(long.loc[("up", "copy"), ["rank", "group"]])
+
+
+def test_where_no_metric_votes_a_method_is_complete_that_has_every_score():
+    table = {"a": {"up": [1.0, 2.0, 3.0]}, "b": {"up": [1.0, np.nan, np.nan]}, "c": {"up": [np.nan] * 3}}
+    found = rows(table)
+    board = leaderboard.boards(found, leaderboard.long_table(found, {"up@1": "fail"})).set_index("method")
+    assert board["status"].to_dict() == {"a": "complete", "b": "incomplete", "c": "undefined"}
 
 
 def test_where_no_metric_has_a_say_there_is_no_rank():

@@ -167,7 +167,7 @@ def test_metrics_without_a_vote_say_why(text):
     [
         ({}, ""),
         ({"vote": 0, "silent": "fail"}, "fails its checks"),
-        ({"vote": 0, "silent": "uninformative"}, "cannot tell methods from the random control here"),
+        ({"vote": 0, "silent": "uninformative"}, "cannot tell half of the methods from the random control here"),
         ({"vote": 0}, "no method has a score"),
     ],
 )

@@ -38,6 +38,17 @@ def test_latex_escapes_what_it_must(board_and_long):
     assert r"seconds $\downarrow$" in text
 
 
+def test_odd_names_break_neither_table(board_and_long):
+    board, long = board_and_long
+    board = board.replace({"method": {"good": "a|b\nc<i>"}, "task": {"toy": "my#task&1{$|"}})
+    lines = [line for line in pasting.markdown(board, long).splitlines() if line.startswith("|")]
+    assert len({line.replace("\\|", "").count("|") for line in lines}) == 1
+    assert "| a\\|b c&lt;i>" in lines[2]
+    text = pasting.latex(board, long)
+    assert r"\caption{my\#task\&1\{\$|, 4 samples" in text
+    assert r"\label{tab:my-task-1-}" in text
+
+
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="pdflatex is not installed")
 def test_latex_compiles(board_and_long, tmp_path):
     text = pasting.latex(*board_and_long)

@@ -112,11 +112,20 @@ def test_without_a_score_for_the_control_nothing_shines():
 def test_names_with_dollars_are_no_formulas_and_powers_are(tmp_path):
     frame = rows(
         {
-            name: {"up": list(np.arange(8.0) + n), "seconds": [10.0**-n] * 8}
-            for n, name in enumerate(("a$^$", "b", "random"))
+            name: {
+                "up": list(np.arange(8.0) + n),
+                "down": list(np.arange(8.0) - n * n),
+                "seconds": [10.0**-n] * 8,
+            }
+            for n, name in enumerate(("random", "a$^$", "b", "c", "d"))
         }
     )
-    for figure in drawings_of(frame).values():
+    frame["label"] = "p $_{$ %"
+    frame.loc[frame["method"] == "random", "method_family"] = "control"
+    frame.loc[frame["metric"] == "down", "metric_family"] = "localisation"
+    drawn = drawings_of(frame)
+    assert {"ranks", "heatmap", "distributions", "agreement", "trust", "cost"} <= set(drawn)
+    for figure in drawn.values():
         plots.save(figure, tmp_path / "picture")
     powers = [text.get_text() for text in plots.cost(leaderboard.wide_table(frame), "$^$").axes[0].get_xticklabels()]
     assert any("10^{" in text for text in powers)
@@ -159,6 +168,16 @@ def test_cost_has_a_log_axis_and_names_every_method():
     figure = plots.cost(wide, "toy")
     assert figure.axes[0].get_xscale() == "log"
     assert all(name in texts(figure) for name in THREE)
+
+
+def test_cost_is_set_against_faithfulness_where_a_metric_asks_that():
+    wide = tables(THREE)[1].assign(mean_rank=9.0, mean_rank_localisation=8.0)
+    axes = plots.cost(wide, "toy").axes[0]
+    assert axes.get_ylabel() == "mean rank by faithfulness (up is better)"
+    places = [point.get_offsets()[0][1] for point in axes.collections]
+    assert sorted(places) == sorted(wide["mean_rank_faithfulness"])
+    other = wide.drop(columns="mean_rank_faithfulness")
+    assert plots.cost(other, "toy").axes[0].get_ylabel() == "mean rank (up is better)"
 
 
 @pytest.mark.parametrize("shape", [(1, 12), (3, 8, 8), (1, 8, 8)], ids=["signal", "rgb", "grey"])
@@ -267,9 +286,9 @@ def test_undefined_scores_can_be_drawn():
         THREE | {"odd": {"up": nan, "down": [1.0, 2.0]}},
         THREE | {"few": {"up": nan}},
     ):
-        for figure in drawings(table).values():
+        for name, figure in drawings(table).items():
             figure.draw_without_rendering()
-            assert "random" in texts(figure)
+            assert "random" in texts(figure) or name in ("agreement", "trust")  # these are of metrics
 
 
 def test_paper_is_white_and_colours_stay_what_they_are(tmp_path):

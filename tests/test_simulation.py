@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import product
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats as scipy_stats
 from test_leaderboard import rows
@@ -26,9 +27,11 @@ def covered(scores: np.ndarray, truth: np.ndarray | float) -> float:
     return float(((low <= truth) & (truth <= high)).mean())
 
 
-# Of the smallest boards of profile standard, and of a large one. The mean of 16 hits has 17 values; what an interval of such
-# means holds jumps from one to the next, and is more than is said (0.971).
-@pytest.mark.parametrize(("name", "n"), [*product(("normal", "uniform", "shares"), (16, 24, 200)), ("hits", 200)])
+# Of very few samples, of the smallest boards of profile standard, and of a large one. The mean of 16 hits has 17 values; what
+# an interval of such means holds jumps from one to the next, and is more than is said (0.971).
+@pytest.mark.parametrize(
+    ("name", "n"), [*product(("normal", "uniform", "shares"), (8, 16, 24, 200)), ("normal", 4), ("hits", 200)]
+)
 def test_intervals_hold_the_mean_in_95_of_100_cases(name, n):
     draw, mean = DRAWS[name]
     found = covered(draw(np.random.default_rng(0), (n, REPETITIONS)), mean)
@@ -80,6 +83,31 @@ def test_on_noise_boards_declare_a_winner_in_at_most_one_case_of_twenty():
         board = leaderboard.wide_table(rows(table))
         winners += board["group"].iloc[0] != "a" or (board["group"].str.contains("a").sum() < len(board))
     assert winners <= scipy_stats.binom.ppf(0.999, repetitions, 0.05)
+
+
+@pytest.mark.parametrize("methods", [1, 5])
+def test_maps_of_noise_are_above_the_random_control_on_at_most_one_board_of_twenty(methods):
+    """Of many metrics some will find half of the methods better, and those would vote: ten that correlate on each sample."""
+    rng, repetitions, n, above = np.random.default_rng(7), 60, 24, 0
+    names = ["random", *"abcde"[:methods]]
+    frame = rows({name: {f"m{k}": [0.0] * n for k in range(10)} for name in names})
+    for _ in range(repetitions):
+        scores = rng.normal(size=(len(names), 1, n)) + rng.normal(size=(len(names), 10, n))
+        board = leaderboard.wide_table(frame.assign(score=scores.ravel()))
+        above += bool(board.set_index("method").loc["random", "rank_low"] > 1)  # NaN where no metric has a vote
+    assert above <= scipy_stats.binom.ppf(0.999, repetitions, 0.05)  # 9 where 3 are expected
+
+
+@pytest.mark.parametrize("skill", [0.5, 2.0, 4.0])
+@pytest.mark.parametrize("n", [16, 24, 200])
+def test_intervals_hold_the_skill_in_95_of_100_cases(n, skill):
+    """Cohen's d of normal scores. On few samples a little more, or less: its unit is not normal (0.93 to 0.98)."""
+    rng, repetitions, held = np.random.default_rng(8), 400, 0
+    values = rng.normal([skill, 0.0], 1.0, (repetitions, n, 2))
+    for one in values:
+        _, low, high = leaderboard._skill(pd.DataFrame(one, columns=["a", "random"]), None)
+        held += low[0] <= skill <= high[0]
+    assert 0.92 <= held / repetitions <= 0.985
 
 
 def test_two_copies_of_a_method_are_always_in_one_group_with_one_rank():

@@ -41,6 +41,48 @@ def test_tests_against_one_column_are_scipys_and_leave_out_what_is_missing():
     assert np.isnan(found[[0, 5]]).all()  # itself, and what has no score
 
 
+def test_pairwise_tests_are_scipys_with_statsmodels_correction():
+    from statsmodels.stats.multitest import multipletests
+
+    scores = np.random.default_rng(0).normal([0.0, 0.5, 1.0, 1.1], size=(20, 4))
+    pairs = [(i, j) for i in range(4) for j in range(i + 1, 4)]
+    raw = [scipy_stats.ttest_rel(scores[:, i], scores[:, j]).pvalue for i, j in pairs]
+    found = stats.pairwise(scores)
+    np.testing.assert_allclose([found[i, j] for i, j in pairs], multipletests(raw, method="holm")[1], rtol=1e-9)
+    np.testing.assert_array_equal(found, found.T)
+    assert np.diag(found).tolist() == [1, 1, 1, 1]
+
+
+def test_one_sided_tests_are_scipys():
+    gaps = np.random.default_rng(0).normal([0.4, -0.4], size=(20, 2))
+    gaps[3, 1] = np.nan
+    expected = scipy_stats.ttest_1samp(gaps, 0, alternative="greater", nan_policy="omit").pvalue
+    np.testing.assert_allclose(stats.better(gaps), expected)
+
+
+def test_that_half_of_the_tests_find_something_by_hand():
+    assert stats.half_below(np.array([0.2, 0.01, np.nan, 0.03])) == pytest.approx(3 / 2 * 0.03)  # the second of three
+    assert stats.half_below(np.array([0.04, 0.9])) == pytest.approx(2 * 0.04)  # the first of two
+    assert stats.half_below(np.array([0.9, 0.8])) == 1
+    assert np.isnan(stats.half_below(np.array([np.nan])))
+
+
+def test_half_of_the_tests_are_sure_of_nothing_in_at_most_one_case_of_twenty_however_they_depend():
+    rng = np.random.default_rng(0)
+    for share in (0.0, 0.5, 0.99):  # of a test's variance that all have in common
+        z = np.sqrt(share) * rng.normal(size=(4000, 1)) + np.sqrt(1 - share) * rng.normal(size=(4000, 7))
+        found = [stats.half_below(p) < 0.05 for p in scipy_stats.norm.sf(z)]
+        assert sum(found) <= scipy_stats.binom.ppf(0.999, 4000, 0.05)
+
+
+def test_scores_that_differ_by_rounding_are_ties():
+    scores = np.array([[1.0, 1.0 + 3e-7, 2.0, np.nan], [3.0, 2.0, 3.0 - 2e-7, 2.0 + 1e-3], [np.nan] * 4])
+    found = stats.settled(scores)
+    assert found[0, :3].tolist() == [1.0, 1.0, 2.0]
+    assert found[1].tolist() == [3.0 - 2e-7, 2.0, 3.0 - 2e-7, 2.0 + 1e-3]
+    assert np.isnan(found).tolist() == np.isnan(scores).tolist()
+
+
 def test_letters_after_z_are_one_letter_each():
     assert stats.share_a_letter("yz(27)", "(27)(28)")
     assert not stats.share_a_letter("z(27)", "(28)(127)")
@@ -69,8 +111,12 @@ def test_so_many_samples_find_the_difference_in_four_of_five_simulations():
     assert needed == 34  # as in the tables for d = 0.5, power 0.8, two-sided 5 %
     found = scipy_stats.ttest_1samp(rng.normal(0.5, 1, size=(2000, needed)), 0, axis=1).pvalue < 0.05
     assert found.mean() == pytest.approx(0.81, abs=0.03)  # the standard error is 0.009
+    more = int(stats.samples_needed(pilot, tests=10))
+    found = scipy_stats.ttest_1samp(rng.normal(0.5, 1, size=(2000, more)), 0, axis=1).pvalue < 0.005
+    assert found.mean() == pytest.approx(0.81, abs=0.03)
     assert stats.samples_needed(np.zeros(5)) == np.inf
-    assert stats.samples_needed(np.ones(5)) == 2
+    assert stats.samples_needed(np.ones(5)) == 6  # 2 / 2^6 is the first below 0.05
+    assert stats.samples_needed(np.ones(5), tests=10) == 9  # and 2 / 2^9 below 0.005
     assert np.isnan(stats.samples_needed(np.ones(1)))
 
 

@@ -13,6 +13,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
+from bench.agreement import clustered
 from bench.leaderboard import RANKING_FAMILIES
 from bench.plots.beliefs import agreement, conformance, trust
 from bench.plots.boards import critical_difference, heatmap, ranks, wins
@@ -48,8 +49,9 @@ __all__ = [
 
 
 def all_of_task(task: str, rows: pd.DataFrame, tables: Tables, *, maps: dict[str, Any]) -> Iterator[tuple[str, Figure]]:
-    """Name and figure of every plot that the task's tables allow."""
+    """Name and figure of every plot that the task's tables allow. How metrics agree is shown where there are enough of them."""
     wide, long = tables.wide[tables.wide["status"] != "slow"], tables.long
+    pairs, trusted = tables.beliefs.agreement, tables.beliefs.trust
     with mpl.rc_context({"text.parse_math": False}):  # two dollars in a name are no formula
         if wide["rank"].notna().any():
             yield "ranks", ranks(wide, long, task)
@@ -67,3 +69,7 @@ def all_of_task(task: str, rows: pd.DataFrame, tables: Tables, *, maps: dict[str
             yield "cost", cost(wide, task)
         if "inputs" in maps:
             yield "gallery", gallery(maps, wide, task)
+        if pairs["tau"].notna().any():
+            yield "agreement", agreement(pairs, clustered(pairs), tables.beliefs.alphas, long, task)
+        if trusted["tau"].notna().any():
+            yield "trust", trust(trusted, task)

@@ -62,7 +62,8 @@ def ranks(wide: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
     right.xaxis.tick_top()
     right.grid(False)
     right.tick_params(length=0)
-    right.set_xlabel(f"skill by metric: blue above the {CONTROL}\ncontrol, red and – below, pale: as it")
+    above = f"skill by metric: blue above the {CONTROL}\ncontrol, red and – below, pale: as it"
+    right.set_xlabel(above if CONTROL in set(long["method"]) else "blue above the metric's mean,\nred and – below")
     _mark_losses(right, (colour < -PALE).to_numpy().T)
     right.set_xticks(np.arange(len(names) + 1) - 0.5, minor=True)
     right.grid(which="minor", axis="x", color="white", lw=1.5)

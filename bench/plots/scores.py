@@ -106,39 +106,39 @@ def mean_curves(curves: pd.DataFrame, wide: pd.DataFrame, task: str) -> Figure:
 
 
 def cost(wide: pd.DataFrame, task: str) -> Figure:
-    """Seconds per sample (log) against the mean rank over the metrics that rank, with the Pareto front."""
-    board = wide.dropna(subset=["mean_rank", "seconds"]).copy()
+    """Seconds per sample (log) against the mean rank by faithfulness (by all metrics, where none asks that), Pareto front."""
+    by_faithfulness = "mean_rank_faithfulness" in wide and wide["mean_rank_faithfulness"].notna().any()
+    rank, of = ("mean_rank_faithfulness", " by faithfulness") if by_faithfulness else ("mean_rank", "")
+    board = wide.dropna(subset=[rank, "seconds"]).copy()
     board["seconds"] = board["seconds"].clip(lower=1e-6)
     figure, (axes,) = new_figure(1, 1, width=6.4, height=4.2)
     explains = board["family"] != CONTROLS  # a control on the front would be no choice
-    ordered = board[explains].sort_values(["seconds", "mean_rank"], kind="stable")
-    best = ordered[ordered["mean_rank"] < ordered["mean_rank"].cummin().shift(fill_value=np.inf)]  # the Pareto front
+    ordered = board[explains].sort_values(["seconds", rank], kind="stable")
+    best = ordered[ordered[rank] < ordered[rank].cummin().shift(fill_value=np.inf)]  # the Pareto front
     named = board if len(board) <= MANY else board[board["method"].isin([*best["method"], CONTROL, ORACLE])]
     for number, (_, row) in enumerate(board.iterrows()):
         colour, _, marker = look(row["method"], number)
         order = 4  # above those that are not named
         if row["method"] not in set(named["method"]):
             colour, marker, order = "0.7", "o", 3
-        axes.scatter(
-            row["seconds"], row["mean_rank"], color=colour, marker=marker, s=55, zorder=order, edgecolor="white"
-        )
-    axes.plot(best["seconds"], best["mean_rank"], color="0.6", lw=1, drawstyle="steps-post", zorder=1)
-    _label_points(axes, named)
+        axes.scatter(row["seconds"], row[rank], color=colour, marker=marker, s=55, zorder=order, edgecolor="white")
+    axes.plot(best["seconds"], best[rank], color="0.6", lw=1, drawstyle="steps-post", zorder=1)
+    _label_points(axes, named, rank)
     axes.set_xscale("log")
     axes.invert_yaxis()
     axes.margins(x=0.1, y=0.12)
-    axes.set(xlabel="seconds to explain one sample (log)", ylabel="mean rank (up is better)")
-    axes.set_title(f"{task}: what a better map costs, with the Pareto front", loc="left")
+    axes.set(xlabel="seconds to explain one sample (log; left is better)", ylabel=f"mean rank{of} (up is better)")
+    axes.set_title(f"{task}: what a more faithful map costs, with the Pareto front", loc="left")
     return figure
 
 
-def _label_points(axes: Axes, board: pd.DataFrame) -> None:
+def _label_points(axes: Axes, board: pd.DataFrame, rank: str) -> None:
     """Names beside the points: on the left in the right half of the picture, moved apart where points crowd."""
     placed: list[tuple[float, float]] = []
     spread = np.log10(board["seconds"])
     middle = (spread.min() + spread.max()) / 2
-    for _, row in board.sort_values("mean_rank").iterrows():
-        x, y = np.log10(row["seconds"]), row["mean_rank"]
+    for _, row in board.sort_values(rank).iterrows():
+        x, y = np.log10(row["seconds"]), row[rank]
         shift = sum(abs(x - a) < 0.6 and abs(y - b) < 0.3 for a, b in placed)
         side, where = (-7, "right") if x > middle else (7, "left")
         axes.annotate(

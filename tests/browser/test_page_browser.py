@@ -14,7 +14,9 @@ from bench import page as report
 from bench.cli import main
 
 # What follows a click comes when the browser gets to it: what is not in the page at once is waited for.
-expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install playwright)").expect
+expect = pytest.importorskip(
+    "playwright.sync_api", reason="playwright is not installed (pip install playwright)"
+).expect
 expect.set_options(timeout=10_000)
 
 BLANK = """(canvas) => {
