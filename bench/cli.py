@@ -126,7 +126,9 @@ def _add_list(commands: Any) -> None:
 
 def _add_report(commands: Any) -> None:
     report = commands.add_parser("report", help="rebuild leaderboards, plots and the page from the scores in --out")
-    report.add_argument("--no-plots", action="store_true", help="only the tables and the page")
+    only = report.add_mutually_exclusive_group()
+    only.add_argument("--no-plots", action="store_true", help="only the tables and the page")
+    only.add_argument("--page", type=Path, metavar="FILE", help="only the page, to FILE; nothing in --out changes")
     _add_out(report)
     _add_plugins(report)
     report.set_defaults(command=_report)
@@ -418,9 +420,23 @@ def _report(arguments: argparse.Namespace) -> int:
 
     _must_hold_scores(arguments.out)
     registry.load_all(arguments.plugins)  # the page tells what methods are
+    if arguments.page:
+        return _report_page(arguments.out, arguments.page)
     _write_report(arguments.out, pictures=not arguments.no_plots)
     made = "leaderboards are" if arguments.no_plots else "leaderboards and plots are"
     print(f"{made} in {arguments.out}; open {arguments.out / page.NAME} in a browser")
+    return 0
+
+
+def _report_page(out: Path, path: Path) -> int:
+    from bench.core import RequestError
+    from bench.report import write_page
+
+    if path.is_dir() or not path.parent.is_dir():
+        raise RequestError(f"--page {path}: a file in a folder that there is, is needed")
+    with _bar(unit="file") as bar:
+        write_page(out, path, bar)
+    print(f"open {path} in a browser")
     return 0
 
 
@@ -432,8 +448,11 @@ def _must_hold_scores(folder: Path) -> None:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
+    from signal import SIGTERM, default_int_handler, signal
+
     from bench import serving
 
+    signal(SIGTERM, default_int_handler)  # ends as Ctrl-C does, its temporary page gone
     server, stop = serving.start(arguments.out, arguments.port, arguments.plugins)
     print(f"{arguments.out} is at http://{serving.HOST}:{server.server_port}/ (Ctrl-C ends it)", flush=True)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from bench.runner import Progress
 from bench.store import Store
 from bench.tables import Tables, joined, of_task
 
+Maps = dict[str, dict[str, np.ndarray]]
+Samples = dict[str, list[dict[str, Any]]]
 PICTURES = 10  # of a task, at most
 MOST_COLUMNS = 8  # metrics on the terminal; where there are more, these:
 HEADLINES = ("drop", "deletion", "insertion", "seconds")
@@ -24,20 +27,11 @@ HEADLINES = ("drop", "deletion", "insertion", "seconds")
 def write(out: Path, progress: Progress, *, pictures: bool = True) -> None:
     """Rebuilds leaderboards/, leaderboard.csv, failures.csv, agreement.csv, plots/ and report.html in a results folder.
 
-    Task by task, so that the scores of one task at a time are in memory. Without `pictures` plots/ stays as it is.
+    Without `pictures` plots/ stays as it is.
     """
-    store, verdicts = Store(out), conformance.verdicts(out)
-    tasks, left_out = store.tasks(), store.left_out("methods")
-    progress.total = PICTURES * len(tasks) + 1
     found: list[Tables] = []
-    samples: dict[str, list[dict[str, Any]]] = {}
-    for task in tasks:
-        progress.set_description_str(f"{task} · tables")
-        rows = leaderboard.current(store.read(task))
-        if rows.empty:
-            continue
-        maps = _current_maps(store, task, rows)
-        tables = of_task(rows, verdicts=verdicts, left_out=left_out)
+    samples: Samples = {}
+    for task, rows, tables, maps in _tasks(out, progress):
         _write_tables(out, task, tables)
         waiting = PICTURES
         for name, figure in plots.all_of_task(task, rows, tables, maps=maps) if pictures else ():
@@ -48,15 +42,43 @@ def write(out: Path, progress: Progress, *, pictures: bool = True) -> None:
         samples[task] = page.samples(maps, tables.wide, rows)
         found.append(tables)
         progress.update(waiting)
-        gc.collect()  # figures are full of cycles
     if not found:
         return
     everything = joined(found)
     write_csv(everything.wide, out / "leaderboard.csv")
     write_csv(everything.failures, out / "failures.csv")
     write_csv(everything.beliefs.alphas, out / "agreement.csv")
+    _write_page(out, out / page.NAME, everything, samples, progress)
+
+
+def write_page(out: Path, path: Path, progress: Progress) -> None:
+    """Only the page of a results folder, to that path: nothing in the folder changes, so that a run can go on in it."""
+    found: list[Tables] = []
+    samples: Samples = {}
+    for task, rows, tables, maps in _tasks(out, progress):
+        samples[task] = page.samples(maps, tables.wide, rows)
+        found.append(tables)
+        progress.update(PICTURES)
+    if found:
+        _write_page(out, path, joined(found), samples, progress)
+
+
+def _tasks(out: Path, progress: Progress) -> Iterator[tuple[str, pd.DataFrame, Tables, Maps]]:
+    """Each task with its rows, tables and kept maps, one at a time, so that the scores of one are in memory."""
+    store, verdicts = Store(out), conformance.verdicts(out)
+    tasks, left_out = store.tasks(), store.left_out("methods")
+    progress.total = PICTURES * len(tasks) + 1
+    for task in tasks:
+        progress.set_description_str(f"{task} · tables")
+        rows = leaderboard.current(store.read(task))
+        if len(rows):
+            yield task, rows, of_task(rows, verdicts=verdicts, left_out=left_out), _current_maps(store, task, rows)
+        gc.collect()  # figures are full of cycles
+
+
+def _write_page(out: Path, path: Path, tables: Tables, samples: Samples, progress: Progress) -> None:
     progress.set_description_str(page.NAME)
-    page.write(out, everything, samples, conformance.known(out / conformance.NAME))
+    page.write(out, path, tables, samples, conformance.known(out / conformance.NAME))
     progress.update()
 
 
@@ -135,7 +157,7 @@ def _notes(out: Path, task: str, own: pd.DataFrame) -> list[str]:
     return [f"{what}: {', '.join(names)}" for what, names in told.items() if len(names)]
 
 
-def _current_maps(store: Store, task: str, rows: pd.DataFrame) -> dict[str, dict[str, np.ndarray]]:
+def _current_maps(store: Store, task: str, rows: pd.DataFrame) -> Maps:
     """The kept maps that belong together: of the current weights, and of the samples that the kept inputs are of."""
     maps = store.read_maps(task)
     if "inputs" not in maps:

@@ -1,8 +1,9 @@
-"""A results folder in a browser, on this machine only: `report.html` that follows a run as it goes.
+"""A results folder in a browser, on this machine only: its page, which follows a run as it goes.
 
-While scores arrive the page is made anew, without plots, in a process of its own at the lowest priority, and for at most
-one part in ten of the time, so that the run's costs stay what they are. The open page is told through an event stream and
-loads itself again; it keeps its place, for that is in its address.
+While scores arrive a page is made of them in a process of its own at the lowest priority, and for at most one part in ten of
+the time, so that the run's costs stay what they are. It is kept beside the folder and not in it: what the run writes there at
+its end is not overwritten. The open page is told through an event stream and loads itself again; it keeps its place, which is
+in its address, and what the reader chose.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from collections.abc import Sequence
 from functools import lru_cache, partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from bench.core import RequestError
 from bench.page import NAME
@@ -39,38 +41,41 @@ WAITING = """<!doctype html><html lang="en"><meta charset="utf-8"><title>bench</
 
 
 class Watch:
-    """Makes the page anew when scores are newer than it. `version` changes with the page."""
+    """Makes a page where scores are newer than the run's own. `version` changes with the page that is to be shown."""
 
-    def __init__(self, out: Path, plugins: Sequence[Path] = ()) -> None:
-        self.out, self.plugins = out, plugins
+    def __init__(self, out: Path, own: Path, plugins: Sequence[Path] = ()) -> None:
+        """`own`: the file of the page that is made here."""
+        self.out, self.own, self.plugins = out, own, plugins
         self.took, self.ended = 1.0, -float("inf")  # of the last page made here: seconds, and when it was done
-        self.own, self.shows = 0.0, 0.0  # when that was written, and the newest scores that it is known to show
+        self.tried, self.shows = 0.0, 0.0  # the newest scores that a page was to be made of, and that one was
 
     @property
-    def written(self) -> float:
-        """When the page was; 0 where there is none."""
-        return _modified(self.out / NAME)
+    def page(self) -> Path:
+        """The run's, which it writes when all scores are there, unless newer ones have come."""
+        theirs = self.out / NAME
+        return self.own if self.own.is_file() and self.shows > _modified(theirs) else theirs
 
     @property
     def version(self) -> str:
         """Which page it is: one that was written anew and says the same is the same."""
-        return _digest(self.out / NAME, self.written)
+        page = self.page
+        return _digest(page, _modified(page))
 
     def look(self, now: float) -> bool:
         """Makes the page if that is due; says whether it did."""
         newest = max(map(_modified, self.out.glob("scores/task=*/method=*")), default=0.0)
-        # A run writes its own page when all scores are there; of those made here it is known which they show.
-        shown = self.shows if self.written == self.own else max(self.shows, self.written)
-        if newest <= shown or now - self.ended < PATIENCE * self.took:
+        if newest <= max(self.tried, _modified(self.out / NAME)) or now - self.ended < PATIENCE * self.took:
             return False
-        start, self.shows = time.monotonic(), newest
-        command = [sys.executable, "-m", "bench", "report", "--no-plots", "--out", str(self.out)]
+        start, self.tried = time.monotonic(), newest
+        command = [sys.executable, "-m", "bench", "report", "--out", str(self.out), "--page", str(self.own)]
         command += ["--plugins", *map(str, self.plugins)] if self.plugins else []
         done = subprocess.run(command, capture_output=True, text=True, preexec_fn=_stand_back)
-        if done.returncode:
+        if not done.returncode:
+            self.shows = newest
+        else:
             why = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
             print(f"bench: no page could be made of {self.out}: {why}", file=sys.stderr)
-        self.ended, self.own = time.monotonic(), self.written
+        self.ended = time.monotonic()
         self.took = self.ended - start
         return not done.returncode
 
@@ -113,7 +118,7 @@ class Handler(SimpleHTTPRequestHandler):
         super().end_headers()
 
     def _send_page(self) -> None:
-        path = self.watch.out / NAME
+        path = self.watch.page
         where = html.escape(str(self.watch.out))
         text = path.read_text(encoding="utf-8") if path.is_file() else WAITING % (where, where)
         body = listening(text, _digest_of(text.encode()) if path.is_file() else "").encode()
@@ -156,6 +161,12 @@ def listening(text: str, version: str) -> str:
 
 class Server(ThreadingHTTPServer):
     daemon_threads = True  # an open event stream does not keep the program
+    folder: TemporaryDirectory[str]  # of the page that is made here
+
+    def server_close(self) -> None:
+        super().server_close()
+        if hasattr(self, "folder"):  # it has none where the port was taken
+            self.folder.cleanup()
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A browser that hangs up is no error; others are told in a line."""
@@ -169,11 +180,14 @@ def start(out: Path, port: int, plugins: Sequence[Path] = ()) -> tuple[Server, t
 
     Raises RequestError where the port is taken.
     """
-    stop, watch = threading.Event(), Watch(out, plugins)
+    folder = TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True)
+    stop, watch = threading.Event(), Watch(out, Path(folder.name, NAME), plugins)
     try:
         server = Server((HOST, port), partial(Handler, watch=watch, stop=stop))
     except OSError as error:
+        folder.cleanup()
         raise RequestError(f"port {port} cannot be used ({error.strerror}); take another with --port") from error
+    server.folder = folder  # lives as long
     threading.Thread(target=watch.forever, args=(stop,), daemon=True).start()
     return server, stop
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import select
 import shutil
 import socket
 import struct
@@ -55,6 +56,11 @@ def get(port: int, path: str, **headers: str) -> tuple[http.client.HTTPResponse,
     return answer, text
 
 
+def watching(out: Path) -> serving.Watch:
+    """With a page of its own beside the folder."""
+    return serving.Watch(out, out.parent / "live.html")
+
+
 def touched(out: Path, *, seconds: float) -> None:
     """As if a score had been written so many seconds from now."""
     folder = next(out.glob("scores/task=*/method=*"))
@@ -66,7 +72,7 @@ def test_the_page_listens_and_is_otherwise_the_file(out, port):
     answer, text = get(port, "/")
     assert answer.status == 200
     written = (out / page.NAME).read_text(encoding="utf-8")
-    version = serving.Watch(out).version
+    version = watching(out).version
     assert text == serving.listening(written, version)
     assert text.count(f"<script>{serving.LISTEN % version}</script>") == 1
     assert "connect-src 'self'; script-src 'sha256-" in text
@@ -101,16 +107,16 @@ def test_before_the_first_scores_the_page_says_so(tmp_path):
     text = serving.listening(serving.WAITING % (tmp_path, tmp_path), "")
     assert "No scores yet" in text
     assert serving.LISTEN % "" in text
-    assert not serving.Watch(tmp_path).look(time.monotonic())
+    assert not watching(tmp_path).look(time.monotonic())
 
 
 def test_an_open_page_is_told_when_the_file_changes(out, port):
     connection = http.client.HTTPConnection(serving.HOST, port, timeout=30)
-    connection.request("GET", f"{serving.CHANGES}?{serving.Watch(out).version}")
+    connection.request("GET", f"{serving.CHANGES}?{watching(out).version}")
     stream = connection.getresponse()
     assert stream.headers["Content-Type"] == "text/event-stream"
     os.utime(out / page.NAME, (time.time() + 5,) * 2)  # written anew, and the same
-    time.sleep(3 * serving.EVERY)
+    assert not select.select([connection.sock], [], [], 3 * serving.EVERY)[0]
     (out / page.NAME).write_text("another page", encoding="utf-8")
     assert stream.readline() == b"data: changed\n"
     assert stream.readline() == b"\n"
@@ -137,31 +143,33 @@ def test_a_browser_that_hangs_up_and_odd_hosts_are_no_errors(port, capfd):
 
 
 def test_the_page_that_a_run_writes_at_its_end_is_not_made_again(out):
-    watch = serving.Watch(out)
+    watch = watching(out)
     touched(out, seconds=5)
     os.utime(out / page.NAME, (time.time() + 6,) * 2)
     assert not watch.look(time.monotonic())
 
 
-def test_the_page_is_made_when_scores_are_newer_and_not_too_often(out):
-    watch = serving.Watch(out)
-    before = watch.written
-    assert not watch.look(time.monotonic())  # it is as new as the scores
+def test_a_page_is_made_beside_the_folder_when_scores_are_newer_and_not_too_often(out):
+    watch, theirs = watching(out), out / page.NAME
+    assert not watch.look(time.monotonic())  # the run's page is as new as the scores
+    assert watch.page == theirs
     (out / "leaderboard.csv").unlink()
-    plots = {path: path.stat().st_mtime_ns for path in (out / "plots").iterdir()}
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
     touched(out, seconds=5)
     assert watch.look(time.monotonic())
-    assert watch.written > before
-    assert (out / "leaderboard.csv").is_file()
-    assert {path: path.stat().st_mtime_ns for path in (out / "plots").iterdir()} == plots  # those are left alone
+    assert watch.page == watch.own
+    assert "Attribution benchmark" in watch.own.read_text(encoding="utf-8")
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()} == before
     touched(out, seconds=10)
     assert not watch.look(time.monotonic())  # the last page was made a moment ago
     assert watch.look(watch.ended + serving.PATIENCE * watch.took)
+    os.utime(theirs, (time.time() + 11,) * 2)  # the run has ended and written its own
+    assert watch.page == theirs
 
 
 def test_scores_of_which_no_page_can_be_made_are_told_once(out, capsys):
     next(out.glob("scores/task=*/method=*/*.parquet")).write_bytes(b"torn")
-    watch = serving.Watch(out)
+    watch = watching(out)
     touched(out, seconds=5)
     assert not watch.look(time.monotonic())
     assert "not a score file of this harness" in capsys.readouterr().err
@@ -175,3 +183,12 @@ def test_report_without_plots(out):
     assert main(["report", "--no-plots", "--out", str(out)]) == 0
     assert (out / page.NAME).is_file()
     assert not (out / "plots").exists()
+
+
+def test_report_of_the_page_alone(out, tmp_path):
+    (out / page.NAME).unlink()
+    path = tmp_path / "elsewhere.html"
+    assert main(["report", "--page", str(path), "--out", str(out)]) == 0
+    assert "Attribution benchmark" in path.read_text(encoding="utf-8")
+    assert not (out / page.NAME).exists()
+    assert main(["report", "--page", str(tmp_path), "--out", str(out)]) == 2

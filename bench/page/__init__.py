@@ -17,6 +17,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench.core import PROMISES
 from bench.files import atomic
 from bench.page import data, pictures, sources
 from bench.page.pictures import samples
@@ -32,11 +33,14 @@ LIBRARIES = ("vendor/d3.min.js", "vendor/plot.umd.min.js")
 SCRIPTS = ("dom.js", "grid.js", "charts.js", "board.js", "card.js", "samples.js", "views.js")
 
 
-def write(out: Path, tables: Tables, kept: Samples, checks: pd.DataFrame) -> None:
-    """Writes report.html. `kept`: task -> what `samples` makes of its maps; `checks`: the conformance table."""
+def write(out: Path, path: Path, tables: Tables, kept: Samples, checks: pd.DataFrame) -> None:
+    """Writes the page of a results folder.
+
+    `kept`: task -> what `samples` makes of its maps; `checks`: the conformance table.
+    """
     facts = out / "run.json"
     run = json.loads(facts.read_text(encoding="utf-8")) if facts.is_file() else {}
-    with atomic(out / NAME) as part:
+    with atomic(path) as part:
         part.write_text(html(tables, kept, checks, run), encoding="utf-8", newline="\n")
 
 
@@ -71,6 +75,7 @@ def _content(tables: Tables, checks: pd.DataFrame, run: Mapping[str, Any]) -> di
         "tasks": {
             task: {"board": data.board(task, tables), "beliefs": data.beliefs(task, tables.beliefs)} for task in tasks
         },
+        "promises": dict(PROMISES),
         "about": {"methods": methods, "metrics": metrics, "tasks": about},
         "references": sources.bibliography(sources.cited([*used, *metrics.values()])),
         "used": sorted(sources.cited(used)),

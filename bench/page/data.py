@@ -33,7 +33,7 @@ CELLS = (
 )
 ABOUT_METRIC = (
     *("metric_id", "metric_family", "label", "higher_is_better", "conformance", "informative", "beats_random"),
-    *("vote", "friedman", "n_top_two"),
+    *("vote", "alike", "friedman", "n_top_two"),
 )
 
 
@@ -74,11 +74,13 @@ def board(task: str, tables: Tables) -> dict[str, Any]:
     ranked = [line for line in methods if line.get("rank") is not None]
     best = next((line for line in ranked if line["family"] != CONTROLS), ranked[0] if ranked else {})
     first = str(best.get("group") or "")
+    random = next((str(line.get("group") or "") for line in ranked if line["method"] == RANDOM), "")
     for line in methods:
         line["role"] = line["method"] if line["method"] in (RANDOM, ORACLE) else ""
         line["control"] = line["family"] == CONTROLS
         line["first"] = line is best  # of those that explain something, if any does
         line["ties_first"] = share_a_letter(first, str(line.get("group") or ""))
+        line["ties_random"] = share_a_letter(random, str(line.get("group") or ""))
     return {
         "methods": methods,
         "metrics": [_metric(name, facts.loc[name], long) for name in names],
@@ -135,14 +137,14 @@ def beliefs(task: str, found: agreement.Tables) -> dict[str, Any]:
 
 
 def failures(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows without a score, one entry per task, status and message: which methods, which metrics, how many rows."""
+    """Rows without a score, one entry per task, status and message: methods with the samples of each, metrics, rows."""
     order = {"failed": 0, "undefined": 1, "skipped": 2}
     found = []
     for (task, status, note), part in table.groupby(["task", "status", "note"], sort=True):
-        methods, metrics = sorted(set(part["method"])), sorted(set(part["metric"]))
+        samples = part.groupby("method", sort=True)["n"].max()  # of the metric that lacks most
         found.append(
             {"task": task, "status": status, "note": note, "n": int(part["n"].sum())}
-            | {"methods": methods, "metrics": metrics}
+            | {"methods": list(samples.items()), "metrics": sorted(set(part["metric"]))}
         )
     return plain(
         sorted(found, key=lambda line: (order.get(str(line["status"]), 3), str(line["task"]), -int(line["n"])))

@@ -164,7 +164,7 @@ def test_a_card_opens_from_its_method_and_closes_with_escape(opened):
     ):
         assert part in told
     assert card.locator("a.map").count() == 4
-    assert card.locator("table.places tr").count() == 2
+    assert card.locator("table.places tbody tr").count() == 2
     expect(tab).to_have_url(re.compile("#card/planted_image/grad_cam$"))
     tab.keyboard.press("Escape")
     expect(card).to_be_hidden()
@@ -325,8 +325,88 @@ def test_agreement_conformance_and_citation(opened):
     expect(tab.locator("main")).to_contain_text("Grad-CAM: Visual Explanations from Deep Networks")
 
 
-def test_nothing_is_lost_on_paper(opened):
-    tab = opened("#board/mnist1d")
+def test_on_paper_a_board_is_whole_and_as_wide_as_the_page(opened):
+    tab = opened("#board/mnist1d", {"width": 1000, "height": 900})
     tab.emulate_media(media="print")
     assert tab.locator("header.top").is_hidden()
-    assert tab.locator("main .scroll").first.evaluate("(box) => getComputedStyle(box).maxHeight") == "none"
+    box = tab.locator("main .scroll").first
+    assert box.evaluate("(box) => getComputedStyle(box).maxHeight") == "none"
+    assert box.evaluate("(box) => box.scrollWidth") <= 1000
+    expect(tab.locator("main .grid tbody tr")).to_have_count(7)
+
+
+def test_the_skip_link_keeps_the_view_and_a_page_loaded_there_is_not_blank(opened):
+    tab = opened("#board/mnist1d")
+    tab.keyboard.press("Tab")
+    tab.keyboard.press("Enter")
+    assert focused(tab, "id") == "main"
+    tab.reload()
+    expect(tab.locator("main h2")).to_have_text("Leaderboard: mnist1d")
+    expect(opened("#main").locator("main h2")).to_have_text("What was run, and what to conclude")
+
+
+def test_a_new_view_takes_the_focus_and_its_link_stays_marked(opened):
+    tab = opened("#board/mnist1d")
+    current = tab.locator("#views [aria-current=page]")
+    for view, title in (("Failures", "Scores that are missing, and why"), ("Leaderboard", "Leaderboard: mnist1d")):
+        tab.locator("#views").get_by_text(view, exact=True).focus()
+        tab.keyboard.press("Enter")
+        expect(tab.locator("main h2")).to_have_text(title)
+        expect(tab.locator("main h2")).to_be_focused()
+        expect(current).to_have_text(view)
+    tab.get_by_role("button", name="grad_cam", exact=True).click()
+    tab.get_by_role("dialog").locator("a.map").first.press("Enter")
+    expect(tab.locator("main h2")).to_be_focused()
+    expect(current).to_have_text("Samples")
+
+
+def test_the_way_back_leads_past_a_card_that_was_closed(opened):
+    tab = opened("#failures")
+    tab.locator("#views").get_by_text("Leaderboard", exact=True).click()
+    expect(tab.locator("main h2")).to_have_text("Leaderboard: mnist1d")
+    tab.get_by_role("button", name="grad_cam", exact=True).click()
+    expect(tab.get_by_role("dialog")).to_be_visible()
+    tab.keyboard.press("Escape")
+    expect(tab).to_have_url(re.compile("#board/mnist1d$"))
+    expect(tab.locator("#views [aria-current=page]")).to_have_text("Leaderboard")
+    tab.go_back()
+    expect(tab.locator("main h2")).to_have_text("Scores that are missing, and why")
+
+
+def test_a_page_that_is_loaded_again_is_as_its_reader_left_it(opened):
+    tab = opened("#board/mnist1d", color_scheme="light")
+    tab.get_by_label("Find a method").fill("grad")
+    tab.get_by_role("group", name="Families of metrics").get_by_label("complexity").uncheck()
+    heading(tab, "metric:deletion").locator("button").click()
+    tab.get_by_role("button", name="Switch to dark colours").click()
+    tab.reload()
+    expect(tab.get_by_label("Find a method")).to_have_value("grad")
+    assert methods(tab) == ["grad_cam"]
+    assert heading(tab, "metric:sparseness").count() == 0
+    assert heading(tab, "metric:deletion").get_attribute("aria-sort") == "ascending"
+    assert luminance(tab, "backgroundColor") < 0.15
+
+
+def test_a_cell_in_focus_is_not_under_the_first_column(opened):
+    tab = opened("#board/mnist1d", PHONE)
+    heading(tab, "method").locator("button").focus()
+    for key in ["ArrowDown", *["ArrowRight"] * 8, *["ArrowLeft"] * 7]:
+        tab.keyboard.press(key)
+        hidden = tab.evaluate("""() => {
+          const cell = document.activeElement.closest("th, td"), first = cell.parentNode.cells[0];
+          return cell === first ? 0 : first.getBoundingClientRect().right - cell.getBoundingClientRect().left;
+        }""")
+        assert hidden <= 1
+
+
+def test_a_task_and_its_metrics_are_explained_where_the_board_is(opened):
+    tab = opened("#board/planted_image")
+    tab.get_by_text("About this task").click()
+    expect(tab.locator("details.more .prose").first).to_be_visible()
+    tab.get_by_text("What the metrics ask").click()
+    expect(tab.locator("details.more dd", has_text="p while features are removed, highest first").first).to_be_visible()
+
+
+def test_odd_addresses_lead_somewhere(opened):
+    expect(opened("#samples/mnist1d/-1").locator("a.thumb").first).to_have_attribute("aria-current", "true")
+    expect(opened("#nowhere").locator("main h2")).to_have_text("What was run, and what to conclude")

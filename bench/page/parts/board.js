@@ -9,16 +9,28 @@ const METRIC_WORTH = [
   ["sound", "those that do not fail their checks"],
   ["informative", "those that tell methods from random here"],
 ];
-const filters = {}; // task -> what is chosen; kept while the page is open
+const filters = {}; // task -> what is chosen
 
+/** Of families those are kept that are left out: others may come while a run goes on. */
 function chosenOf(task) {
-  const board = boardOf(task);
-  filters[task] = filters[task] || {
-    families: new Set(familyNames(board)), kinds: new Set(board.metrics.map((one) => one.metric_family)), worth: "all", method: "", metric: "",
-  };
+  if (!filters[task]) {
+    const board = boardOf(task), before = kept[`filters of ${task}`] || { out: [], outKinds: [] };
+    const without = (names, out) => new Set(names.filter((name) => !out.includes(name)));
+    filters[task] = {
+      worth: "all", method: "", metric: "", ...before,
+      families: without(familyNames(board), before.out), kinds: without(kindNames(board), before.outKinds),
+    };
+  }
   return filters[task];
 }
 
+function keepChosen(task) {
+  const board = boardOf(task), { families, kinds, worth, method, metric } = filters[task];
+  const out = familyNames(board).filter((name) => !families.has(name)), outKinds = kindNames(board).filter((name) => !kinds.has(name));
+  keep(`filters of ${task}`, { worth, method, metric, out, outKinds });
+}
+
+const kindNames = (board) => [...new Set(board.metrics.map((one) => one.metric_family))];
 const familyNames = (board) => [...new Set(board.methods.map((one) => familyOf(one)))].sort();
 const familyOf = (one) => one.family || (content.about.methods[one.method] || {}).family || "unknown";
 
@@ -33,24 +45,32 @@ function metricShown(one, chosen) {
 const methodShown = (one, chosen) =>
   chosen.families.has(familyOf(one)) && one.method.toLowerCase().includes(chosen.method.toLowerCase());
 
-/** Sentences that name the first, those it cannot be told from, and the place of the random control. */
+/** Sentences that name the first, those it cannot be told from, and how all stand to the random control. */
 function conclusion(board) {
-  const lines = ranked(board), first = lines.find((one) => one.first), random = board.methods.find((one) => one.role === "random");
+  const lines = ranked(board), explaining = lines.filter((one) => !one.control);
+  const first = lines.find((one) => one.first), random = board.methods.find((one) => one.role === "random");
   if (!first) return ["No method has a rank here: no metric has a vote, or no method has all the scores."];
-  const ties = lines.filter((one) => one.ties_first && one !== first);
   const n = Math.max(...board.methods.map((one) => one.n || 0));
-  const above = lines.filter((one) => one.rank < first.rank).map((one) => one.method);
-  const said = [el("b", {}, first.method), ` comes first of ${plural(lines.length, "method")}, controls included, on ${plural(n, "sample")}`];
-  if (above.length) said.push(`, below ${above.length === 1 ? "the control" : "the controls"} ${listed(above)}`);
-  said.push(ties.length ? [`, and cannot be told apart from ${listed(ties.map((one) => one.method), 6)}. `] : [", and no other method shares its group. "]);
+  const among = explaining.length ? plural(explaining.length, "method") : plural(lines.length, "control");
+  const said = [el("b", {}, first.method), ` comes first of ${among} on ${plural(n, "sample")}`];
+  const ties = explaining.filter((one) => one.ties_first && one !== first);
+  said.push(ties.length ? `, and cannot be told apart from ${listed(ties.map((one) => one.method), 6)}. ` : ", and no other shares its group. ");
+  const above = lines.filter((one) => one.control && one.rank < first.rank);
+  if (above.length) said.push(`Above it: the ${above.length === 1 ? "control" : "controls"} ${listed(above.map((one) => one.method + (one.ties_first ? " (a tie)" : "")))}. `);
   if (!random) said.push("There is no random control on this board: nothing says what a rank is worth.");
   else if (!known(random.rank)) said.push(`The random control has no rank (${STATUS[random.status] || random.status}): compare its scores, metric by metric.`);
-  else {
-    const below = lines.filter((one) => one.rank > random.rank && !one.control).map((one) => one.method);
-    said.push(`The random control is at place ${figure(random.rank)}${known(random.rank_low) ? ` (${interval(random)})` : ""}; `);
-    said.push(below.length ? `below it: ${listed(below)}.` : "every ranked method that explains something is above it.");
-  }
+  else said.push(...againstRandom(explaining, random));
   return said;
+}
+
+function againstRandom(explaining, random) {
+  const names = (lines) => listed(lines.map((one) => one.method), 6);
+  const ties = explaining.filter((one) => one.ties_random), below = explaining.filter((one) => !one.ties_random && one.rank > random.rank);
+  const said = [`The random control is at place ${figure(random.rank)}${known(random.rank_low) ? ` (${interval(random)})` : ""}: `];
+  if (!ties.length && !below.length) return [...said, "every method is significantly better."];
+  if (ties.length) said.push(`${ties.length} of ${plural(explaining.length, "method")} cannot be told apart from it (${names(ties)})`);
+  if (below.length) said.push(`${ties.length ? "; " : ""}significantly worse: ${names(below)}`);
+  return [...said, "."];
 }
 
 function methodCell(task, one) {
@@ -71,8 +91,8 @@ function rankCell(one, last, width = 88) {
 function rankTip(one) {
   return [one.method, ["rank", figure(one.rank)], ["95 % interval", range(one.rank_low, one.rank_high) || "none"],
     ["mean rank", `${figure(one.mean_rank)} (${range(one.mean_rank_low, one.mean_rank_high)})`], ["group", one.group || "–"], ["samples", one.n],
-    known(one.n_to_first) && ["samples that would tell it from the first", figure(one.n_to_first)],
-    one.ties_first ? "Cannot be told apart from the first." : "", known(one.rank) ? "" : `No rank: ${one.status}.`];
+    known(one.n_to_first) && ["samples that would tell it from the first on such a board", figure(one.n_to_first)],
+    one.ties_first ? "Cannot be told apart from the first." : "", one.ties_random && one.role !== "random" ? "Cannot be told apart from the random control." : "", known(one.rank) ? "" : `No rank: ${one.status}.`];
 }
 
 /** Why a method has no rank, in words. */
@@ -133,15 +153,14 @@ function boardTable(task) {
   const count = (shown) => `${shown.length} of ${plural(board.methods.length, "method")}, ${board.metrics.filter((one) => metricShown(one, chosen)).length} of ${plural(board.metrics.length, "metric")}`;
   const table = grid({ caption: `Leaderboard of ${task}`, columns: columns(), rows: rows(), sort: { key: "rank", direction: "ascending" }, said: count,
     rowClass: (one) => [one.role && "marked", one.ties_first && "ties"].filter(Boolean).join(" ") });
-  const again = () => { hideTip(); table.show(columns(), rows()); };
-  const kinds = [...new Set(board.metrics.map((one) => one.metric_family))];
+  const again = () => { hideTip(); keepChosen(task); table.show(columns(), rows()); };
   const fields = el("div", { class: "fields" },
     searchBox("Find a method", chosen.method, (text) => { chosen.method = text; again(); }),
     searchBox("Find a metric", chosen.metric, (text) => { chosen.metric = text; again(); }),
     choice("Metrics by their checks", METRIC_WORTH, chosen.worth, (value) => { chosen.worth = value; again(); }));
   return [
     el("details", { class: "filters", open: innerWidth > 700 }, el("summary", {}, "Filters"), fields,
-      checks("Families of methods", familyNames(board), chosen.families, again), checks("Families of metrics", kinds, chosen.kinds, again)),
+      checks("Families of methods", familyNames(board), chosen.families, again), checks("Families of metrics", kindNames(board), chosen.kinds, again)),
     table.node, boardKey(),
   ];
 }
@@ -150,28 +169,41 @@ function boardKey() {
   return el("p", { class: "key quiet" },
     el("span", { class: "swatch", style: tint(0.75) }), "better than the random control, ",
     el("span", { class: "swatch", style: tint(-0.75) }), "worse, pale where that may be chance. ",
-    el("span", { class: "bar-key" }), "cannot be told apart from the first. Grey columns have no vote in the ranks; their heading says why. ",
+    el("span", { class: "bar-key" }), "cannot be told apart from the first. Grey columns have no vote in the ranks; hover or focus their heading for why. ",
+    "Skill, in the tips: 0 is the random control; 1 is the truth itself where a metric compares with it, elsewhere it counts standard deviations of the scores. ",
     "Arrow keys walk through the table, Enter sorts or opens a card.");
 }
 
-/** What the task asks, as its own file says. */
-function taskSummary(task) {
+/** What the task asks, as its own file says; with `more`, all of it. */
+function taskSummary(task, more) {
   const about = content.about.tasks[task];
-  return about ? el("p", { class: "quiet" }, `${about.summary}.`) : null;
+  if (!about) return null;
+  return [el("p", { class: "quiet" }, `${about.summary}.`), more && el("details", { class: "more" }, el("summary", {}, "About this task"),
+    el("div", { class: "prose" }, prose(about.about || about.doc)), about.cite && el("p", { class: "quiet" }, "Source: ", source(about.cite)))];
+}
+
+/** What each metric asks, with its source. */
+function metricsList(board) {
+  const told = board.metrics.filter((one) => content.about.metrics[one.metric]);
+  if (!told.length) return null;
+  return el("details", { class: "more" }, el("summary", {}, "What the metrics ask"), el("dl", { class: "facts" }, told.map((one) => {
+    const about = content.about.metrics[one.metric];
+    return [el("dt", {}, breakable(one.metric), ` ${one.higher_is_better ? "↑" : "↓"}`), el("dd", {}, `${about.summary}. `, about.cite && el("span", { class: "quiet" }, reference(about.cite)))];
+  })));
 }
 
 function boardView(task) {
   const board = boardOf(task), lines = ranked(board);
   const charts = lines.length > 1 ? [
     el("section", { class: "half" }, el("h3", {}, "Ranks and their 95 % intervals"),
-      el("p", { class: "quiet" }, "Overlapping intervals: do not read an order into them. Dashed: the random control; squares: controls."), legend(familiesOf(lines)),
+      el("p", { class: "quiet" }, "Do not read an order into overlapping intervals: the groups say which two can be told apart. Dashed: the random control; squares: controls."), legend(familiesOf(lines)),
       drawn(el("figure", { "aria-label": `Ranks with intervals on ${task}; the same figures are in the table` }), (width) => rankChart(board, width))),
-    costs(board).length > 1 && el("section", { class: "half" }, el("h3", {}, "Cost against rank"),
+    costs(board).length > 1 && el("section", { class: "half" }, el("h3", {}, `Cost against ${spaced(qualityOf(board)).replace("mean rank ", "")}`),
       el("p", { class: "quiet" }, "Named: methods that none beats in both cost and mean rank, and the random control."), legend(familiesOf(costs(board))),
       drawn(el("figure", { "aria-label": `Seconds per sample against mean rank on ${task}; the same figures are in the table` }), (width) => costChart(board, width))),
   ] : [];
   return [
-    taskTabs("board", task), el("h2", {}, `Leaderboard: ${task}`), taskSummary(task), el("p", { class: "lead" }, conclusion(board)),
-    boardTable(task), el("div", { class: "halves" }, charts),
+    taskTabs("board", task), el("h2", {}, `Leaderboard: ${task}`), taskSummary(task, true), el("p", { class: "lead" }, conclusion(board)),
+    boardTable(task), metricsList(board), el("div", { class: "halves" }, charts),
   ];
 }

@@ -39,22 +39,35 @@ function settings(one, about) {
   return about && about.params.length ? about.params.map(([name, value]) => `${name} = ${value}`).join(", ") : "none";
 }
 
+const COSTS = [["seconds", "seconds"], ["forward_queries", "forward passes"], ["backward_queries", "backward passes"], ["peak_memory", "memory at most (MB)"]];
+
+/** What an explanation of a sample was measured to cost. */
+function measured(task, name) {
+  const board = boardOf(task), line = board.methods.findIndex((one) => one.method === name);
+  const found = COSTS.map(([metric, label]) => [label, line < 0 ? null : board.cells.mean[line][board.metrics.findIndex((one) => one.metric === metric)]]);
+  return found.filter(([, value]) => known(value)).map(([label, value]) => `${figure(value)} ${label}`).join(", ");
+}
+
+/** What every map of the method holds to, as tests check. */
+const promised = (about) => about.promises.map((name) => content.promises[name] || name).join("; ");
+
 function placeRow(task, name) {
   const board = boardOf(task), one = board.methods.find((line) => line.method === name);
   if (!one) return null;
   const last = ranked(board).length;
-  const tie = one.ties_first && !one.first ? "cannot be told apart from the first" : "";
+  const ties = [one.ties_first && !one.first && "the first", one.ties_random && one.role !== "random" && "the random control"].filter(Boolean);
+  const tie = ties.length ? `cannot be told apart from ${ties.join(" and ")}` : "";
   return el("tr", {}, el("th", { scope: "row" }, el("a", { href: link("board", task) }, task)), el("td", {}, rankCell(one, last)),
-    el("td", {}, known(one.rank) ? `of ${last}` : STATUS[one.status] || ""), el("td", {}, one.group || "–"), el("td", { class: "quiet" }, tie));
+    el("td", {}, known(one.rank) ? String(last) : STATUS[one.status] || ""), el("td", {}, one.group || "–"), el("td", { class: "quiet" }, tie));
 }
 
-/** Metrics of a task by the method's skill; those without a vote, and the ones it was not scored on, left out. */
+/** Metrics of a task by the method's rank; left out: those without a vote, those it was not scored on, and all but the first of those that say the same. */
 function skills(task, name) {
   const board = boardOf(task), line = board.methods.findIndex((one) => one.method === name);
   if (line < 0) return [];
   return board.metrics.map((metric, i) => ({ task, metric, rank: board.cells.rank[line][i], skill: board.cells.skill[line][i],
     low: board.cells.skill_low[line][i], high: board.cells.skill_high[line][i], of: ranked(board).length }))
-    .filter((one) => !one.metric.silent && known(one.rank)).sort((a, b) => a.rank - b.rank || (b.skill || 0) - (a.skill || 0));
+    .filter((one) => !one.metric.silent && one.metric.alike === one.metric.metric && known(one.rank)).sort((a, b) => a.rank - b.rank || (b.skill || 0) - (a.skill || 0));
 }
 
 function skillList(title, lines) {
@@ -79,11 +92,12 @@ function cardCurves(task, name) {
   });
 }
 
+/** Of the task, or of the first that has some. */
 function cardMaps(task, name) {
-  const samples = samplesOf(task).filter((one) => one.methods[name]);
-  if (!samples.length) return null;
-  return el("section", {}, el("h4", {}, "Its maps"), el("div", { class: "maps" }, samples.map((one, i) =>
-    el("a", { class: "map", href: link("samples", task, samplesOf(task).indexOf(one), name) }, mapPicture(one, name), el("span", {}, one.explained)))));
+  const own = (one) => samplesOf(one).some((sample) => sample.methods[name]), where = [task, ...tasks].find(own);
+  if (!where) return null;
+  return el("section", {}, el("h3", {}, where === task ? "Its maps" : `Its maps on ${where}; of ${task} none are kept`), el("div", { class: "maps" }, samplesOf(where).map((one, i) => one.methods[name] &&
+    el("a", { class: "map", href: link("samples", where, i, name) }, mapPicture(one, name), el("span", {}, one.explained)))));
 }
 
 function cardBody(task, name) {
@@ -94,15 +108,19 @@ function cardBody(task, name) {
     el("header", {}, el("h2", { id: "card-title", tabindex: -1, autofocus: true }, breakable(name)), el("button", { type: "button", class: "plain", onclick: () => card.close() }, "Close")),
     about ? [el("p", { class: "lead" }, `${about.summary}.`), el("section", { class: "prose" }, prose(about.about || about.doc))]
       : el("p", { class: "quiet" }, "No description: the method's file was not loaded when this page was written (python -m bench report --plugins FILE)."),
-    facts([["family", familyOf(one)], ["hyper-parameters", settings(one, about)], ["cost", about && about.cost], ["source", about && about.cite && source(about.cite)],
-      ["promises", about && about.promises.join(", ")], ["id", one.method_id], [`status on ${task}`, one.status && `${one.status}${STATUS[one.status] ? `: ${STATUS[one.status]}` : ""}`]]),
-    el("h3", {}, "Where it stands"), el("div", { class: "scroll" }, el("table", { class: "places" }, el("tbody", {}, places))),
+    facts([["family", familyOf(one)], ["hyper-parameters", settings(one, about)], ["cost", about && about.cost], [`measured on ${task}, a sample`, measured(task, name)], ["source", about && about.cite && source(about.cite)],
+      ["holds for every map", about && promised(about)], ["id", one.method_id], [`status on ${task}`, one.status && `${one.status}${STATUS[one.status] ? `: ${STATUS[one.status]}` : ""}`]]),
+    el("h3", {}, "Where it stands"), el("div", { class: "scroll" }, el("table", { class: "places" },
+      el("thead", {}, el("tr", {}, ["task", "rank, 95 % interval", "of", "group", ""].map((text) => el("th", { scope: "col", class: "flat" }, text)))), el("tbody", {}, places))),
     el("h3", {}, `On ${task}`), winsAndLosses(task, name), el("div", { class: "halves" }, cardCurves(task, name)), cardMaps(task, name),
   ];
 }
 
-function openCard(task, name) {
+let over = false; // the card lies over a view of this page, to which the browser's way back leads
+
+function openCard(task, name, overView) {
   hideTip();
+  over = overView;
   card.replaceChildren(...cardBody(task, name).flat().filter(Boolean));
   if (!card.open) card.showModal();
   card.scrollTop = 0;

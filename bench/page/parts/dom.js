@@ -18,6 +18,16 @@ const svg = (tag, attributes, ...children) => build(document.createElementNS(SVG
 const byId = (id) => document.getElementById(id);
 const read = (id) => JSON.parse(byId(id).textContent);
 
+// --- what the reader chose: kept while the tab is open, for a page that loads itself anew while a run goes on
+
+const SHELF = `bench ${location.pathname}`;
+const kept = (() => { try { return JSON.parse(sessionStorage.getItem(SHELF)) || {}; } catch { return {}; } })();
+
+function keep(name, value) {
+  kept[name] = value;
+  try { sessionStorage.setItem(SHELF, JSON.stringify(kept)); } catch { /* where nothing can be kept it lasts as long as the page */ }
+}
+
 const known = (value) => value !== null && value !== undefined && value !== "";
 const spaced = (name) => String(name).replaceAll("_", " ");
 const plural = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;

@@ -4,11 +4,13 @@
 /**
  * columns: {key, head: Node|text, name: text, value(row), cell(row) -> Node|text, tip(row) -> lines, about() -> lines of the
  *   head's tip, best: 1 where higher is better else -1, numeric, class, style(row)}; the first column names the row.
- * options: {caption, columns, rows, sort: {key, direction}, rowClass(row), said(rows) -> text}
+ * options: {caption, columns, rows, sort: {key, direction}, rowClass(row), said(rows) -> text}; the caption names it among those whose
+ *   order is kept.
  * Returns {node, show(columns, rows)}.
  */
 function grid(options) {
-  const state = { columns: options.columns, rows: options.rows, sort: options.sort || null };
+  const usual = options.sort || null, shelf = `sort of ${options.caption}`;
+  const state = { columns: options.columns, rows: options.rows, sort: kept[shelf] || usual };
   const table = el("table", { role: "grid" });
   const said = el("p", { class: "said quiet", role: "status" });
   const box = el("div", { class: "scroll" }, table);
@@ -31,6 +33,7 @@ function grid(options) {
     const same = state.sort && state.sort.key === column.key;
     const other = state.sort && state.sort.direction === "ascending" ? "descending" : "ascending";
     state.sort = { key: column.key, direction: same ? other : first };
+    keep(shelf, state.sort);
     fill();
   };
 
@@ -74,7 +77,12 @@ function grid(options) {
     const one = chosen || targets()[0][0];
     if (one) one.tabIndex = 0;
   }
-  table.addEventListener("focusin", (event) => entrance(event.target));
+  table.addEventListener("focusin", (event) => {
+    entrance(event.target);
+    const cell = event.target.closest("th, td"), first = cell && cell.parentNode.cells[0];
+    const hidden = first && cell !== first && getComputedStyle(first).position === "sticky" ? first.getBoundingClientRect().right - cell.getBoundingClientRect().left : 0;
+    if (hidden > 0) box.scrollLeft -= hidden; // it would lie under the first column
+  });
   table.addEventListener("keydown", (event) => {
     const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
     const end = { Home: 0, End: 1e6 }[event.key];
@@ -91,7 +99,7 @@ function grid(options) {
 
   function show(columns, rows) {
     Object.assign(state, { columns, rows });
-    if (state.sort && !columns.some((one) => one.key === state.sort.key)) state.sort = options.sort || null;
+    if (state.sort && !columns.some((one) => one.key === state.sort.key)) state.sort = usual;
     table.replaceChildren(el("caption", { class: "unseen" }, options.caption), el("thead", {}, el("tr", {}, columns.map(head))), body);
     fill();
   }

@@ -200,8 +200,9 @@ function walk(task, sample, name) {
 function samplesView(task, place, method) {
   const there = samplesOf(task);
   const head = [taskTabs("samples", task), el("h2", {}, `Samples: ${task}`), taskSummary(task)];
-  if (!there.length) return [...head, el("p", {}, `No maps are kept for this task.${leftOut(task)}`)];
-  const at = Math.min(Number(place) || 0, there.length - 1), sample = there[at];
+  const others = tasks.filter((one) => samplesOf(one).length);
+  if (!there.length) return [...head, el("p", {}, `No maps are kept for this task.${leftOut(task)}`), others.length > 0 && el("p", {}, "There are some of ", others.map((one, i) => [i > 0 && ", ", el("a", { href: link("samples", one) }, one)]), ".")];
+  const at = Math.max(0, Math.min(Math.trunc(Number(place)) || 0, there.length - 1)), sample = there[at];
   const names = boardOf(task).methods.map((one) => one.method).filter((name) => sample.methods[name] && sample.methods[name].order);
   const chosen = method || names[0];
   return [

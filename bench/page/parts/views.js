@@ -18,8 +18,8 @@ function taskTabs(view, task) {
 // --- overview
 
 const SUMMARY = [
-  "Methods that share a group letter, or whose intervals overlap, are ties: conclude that a method is better than another only where they share no letter, and only for these models and data.",
-  "A method that is not above the random control has shown nothing here, however convincing its maps look.",
+  "Methods that share a group letter are ties: conclude that a method is better than another only where they share no letter, and only for these models and data.",
+  "A method that is not significantly better than the random control has shown nothing here, however convincing its maps look.",
 ];
 
 function runFacts() {
@@ -77,7 +77,7 @@ function tauTable(task) {
     ...order.map((metric) => ({
       key: metric, name: metric, best: 1, class: "square", head: el("span", { class: "upright" }, metric), value: (row) => tau(row.metric, metric),
       cell: (row) => (row.metric === metric ? "" : known(tau(row.metric, metric)) ? tau(row.metric, metric).toFixed(1).replace("0.", ".").replace("-.0", ".0") : "–"),
-      style: (row) => tint(tau(row.metric, metric) * 0.85),
+      style: (row) => tint(tau(row.metric, metric) * 0.75),
       tip: (row) => pairTip(row.metric, metric, at.get(`${row.metric}\n${metric}`)),
     })),
   ];
@@ -115,9 +115,9 @@ function agreementView(task) {
     el("p", { class: "lead" }, "Kendall's tau says how far two metrics put the methods in the same order: 1 the same, 0 unrelated, −1 reversed. Agreement is no proof of truth: metrics that share a fault agree as well."),
     trust.length > 0 && [el("h3", {}, "With the ground truth"), el("p", { class: "quiet" }, "The truth is the mean rank over the localisation metrics unless another is chosen."), trustTable(task)],
     el("h3", {}, "With each other"),
-    order.length ? [el("p", { class: "quiet" }, el("span", { class: "swatch", style: tint(0.8) }), "same order, ", el("span", { class: "swatch", style: tint(-0.8) }), "reversed. Metrics that agree stand side by side; hover or focus a field for interval and n."), tauTable(task)] : el("p", {}, "Too few methods or metrics to compare."),
+    order.length ? [el("p", { class: "quiet" }, el("span", { class: "swatch", style: tint(0.75) }), "same order, ", el("span", { class: "swatch", style: tint(-0.75) }), "reversed. Metrics that agree stand side by side; hover or focus a field for interval and n."), tauTable(task)] : el("p", {}, "Too few methods or metrics to compare."),
     alphas.length > 0 && [el("h3", {}, "Krippendorff's alpha"), el("div", { class: "scroll" }, el("table", {}, el("thead", {}, el("tr", {}, ["family of metrics", "metrics", "methods", "alpha", "95 % interval"].map((text) => el("th", { scope: "col", class: "flat" }, text)))),
-      el("tbody", {}, alphas.map((one) => el("tr", {}, el("th", { scope: "row" }, one.family), el("td", {}, one.metrics), el("td", {}, one.methods), el("td", {}, el("b", {}, figure(one.alpha, 2))), el("td", {}, range(one.low, one.high))))))) ],
+      el("tbody", {}, alphas.map((one) => el("tr", {}, el("th", { scope: "row" }, one.family), el("td", {}, one.metrics), el("td", {}, one.methods), el("td", {}, el("b", {}, figure(one.alpha))), el("td", {}, range(one.low, one.high))))))) ],
   ];
 }
 
@@ -160,7 +160,8 @@ function failuresView() {
     { key: "note", name: "message", class: "text first wide-first", value: (row) => row.note, cell: (row) => row.note || "no message" },
     { key: "status", name: "status", class: "left", value: (row) => row.status, cell: (row) => tag(row.status, row.status === "failed" ? "fail" : "status") },
     { key: "task", name: "task", class: "left", value: (row) => row.task, cell: (row) => row.task },
-    { key: "methods", name: "methods", class: "text", value: (row) => row.methods.length, cell: (row) => listed(row.methods, 5), tip: (row) => [plural(row.methods.length, "method"), row.methods.join(", ")] },
+    { key: "methods", name: "methods", class: "text", value: (row) => row.methods.length, cell: (row) => listed(row.methods.map(([name, n]) => `${name} (${n})`), 5), tip: (row) => [plural(row.methods.length, "method"), ...row.methods.map(([name, n]) => [name, plural(n, "sample")])],
+      about: () => ["methods", "In brackets: the samples that lack a score."] },
     { key: "metrics", name: "metrics", class: "text", value: (row) => row.metrics.length, cell: (row) => listed(row.metrics, 3), tip: (row) => [plural(row.metrics.length, "metric"), row.metrics.join(", ")] },
     { key: "n", name: "rows", best: 1, value: (row) => row.n },
   ];
@@ -182,11 +183,12 @@ function citeView() {
   return [
     el("h2", {}, "How to reproduce, and how to cite"),
     run.command && block("The command of the last run into this folder", run.command),
-    block("The tables and this page again, from the stored scores", "python -m bench report"),
+    block("The tables, the plots and this page again, from the stored scores in a folder", "python -m bench report --out FOLDER"),
     el("h3", {}, "Versions"), facts([["attribution-bench", run.bench], ...Object.entries(run.versions || {}), ["device", run.environment]]),
     el("h3", {}, "Tasks: weights and settings"), facts(prints),
     block("To cite these results, say what they are of", text),
-    el("p", {}, "and cite the methods, metrics and data that you report:"),
+    block("the benchmark, as BibTeX", `@misc{attributionbench, title={attribution-bench: which attribution method to trust for a model, and how far}, note={Version ${run.bench || "unknown"}}}`),
+    el("p", {}, "and the methods, metrics and data that you report:"),
     el("ol", { class: "references" }, used.map((key) => { const one = content.references[key]; return el("li", {}, el("span", {}, one.text), " ", one.link && el("a", { href: one.link, rel: "noreferrer" }, one.link.replace("https://", ""))); })),
     el("details", {}, el("summary", {}, "All of them as BibTeX"), block("BibTeX", used.map((key) => content.references[key].bibtex).join("\n"))),
     el("p", { class: "quiet" }, "Charts: Observable Plot and D3, by Observable and Mike Bostock, ISC licence."),
@@ -208,50 +210,64 @@ function drawView(view, ...rest) {
   hideTip();
   const asked = [view, ...rest].filter(known), same = link(...shown.slice(0, 2)) === link(...asked.slice(0, 2));
   if (link(...asked) === link(...shown)) return;
+  const first = !shown.length;
   const active = document.activeElement, trail = same && active && active.closest && active.closest("a.map, a.thumb") && active.getAttribute("href");
   shown = asked;
   main.replaceChildren(...DRAW[view](...rest).flat(Infinity).filter(Boolean));
-  for (const one of byId("views").children) {
-    if (one.dataset.view === view) one.setAttribute("aria-current", "page"); else one.removeAttribute("aria-current");
-  }
-  document.title = `${main.querySelector("h2").textContent} – attribution benchmark`;
-  if (!same) scrollTo(0, 0);
-  else if (trail) [...main.querySelectorAll("a.map, a.thumb")].find((one) => one.getAttribute("href") === trail)?.focus({ preventScroll: true });
+  const title = main.querySelector("h2");
+  document.title = `${title.textContent} – attribution benchmark`;
+  if (!same && !first) { // the reader, and who reads the page aloud, goes on at the top of what is new
+    scrollTo(0, 0);
+    title.tabIndex = -1;
+    title.focus({ preventScroll: true });
+  } else if (trail) [...main.querySelectorAll("a.map, a.thumb")].find((one) => one.getAttribute("href") === trail)?.focus({ preventScroll: true });
   const walk = trail && active.matches("a.map") && innerWidth <= 1000 && main.querySelector(".walk"); // it is below all maps there
   if (walk) walk.scrollIntoView({ block: "start" });
 }
 
-function navigation() {
-  byId("views").replaceChildren(...VIEWS.map(([view, title]) => el("a", { href: OF_TASK.has(view) ? link(view, lastTask) : link(view), "data-view": view }, title)));
+const views = byId("views");
+views.append(...VIEWS.map(([view, title]) => el("a", { "data-view": view }, title)));
+const withSamples = (task) => (samplesOf(task).length ? task : tasks.find((one) => samplesOf(one).length) || task);
+
+/** The links to the views lead to the task that was looked at last, and say which view it is. */
+function navigation(current) {
+  for (const one of views.children) {
+    const { view } = one.dataset;
+    one.href = OF_TASK.has(view) ? link(view, view === "samples" ? withSamples(lastTask) : lastTask) : link(view);
+    if (view === current) { one.setAttribute("aria-current", "page"); views.scrollLeft = one.offsetLeft - (views.clientWidth - one.offsetWidth) / 2; } else one.removeAttribute("aria-current");
+  }
 }
 
 function route() {
-  if (location.hash === "#main") { main.focus(); return; }
   const [view, ...rest] = address();
-  if (OF_TASK.has(view) && rest[0] !== lastTask) { lastTask = rest[0]; }
+  if (OF_TASK.has(view)) [lastTask] = rest;
   if (view === "card") {
-    if (!shown.length) { navigation(); drawView("board", rest[0]); }
-    openCard(rest[0], rest[1]);
+    const over = shown.length > 0;
+    if (!over) { navigation("board"); drawView("board", rest[0]); }
+    openCard(rest[0], rest[1], over);
     return;
   }
   if (card.open) card.close();
-  navigation();
+  navigation(view);
   drawView(view, ...rest);
 }
 
 /** The address goes back to what is behind the card. */
 function afterCard() {
   if (!location.hash.startsWith("#card")) return;
-  history.replaceState(null, "", link(...shown));
+  if (over) history.back(); else history.replaceState(null, "", link(...shown));
 }
+
+document.querySelector(".skip").addEventListener("click", (event) => { event.preventDefault(); main.focus(); }); // the address is the view's
 
 // --- light and dark
 
 const theme = byId("theme");
 const prefers = matchMedia("(prefers-color-scheme: dark)");
 const isDark = () => (document.documentElement.dataset.theme || (prefers.matches ? "dark" : "light")) === "dark";
+if (kept.theme) document.documentElement.dataset.theme = kept.theme;
 function namedTheme() { theme.textContent = isDark() ? "Light" : "Dark"; theme.setAttribute("aria-label", `Switch to ${isDark() ? "light" : "dark"} colours`); }
-theme.addEventListener("click", () => { document.documentElement.dataset.theme = isDark() ? "light" : "dark"; namedTheme(); });
+theme.addEventListener("click", () => { document.documentElement.dataset.theme = isDark() ? "light" : "dark"; keep("theme", document.documentElement.dataset.theme); namedTheme(); });
 prefers.addEventListener("change", namedTheme);
 
 byId("foot").append("Made by attribution-bench from stored scores; the same store gives the same page. No network is used.");
