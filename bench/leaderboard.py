@@ -9,8 +9,8 @@ are scored on; or, where it compares with the truth, another map beats the truth
 their variance in common (deletion's area and AOPC, say) ask one question, and share one vote. Scores of a sample that differ by
 rounding alone (`stats.settled`) are ties.
 
-The same samples say which metrics have a vote and how methods stand to the random control, so the first is asked strictly:
-of each metric by the p-value that half of its methods have (`stats.half_below`), Holm-corrected over the metrics. On noise a
+The same samples say which metrics have a vote and how methods stand to the random control, so the first is asked strictly: on
+a sample more than half of the methods have to be better (a t-test over samples), Holm-corrected over the metrics. On noise a
 metric has a vote in at most one board of twenty then, however few its methods. Where samples are too few for any such answer,
 all have one.
 
@@ -38,6 +38,7 @@ from bench.masking import even_counts
 
 RANKING_FAMILIES = ("faithfulness", "localisation")
 RANDOM, ORACLE, CONTROLS = "random", "oracle", "control"  # two methods, and the family of those that explain nothing
+ENOUGH = 0.5  # share of the methods that an informative metric puts above the random control
 SILENT = {  # why a metric has no vote
     "fail": "fails its checks",
     "untested": "not judged by any check",
@@ -116,11 +117,11 @@ def _informative(long: pd.DataFrame) -> pd.Series:
     found = pd.Series("", index=long.index)
     asked = long[long["metric_family"].isin(RANKING_FAMILIES) & (long["silent"] == "") & long["p_informative"].notna()]
     for _, lines in asked.groupby("task"):
-        of_metric = lines.groupby("metric")[["p_informative", "least_p"]].first()
+        of_metric = lines.groupby("metric")[["p_informative", "least_p", "beats_random"]].first()
         possible = of_metric["least_p"] * len(of_metric) < 1 - stats.LEVEL
         sure = stats.holm(of_metric["p_informative"].to_numpy()) < 1 - stats.LEVEL
-        told = pd.Series(np.where(sure, "yes", "no"), index=of_metric.index).where(possible, "")
-        found[lines.index] = lines["metric"].map(told)
+        told = pd.Series(np.where(sure & (of_metric["beats_random"] >= ENOUGH), "yes", "no"), index=of_metric.index)
+        found[lines.index] = lines["metric"].map(told.where(possible, ""))
     return found
 
 
@@ -275,10 +276,11 @@ def _against_random(table: pd.DataFrame, scores: pd.DataFrame) -> None:
     others = [name for name in gaps if name != RANDOM and table.loc[name, "method_family"] != CONTROLS]
     explain = [name for name in others if gaps[name].notna().sum() > 1]
     if explain:
-        p = stats.better(gaps[explain].to_numpy())
-        table["beats_random"] = (p < 1 - stats.LEVEL).mean()
-        table["p_informative"] = stats.half_below(p)
-        table["least_p"] = stats.half_below(2.0 ** -gaps[explain].notna().sum().to_numpy())
+        own = gaps[explain].to_numpy()
+        beaten = stats.superiority(own.T)  # share of the methods that are better, on each sample
+        table["beats_random"] = (stats.better(own) < 1 - stats.LEVEL).mean()
+        table["p_informative"] = stats.better(beaten[:, None] - 0.5)[0]
+        table["least_p"] = 2.0 ** -(~np.isnan(beaten)).sum()
     if truth and not table["silent"].iloc[0] and _surpassed(values):
         table["silent"] = "surpassed"
 

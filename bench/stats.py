@@ -196,18 +196,6 @@ def better(gaps: np.ndarray) -> np.ndarray:
     return np.where(above, two_sided / 2, 1 - two_sided / 2)
 
 
-def half_below(p: np.ndarray) -> float:
-    """p-value of `half of these tests find something`, whatever their dependence: (m,) -> a number.
-
-    m / k times the k-th lowest of m, k being their half [ruger1978maximale].
-    """
-    known = np.sort(p[~np.isnan(p)])
-    if not known.size:
-        return np.nan
-    k = (known.size + 1) // 2
-    return float(min(1.0, known.size / k * known[k - 1]))
-
-
 def pairwise(scores: np.ndarray) -> np.ndarray:
     """p-values of each two columns' means: paired t-tests, Holm-corrected over all pairs: (n, M) -> (M, M).
 

@@ -60,21 +60,6 @@ def test_one_sided_tests_are_scipys():
     np.testing.assert_allclose(stats.better(gaps), expected)
 
 
-def test_that_half_of_the_tests_find_something_by_hand():
-    assert stats.half_below(np.array([0.2, 0.01, np.nan, 0.03])) == pytest.approx(3 / 2 * 0.03)  # the second of three
-    assert stats.half_below(np.array([0.04, 0.9])) == pytest.approx(2 * 0.04)  # the first of two
-    assert stats.half_below(np.array([0.9, 0.8])) == 1
-    assert np.isnan(stats.half_below(np.array([np.nan])))
-
-
-def test_half_of_the_tests_are_sure_of_nothing_in_at_most_one_case_of_twenty_however_they_depend():
-    rng = np.random.default_rng(0)
-    for share in (0.0, 0.5, 0.99):  # of a test's variance that all have in common
-        z = np.sqrt(share) * rng.normal(size=(4000, 1)) + np.sqrt(1 - share) * rng.normal(size=(4000, 7))
-        found = [stats.half_below(p) < 0.05 for p in scipy_stats.norm.sf(z)]
-        assert sum(found) <= scipy_stats.binom.ppf(0.999, 4000, 0.05)
-
-
 def test_scores_that_differ_by_rounding_are_ties():
     scores = np.array([[1.0, 1.0 + 3e-7, 2.0, np.nan], [3.0, 2.0, 3.0 - 2e-7, 2.0 + 1e-3], [np.nan] * 4])
     found = stats.settled(scores)
