@@ -87,7 +87,7 @@ def long_table(rows: pd.DataFrame, verdicts: Mapping[str, str] | None = None) ->
     order = table["metric_family"].map(families).fillna(len(families))
     table = table.assign(_order=order, _rank=table["rank"].fillna(np.inf))
     table = table.sort_values(["task", "_order", "metric", "_rank", "method"], kind="stable")
-    return table.drop(columns=["_order", "_rank"]).reset_index(drop=True)
+    return table.drop(columns=["_order", "_rank", "least_p"]).reset_index(drop=True)
 
 
 def wide_table(rows: pd.DataFrame) -> pd.DataFrame:
@@ -104,7 +104,17 @@ def boards(rows: pd.DataFrame, long: pd.DataFrame) -> pd.DataFrame:
 def metric_table(long: pd.DataFrame) -> pd.DataFrame:
     """One row per task and metric: what it is worth there, and its vote in the mean rank."""
     columns = ["task", "metric", "metric_id", "metric_family", "label", "higher_is_better"]
-    columns += ["conformance", "informative", "beats_random", "silent", "vote", "alike", "friedman", "n_top_two"]
+    columns += [
+        "conformance",
+        "informative",
+        "beats_random",
+        "p_informative",
+        "silent",
+        "vote",
+        "alike",
+        "friedman",
+        "n_top_two",
+    ]
     found = long[columns] if len(long) else pd.DataFrame(columns=columns)
     return found.drop_duplicates(["task", "metric"]).reset_index(drop=True)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from scipy import stats as scipy_stats
 from test_leaderboard import rows
@@ -225,6 +228,24 @@ def test_the_command_ends_with_1_where_a_method_became_worse(runs, capsys, tmp_p
     assert list(told.reset_index()["verdict"][:3]) == ["worse"] * 3  # worst first
     assert main(["compare", str(runs["broken"]), str(runs["before"])]) == 0  # the other way round all is better
     assert main(["compare", str(runs["before"]), str(runs["broken"]), "--method", "random"]) == 0
+
+
+def test_the_command_ends_with_1_where_a_method_or_a_task_is_gone(runs, tmp_path, capsys):
+    before = shutil.copytree(runs["before"], tmp_path / "before")
+    (gone,) = before.glob("scores/task=*/method=in_the_making")
+    after = shutil.copytree(before, tmp_path / "after")
+    shutil.rmtree(after / gone.relative_to(before))
+    assert main(["compare", str(before), str(after)]) == 1
+    assert "| mnist1d | in_the_making | (all)" in capsys.readouterr().out
+    assert main(["compare", str(before), str(after), "--method", "random"]) == 0
+    shutil.copytree(gone.parent, gone.parent.with_name("task=other"))
+    for path in (before / "scores" / "task=other").rglob("*.parquet"):
+        table = pq.ParquetFile(path).read()
+        column = table.schema.get_field_index("task")
+        pq.write_table(table.set_column(column, "task", pa.array(["other"] * len(table), type=pa.string())), path)
+    assert main(["compare", str(before), str(after), "--method", "random"]) == 1
+    assert "| other  | random   | (all)" in capsys.readouterr().out
+    assert main(["compare", str(before), str(after), "--method", "random", "--task", "mnist1d"]) == 0
 
 
 def test_wrong_requests(runs, tmp_path, capsys):

@@ -25,6 +25,7 @@ MANY = 12  # methods; where there are more, pictures turn by a quarter or name o
 FEW = 30  # metrics; where there are more, a matrix of them has no figures in it
 NAMED = 8  # of the best, where not all can be
 DASHES = ["-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (5, 2, 1, 2))]
+DPI = 150  # of files, and so of layouts: letters are not of quite the same width in another resolution
 FORMATS = (".png", ".svg", ".pdf")
 MARKERS = "osD^vPX<>*hp8d"
 STYLE: Any = {
@@ -44,7 +45,7 @@ def save(figure: Figure, path: Path) -> None:
         figure.draw_without_rendering()
         figure.set_layout_engine("none")  # laid out once is enough for both files
         drawn = io.BytesIO()
-        figure.savefig(drawn, format="png", dpi=150)
+        figure.savefig(drawn, format="png", dpi=DPI)
         with atomic(path.with_name(f"{path.name}.png")) as part:
             _with_palette(Image.open(drawn).convert("RGB")).save(part, "PNG")
         with atomic(path.with_name(f"{path.name}.svg")) as part:
@@ -82,7 +83,7 @@ def check_path(path: Path) -> None:
 def write(figure: Figure, path: Path) -> None:
     """Writes one file of the kind that its name says (FORMATS)."""
     with mpl.rc_context(STYLE), atomic(path) as part:
-        figure.savefig(part, format=path.suffix[1:], dpi=150)
+        figure.savefig(part, format=path.suffix[1:], dpi=DPI)
 
 
 def new_figure(
@@ -90,7 +91,7 @@ def new_figure(
 ) -> tuple[Figure, list[Axes]]:
     """A figure of that size in inches, and its panels line by line; `panels` as `Figure.subplots` takes them."""
     with mpl.rc_context(STYLE), sns.axes_style("whitegrid" if grid else "white"):
-        figure = Figure(figsize=(width, height), layout="constrained")
+        figure = Figure(figsize=(width, height), layout="constrained", dpi=DPI)
         FigureCanvasAgg(figure)  # else each label that seaborn measures gets a canvas of its own, a gigabyte in all
         found = figure.subplots(lines, columns, squeeze=False, **panels)
     return figure, list(found.ravel())

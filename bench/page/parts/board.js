@@ -53,10 +53,10 @@ function conclusion(board) {
   const n = Math.max(...board.methods.map((one) => one.n || 0));
   const among = explaining.length ? plural(explaining.length, "method") : plural(lines.length, "control");
   const said = [el("b", {}, first.method), ` comes first of ${among} on ${plural(n, "sample")}`];
-  const ties = explaining.filter((one) => one.ties_first && one !== first);
-  said.push(ties.length ? `, and cannot be told apart from ${listed(ties.map((one) => one.method), 6)}. ` : ", and no other shares its group. ");
-  const above = lines.filter((one) => one.control && one.rank < first.rank);
-  if (above.length) said.push(`Above it: the ${above.length === 1 ? "control" : "controls"} ${listed(above.map((one) => one.method + (one.ties_first ? " (a tie)" : "")))}. `);
+  const ties = lines.filter((one) => one.ties_first && one !== first), named = (one) => (one.control ? `the control ${one.method}` : one.method);
+  said.push(ties.length ? `, and cannot be told apart from ${listed(ties.map(named), 6)}. ` : ", and no other shares its group. ");
+  const above = lines.filter((one) => one.control && one.rank < first.rank && !one.ties_first);
+  if (above.length) said.push(`Above it: ${listed(above.map(named))}. `);
   if (!random) said.push("There is no random control on this board: nothing says what a rank is worth.");
   else if (!known(random.rank)) said.push(`The random control has no rank (${STATUS[random.status] || random.status}): compare its scores, metric by metric.`);
   else said.push(...againstRandom(explaining, random));
@@ -66,11 +66,12 @@ function conclusion(board) {
 function againstRandom(explaining, random) {
   const names = (lines) => listed(lines.map((one) => one.method), 6);
   const ties = explaining.filter((one) => one.ties_random), below = explaining.filter((one) => !one.ties_random && one.rank > random.rank);
-  const said = [`The random control is at place ${figure(random.rank)}${known(random.rank_low) ? ` (${interval(random)})` : ""}: `];
-  if (!ties.length && !below.length) return [...said, "every method is significantly better."];
-  if (ties.length) said.push(`${ties.length} of ${plural(explaining.length, "method")} cannot be told apart from it (${names(ties)})`);
-  if (below.length) said.push(`${ties.length ? "; " : ""}significantly worse: ${names(below)}`);
-  return [...said, "."];
+  const better = explaining.length - ties.length - below.length;
+  return [
+    `The random control is at place ${figure(random.rank)}${known(random.rank_low) ? ` (${interval(random)})` : ""}: `,
+    ties.length + below.length ? `${better} of ${plural(explaining.length, "method")} ${better === 1 ? "is" : "are"} significantly better` : "every method is significantly better",
+    ties.length > 0 && `, ${ties.length} cannot be told apart from it (${names(ties)})`, below.length > 0 && `, ${below.length} ${below.length === 1 ? "is" : "are"} significantly worse (${names(below)})`, ".",
+  ];
 }
 
 function methodCell(task, one) {

@@ -39,13 +39,16 @@ function settings(one, about) {
   return about && about.params.length ? about.params.map(([name, value]) => `${name} = ${value}`).join(", ") : "none";
 }
 
-const COSTS = [["seconds", "seconds"], ["forward_queries", "forward passes"], ["backward_queries", "backward passes"], ["peak_memory", "memory at most (MB)"]];
+const COSTS = {
+  seconds: (value) => `${figure(value)} s`, forward_queries: (value) => `${figure(value)} forward`, backward_queries: (value) => `${figure(value)} backward`,
+  peak_memory: (value) => `${figure(value)} MiB at most`,
+};
 
 /** What an explanation of a sample was measured to cost. */
 function measured(task, name) {
   const board = boardOf(task), line = board.methods.findIndex((one) => one.method === name);
-  const found = COSTS.map(([metric, label]) => [label, line < 0 ? null : board.cells.mean[line][board.metrics.findIndex((one) => one.metric === metric)]]);
-  return found.filter(([, value]) => known(value)).map(([label, value]) => `${figure(value)} ${label}`).join(", ");
+  const found = Object.keys(COSTS).map((metric) => [metric, line < 0 ? null : board.cells.mean[line][board.metrics.findIndex((one) => one.metric === metric)]]);
+  return found.filter(([, value]) => known(value)).map(([metric, value]) => COSTS[metric](value)).join(", ");
 }
 
 /** What every map of the method holds to, as tests check. */
@@ -108,7 +111,7 @@ function cardBody(task, name) {
     el("header", {}, el("h2", { id: "card-title", tabindex: -1, autofocus: true }, breakable(name)), el("button", { type: "button", class: "plain", onclick: () => card.close() }, "Close")),
     about ? [el("p", { class: "lead" }, `${about.summary}.`), el("section", { class: "prose" }, prose(about.about || about.doc))]
       : el("p", { class: "quiet" }, "No description: the method's file was not loaded when this page was written (python -m bench report --plugins FILE)."),
-    facts([["family", familyOf(one)], ["hyper-parameters", settings(one, about)], ["cost", about && about.cost], [`measured on ${task}, a sample`, measured(task, name)], ["source", about && about.cite && source(about.cite)],
+    facts([["family", familyOf(one)], ["hyper-parameters", settings(one, about)], ["cost class", about && about.cost], [`cost of a map of ${task}`, measured(task, name)], ["source", about && about.cite && source(about.cite)],
       ["holds for every map", about && promised(about)], ["id", one.method_id], [`status on ${task}`, one.status && `${one.status}${STATUS[one.status] ? `: ${STATUS[one.status]}` : ""}`]]),
     el("h3", {}, "Where it stands"), el("div", { class: "scroll" }, el("table", { class: "places" },
       el("thead", {}, el("tr", {}, ["task", "rank, 95 % interval", "of", "group", ""].map((text) => el("th", { scope: "col", class: "flat" }, text)))), el("tbody", {}, places))),
