@@ -410,3 +410,14 @@ def test_a_task_and_its_metrics_are_explained_where_the_board_is(opened):
 def test_odd_addresses_lead_somewhere(opened):
     expect(opened("#samples/mnist1d/-1").locator("a.thumb").first).to_have_attribute("aria-current", "true")
     expect(opened("#nowhere").locator("main h2")).to_have_text("What was run, and what to conclude")
+
+
+def test_the_conclusion_counts_what_cannot_be_told_from_the_random_control(opened):
+    lead = opened("#board/planted_image").locator("main p.lead")  # four samples prove nothing
+    expect(lead).to_contain_text("0 of 2 methods are significantly better, 2 cannot be told apart from it (")
+
+
+def test_a_card_tells_measured_costs_and_what_holds_for_every_map(opened):
+    card = opened("#card/planted_image/grad_cam").get_by_role("dialog")
+    expect(card).to_contain_text(re.compile(r"cost of a map of planted_image\s*\S+ s"))
+    expect(card).to_contain_text("another class gets another map")
