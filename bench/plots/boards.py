@@ -63,11 +63,14 @@ def ranks(wide: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
     right.grid(False)
     right.tick_params(length=0)
     above = f"skill by metric: blue above the {CONTROL}\ncontrol, red and – below, pale: as it"
-    right.set_xlabel(above if CONTROL in set(long["method"]) else "blue above the metric's mean,\nred and – below")
+    said = above if CONTROL in set(long["method"]) else "blue above the metric's mean,\nred and – below"
+    right.set_xlabel(said, loc="right")  # a few metrics are narrower than it
     _mark_losses(right, (colour < -PALE).to_numpy().T)
     right.set_xticks(np.arange(len(names) + 1) - 0.5, minor=True)
     right.grid(which="minor", axis="x", color="white", lw=1.5)
-    left.legend(loc="lower left", frameon=True, framealpha=0.9, fontsize=8)
+    left.legend(
+        loc="lower left", bbox_to_anchor=(0, 1.0), frameon=False, fontsize=8
+    )  # above: intervals may be anywhere
     figure.suptitle(
         f"{task}: {len(board)} methods, {samples_of(wide)} samples. Methods that share a letter cannot be told apart.",
         fontsize=10,
