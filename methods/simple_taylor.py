@@ -5,7 +5,13 @@
 f is the class's logit above that of the baseline, and the root x~ the first one met on the straight way from the input to
 the baseline (which is a root itself, so there always is one). The slope is that just before the root, for behind it the
 network may be flat. Signed; sums to f(x) as far as f is linear between both.
+
+Next to the baseline all places look nearly alike, and which of them a pooling takes for the largest hangs on the last bit of a
+float32, which is another in another batch or on another machine: so this is computed in float64.
 """
+
+from copy import deepcopy
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -15,12 +21,13 @@ from bench.hooks import chosen, gradient
 from bench.registry import method
 
 
-@method(cite="bach2015lrp", family="gradient", cost="medium", promises={"null", "linear", "class"})
+@method(cite="bach2015lrp", family="gradient", cost="medium", version=2, promises={"null", "linear", "class"})
 def simple_taylor(problem: Problem, *, steps: int = 16, halvings: int = 8) -> Tensor:
     """Gradient at the first root between input and baseline, times the way there, summed over channels. -> (N, *S)
 
     `steps`: where a change of sign is looked for. `halvings`: of the step in which it lies.
     """
+    problem = in_float64(problem)
     way, axes = problem.inputs - problem.baseline, (-1, *(1,) * (problem.inputs.dim() - 1))
     with torch.no_grad():
         absent = problem.model(problem.baseline.expand_as(problem.inputs[:1]))
@@ -42,4 +49,9 @@ def simple_taylor(problem: Problem, *, steps: int = 16, halvings: int = 8) -> Te
             there = beyond(middle)
             near, far = torch.where(there, near, middle), torch.where(there, middle, far)
     root = near.view(axes)
-    return (gradient(problem, problem.baseline + root * way) * (1 - root) * way).sum(1)
+    return (gradient(problem, problem.baseline + root * way) * (1 - root) * way).sum(1).float()
+
+
+def in_float64(problem: Problem) -> Problem:
+    exact = problem.inputs.double(), problem.baseline.double()
+    return replace(problem, model=deepcopy(problem.model).double(), inputs=exact[0], baseline=exact[1])

@@ -11,6 +11,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import replace
 
 import captum.attr
@@ -122,7 +123,9 @@ def expected_gradients(problem: Problem) -> Tensor:
 
 
 def simple_taylor(problem: Problem) -> Tensor:
-    """By Brent's method on the first of 16 steps from the input that holds a root."""
+    """By Brent's method on the first of 16 steps from the input that holds a root; in float64."""
+    exact = problem.inputs.double(), problem.baseline.double()
+    problem = replace(problem, model=deepcopy(problem.model).double(), inputs=exact[0], baseline=exact[1])
     found = []
     for row in range(len(problem)):
         one = problem.take([row])

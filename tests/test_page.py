@@ -206,9 +206,9 @@ def test_accents_of_the_bibliography_are_letters():
 def test_failures_are_grouped_by_reason(text):
     failures = pages.block(text, "content")["failures"]
     assert failures[0]["status"] == "failed"
-    assert failures[0]["methods"] == ["faulty"]
+    assert failures[0]["methods"] == [["faulty", 4]]  # on four samples
     assert failures[0]["metrics"] == sorted(pages.METRICS)
-    assert "the attribution is constant" in {one["note"] for one in failures if one["methods"] == ["constant"]}
+    assert "the attribution is constant" in {one["note"] for one in failures if one["methods"] == [["constant", 4]]}
 
 
 def test_a_board_without_ranks_or_maps_can_be_shown():

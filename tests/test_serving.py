@@ -113,10 +113,11 @@ def test_before_the_first_scores_the_page_says_so(tmp_path):
 def test_an_open_page_is_told_when_the_file_changes(out, port):
     connection = http.client.HTTPConnection(serving.HOST, port, timeout=30)
     connection.request("GET", f"{serving.CHANGES}?{watching(out).version}")
+    listening = connection.sock
     stream = connection.getresponse()
     assert stream.headers["Content-Type"] == "text/event-stream"
     os.utime(out / page.NAME, (time.time() + 5,) * 2)  # written anew, and the same
-    assert not select.select([connection.sock], [], [], 3 * serving.EVERY)[0]
+    assert not select.select([listening], [], [], 3 * serving.EVERY)[0]
     (out / page.NAME).write_text("another page", encoding="utf-8")
     assert stream.readline() == b"data: changed\n"
     assert stream.readline() == b"\n"
