@@ -45,7 +45,7 @@ def save(figure: Figure, path: Path) -> None:
         figure.draw_without_rendering()
         figure.set_layout_engine("none")  # laid out once is enough for both files
         drawn = io.BytesIO()
-        figure.savefig(drawn, format="png", dpi=DPI)
+        figure.savefig(drawn, format="png", dpi=DPI, pil_kwargs={"compress_level": 0})  # it is read again at once
         with atomic(path.with_name(f"{path.name}.png")) as part:
             _with_palette(Image.open(drawn).convert("RGB")).save(part, "PNG")
         with atomic(path.with_name(f"{path.name}.svg")) as part:
