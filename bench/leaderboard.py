@@ -103,18 +103,8 @@ def boards(rows: pd.DataFrame, long: pd.DataFrame) -> pd.DataFrame:
 
 def metric_table(long: pd.DataFrame) -> pd.DataFrame:
     """One row per task and metric: what it is worth there, and its vote in the mean rank."""
-    columns = ["task", "metric", "metric_id", "metric_family", "label", "higher_is_better"]
-    columns += [
-        "conformance",
-        "informative",
-        "beats_random",
-        "p_informative",
-        "silent",
-        "vote",
-        "alike",
-        "friedman",
-        "n_top_two",
-    ]
+    columns = ["task", "metric", "metric_id", "metric_family", "label", "higher_is_better", "conformance"]
+    columns += ["informative", "beats_random", "p_informative", "silent", "vote", "alike", "friedman", "n_top_two"]
     found = long[columns] if len(long) else pd.DataFrame(columns=columns)
     return found.drop_duplicates(["task", "metric"]).reset_index(drop=True)
 

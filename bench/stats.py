@@ -190,10 +190,8 @@ def paired_p(gaps: np.ndarray) -> np.ndarray:
 
 def better(gaps: np.ndarray) -> np.ndarray:
     """One-sided p-values of paired differences, small where their mean is above 0: (n, K) -> (K,); NaN as `paired_p`."""
-    two_sided = paired_p(gaps)
-    with np.errstate(invalid="ignore"):
-        above = np.where(np.isnan(gaps), 0.0, gaps).sum(0) > 0
-    return np.where(above, two_sided / 2, 1 - two_sided / 2)
+    half = paired_p(gaps) / 2
+    return np.where(np.nansum(gaps, axis=0) > 0, half, 1 - half)
 
 
 def pairwise(scores: np.ndarray) -> np.ndarray:

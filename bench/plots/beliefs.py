@@ -147,7 +147,7 @@ def conformance(table: pd.DataFrame) -> Figure:
     order = table.assign(_family=table["family"].map(families), _failed=table["verdict"] == "fail")
     order = order.sort_values(["_family", "_failed", "metric"], kind="stable")
     values = order.set_index("metric")[steps].astype(float)
-    figure, (axes,) = new_figure(1, 1, width=5.2 + 0.95 * len(steps), height=1.6 + 0.235 * len(order), grid=False)
+    figure, (axes,) = new_figure(1, 1, width=4.4 + 0.95 * len(steps), height=1.6 + 0.235 * len(order), grid=False)
     sns.heatmap(
         values,
         ax=axes,

@@ -97,7 +97,7 @@ function cardCurves(task, name) {
 
 /** Of the task, or of the first that has some. */
 function cardMaps(task, name) {
-  const own = (one) => samplesOf(one).some((sample) => sample.methods[name]), where = [task, ...tasks].find(own);
+  const own = (one) => hasSamples(one) && samplesOf(one).some((sample) => sample.methods[name]), where = [task, ...tasks].find(own);
   if (!where) return null;
   return el("section", {}, el("h3", {}, where === task ? "Its maps" : `Its maps on ${where}; of ${task} none are kept`), el("div", { class: "maps" }, samplesOf(where).map((one, i) => one.methods[name] &&
     el("a", { class: "map", href: link("samples", where, i, name) }, mapPicture(one, name), el("span", {}, one.explained)))));

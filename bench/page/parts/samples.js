@@ -4,6 +4,9 @@ const MAX_LEVEL = 15; // of the maps; zero is at 15, see bench/page/pictures.py
 const loaded = {};
 const pixels = new Map(); // packed picture -> promise of its pixels
 
+/** Known without unpacking them, which takes a while. */
+const hasSamples = (task) => content.samples[task].kept > 0;
+
 function samplesOf(task) {
   const block = byId(`samples-${tasks.indexOf(task)}`);
   loaded[task] = loaded[task] || (block ? JSON.parse(block.textContent) : []);
@@ -200,7 +203,7 @@ function walk(task, sample, name) {
 function samplesView(task, place, method) {
   const there = samplesOf(task);
   const head = [taskTabs("samples", task), el("h2", {}, `Samples: ${task}`), taskSummary(task)];
-  const others = tasks.filter((one) => samplesOf(one).length);
+  const others = tasks.filter(hasSamples);
   if (!there.length) return [...head, el("p", {}, `No maps are kept for this task.${leftOut(task)}`), others.length > 0 && el("p", {}, "There are some of ", others.map((one, i) => [i > 0 && ", ", el("a", { href: link("samples", one) }, one)]), ".")];
   const at = Math.max(0, Math.min(Math.trunc(Number(place)) || 0, there.length - 1)), sample = there[at];
   const names = boardOf(task).methods.map((one) => one.method).filter((name) => sample.methods[name] && sample.methods[name].order);

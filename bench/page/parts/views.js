@@ -227,7 +227,7 @@ function drawView(view, ...rest) {
 
 const views = byId("views");
 views.append(...VIEWS.map(([view, title]) => el("a", { "data-view": view }, title)));
-const withSamples = (task) => (samplesOf(task).length ? task : tasks.find((one) => samplesOf(one).length) || task);
+const withSamples = (task) => [task, ...tasks].find(hasSamples) || task;
 
 /** The links to the views lead to the task that was looked at last, and say which view it is. */
 function navigation(current) {
