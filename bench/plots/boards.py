@@ -192,6 +192,8 @@ def heatmap(wide: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
             "aspect": 40,
         },
     )
+    for text in axes.texts:
+        text.set_in_layout(False)  # two thousand figures, each inside its cell
     ranks = wide.set_index("method")["rank"]
     measured = [
         with_arrow(facts.loc[name]) + (f" [{_why_silent(facts.loc[name])}]" if silent[name] else "") for name in metrics

@@ -49,9 +49,8 @@ def distributions(rows: pd.DataFrame, wide: pd.DataFrame, long: pd.DataFrame, ta
         axes.set_ylabel("")
     for axes in panels[len(metrics) :]:
         axes.set_visible(False)
-    for axes in panels:
-        axes.set_yticks(range(len(methods)), methods)
-        axes.set_ylim(len(methods) - 0.5, -0.5)
+    panels[0].set_yticks(range(len(methods)), methods)  # and so of all, which share the axis
+    panels[0].set_ylim(len(methods) - 0.5, -0.5)
     figure.suptitle(
         f"{task}: scores per sample (box: quartiles, whiskers: 5 to 95 %), mean with 95 % interval (diamond), "
         f"mean of the random control (dashed)",

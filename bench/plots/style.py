@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -41,15 +41,14 @@ def save(figure: Figure, path: Path) -> None:
     """Writes `path`.png and `path`.svg."""
     path.parent.mkdir(parents=True, exist_ok=True)
     _with_powers(figure)
+    canvas = FigureCanvasAgg(figure)
     with mpl.rc_context(STYLE | {"text.parse_math": True}):
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")  # laid out once is enough for both files
-        drawn = io.BytesIO()
-        figure.savefig(drawn, format="png", dpi=DPI, pil_kwargs={"compress_level": 0})  # it is read again at once
+        canvas.draw()  # `savefig` would draw twice for each file, and lay out anew
+        figure.set_layout_engine("none")
         with atomic(path.with_name(f"{path.name}.png")) as part:
-            _with_palette(Image.open(drawn).convert("RGB")).save(part, "PNG")
+            _with_palette(Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")).save(part, "PNG")
         with atomic(path.with_name(f"{path.name}.svg")) as part:
-            figure.savefig(part, format="svg", metadata={"Date": None, "Creator": None})
+            FigureCanvasSVG(figure).print_svg(part, metadata={"Date": None, "Creator": None})
 
 
 def _with_palette(picture: Image.Image) -> Image.Image:
