@@ -275,7 +275,7 @@ def samples_needed(gap: np.ndarray, *, tests: int = 1, power: float = 0.8) -> fl
     if len(known) < 2:
         return np.nan
     mean, spread = abs(known.mean()), known.std(ddof=1)
-    if mean <= 1e-9 * spread or mean == 0:  # rounding
+    if mean <= 1e-9 * spread:  # rounding
         return np.inf
     least = float(np.floor(1 - np.log2(level)) + 1)  # 2^(1-n) below the level
     effect = mean / max(spread, 1e-9 * mean)

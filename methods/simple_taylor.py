@@ -27,7 +27,7 @@ def simple_taylor(problem: Problem, *, steps: int = 16, halvings: int = 8) -> Te
 
     `steps`: where a change of sign is looked for. `halvings`: of the step in which it lies.
     """
-    problem = in_float64(problem)
+    problem = _in_float64(problem)
     way, axes = problem.inputs - problem.baseline, (-1, *(1,) * (problem.inputs.dim() - 1))
     with torch.no_grad():
         absent = problem.model(problem.baseline.expand_as(problem.inputs[:1]))
@@ -52,6 +52,6 @@ def simple_taylor(problem: Problem, *, steps: int = 16, halvings: int = 8) -> Te
     return (gradient(problem, problem.baseline + root * way) * (1 - root) * way).sum(1).float()
 
 
-def in_float64(problem: Problem) -> Problem:
+def _in_float64(problem: Problem) -> Problem:
     exact = problem.inputs.double(), problem.baseline.double()
     return replace(problem, model=deepcopy(problem.model).double(), inputs=exact[0], baseline=exact[1])
