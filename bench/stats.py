@@ -266,8 +266,9 @@ def friedman(scores: np.ndarray) -> float:
 def samples_needed(gap: np.ndarray, *, tests: int = 1, power: float = 0.8) -> float:
     """Samples with which `paired_p` would find such a difference with that power, as one of so many tests: (n,) -> a number.
 
-    Each test at (1 - LEVEL) / tests (Bonferroni). Infinite where there is no difference, NaN on fewer than two samples; where
-    it never varies the least of which all have to agree.
+    Each test at (1 - LEVEL) / tests (Bonferroni), and the difference found in its own direction: the other tail adds nothing at
+    such a power, and SciPy's noncentral t is NaN far out in it. Infinite where there is no difference, NaN on fewer than two
+    samples; where it never varies the least of which all have to agree.
     """
     from statsmodels.stats.power import TTestPower
 
@@ -281,8 +282,8 @@ def samples_needed(gap: np.ndarray, *, tests: int = 1, power: float = 0.8) -> fl
     effect = mean / max(spread, 1e-9 * mean)
 
     def lacking(n: float) -> float:
-        found = TTestPower().power(effect, n, level)
-        return power - (1.0 if np.isnan(found) else float(found))  # SciPy gives none where it is as good as 1
+        found = TTestPower().power(effect, n, level / 2, alternative="larger")
+        return power - (1.0 if np.isnan(found) else float(found))  # SciPy gives none where it is 1
 
     enough = 10 + 2 * ((stats.norm.isf(level / 2) + 1) / effect) ** 2  # the normal approximation says half as many
     return least if lacking(least) <= 0 else float(np.ceil(brentq(lacking, least, max(enough, least + 1))))
