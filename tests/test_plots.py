@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -168,6 +169,26 @@ def test_cost_has_a_log_axis_and_names_every_method():
     figure = plots.cost(wide, "toy")
     assert figure.axes[0].get_xscale() == "log"
     assert all(name in texts(figure) for name in THREE)
+
+
+def test_names_on_the_cost_picture_hide_no_other_name_and_stay_inside():
+    """Forty methods, of which nine are on the Pareto front, close to each other."""
+    rank = np.r_[np.linspace(20, 12, 9), np.linspace(21, 40, 31)]
+    board = pd.DataFrame(
+        {
+            "method": [f"a_longer_name_{i}" for i in range(39)] + ["random"],
+            "family": "gradient",
+            "mean_rank_faithfulness": rank,
+            "seconds": np.r_[np.geomspace(1e-3, 2e-3, 9), np.geomspace(5e-4, 1, 31) + 2e-3],
+        }
+    )
+    figure = plots.cost(board, "toy")
+    figure.canvas.draw()
+    axes = figure.axes[0]
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert len(boxes) == 10  # the front and the random control
+    assert not any(box.overlaps(other) for box, other in combinations(boxes, 2))
+    assert all(axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1 for box in boxes)
 
 
 def test_cost_is_set_against_faithfulness_where_a_metric_asks_that():

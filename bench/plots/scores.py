@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Annotation
+from matplotlib.transforms import Bbox
 
 from bench.leaderboard import CONTROLS, ORACLE, RANKING_FAMILIES
 from bench.plots.style import (
     CONTROL,
+    DPI,
     MANY,
     NAMED,
     look,
     new_figure,
     samples_of,
     with_arrow,
+    with_powers,
 )
+
+HEIGHTS = sorted(range(-32, 33, 4), key=abs)
+BESIDE = [(side, y) for y in HEIGHTS for side in (7, -7, 14, -14)]  # points (1/72 inch) from a dot to its name
 
 
 def distributions(rows: pd.DataFrame, wide: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
@@ -115,37 +123,47 @@ def cost(wide: pd.DataFrame, task: str) -> Figure:
     ordered = board[explains].sort_values(["seconds", rank], kind="stable")
     best = ordered[ordered[rank] < ordered[rank].cummin().shift(fill_value=np.inf)]  # the Pareto front
     named = board if len(board) <= MANY else board[board["method"].isin([*best["method"], CONTROL, ORACLE])]
-    for number, (_, row) in enumerate(board.iterrows()):
-        colour, _, marker = look(row["method"], number)
-        order = 4  # above those that are not named
-        if row["method"] not in set(named["method"]):
-            colour, marker, order = "0.7", "o", 3
+    numbers = {name: number for number, name in enumerate(named["method"])}
+    for _, row in board.iterrows():
+        colour, marker, order = "0.7", "o", 3
+        if row["method"] in numbers:
+            (colour, _, marker), order = look(row["method"], numbers[row["method"]]), 4  # above those without a name
         axes.scatter(row["seconds"], row[rank], color=colour, marker=marker, s=55, zorder=order, edgecolor="white")
-    axes.plot(best["seconds"], best[rank], color="0.6", lw=1, drawstyle="steps-post", zorder=1)
-    _label_points(axes, named, rank)
+    front = np.stack([best["seconds"].repeat(2)[1:], best[rank].repeat(2)[:-1]], axis=1)  # in steps
+    axes.plot(*front.T, color="0.6", lw=1, zorder=1)
     axes.set_xscale("log")
     axes.invert_yaxis()
     axes.margins(x=0.1, y=0.12)
     axes.set(xlabel="seconds to explain one sample (log; left is better)", ylabel=f"mean rank{of} (up is better)")
-    axes.set_title(f"{task}: what a more faithful map costs, with the Pareto front", loc="left")
+    axes.set_title(f"{task}: what a more faithful map costs, with the Pareto front", loc="left", parse_math=False)
+    with_powers(figure)
+    figure.draw_without_rendering()  # names are placed in the panel's final size
+    first = named.sort_values(rank, kind="stable")
+    points = board[["seconds", rank]].to_numpy()
+    _label_points(axes, first["method"], first[["seconds", rank]].to_numpy(), points, front)
     return figure
 
 
-def _label_points(axes: Axes, board: pd.DataFrame, rank: str) -> None:
-    """Names beside the points: on the left in the right half of the picture, moved apart where points crowd."""
-    placed: list[tuple[float, float]] = []
-    spread = np.log10(board["seconds"])
-    middle = (spread.min() + spread.max()) / 2
-    for _, row in board.sort_values(rank).iterrows():
-        x, y = np.log10(row["seconds"]), row[rank]
-        shift = sum(abs(x - a) < 0.6 and abs(y - b) < 0.3 for a, b in placed)
-        side, where = (-7, "right") if x > middle else (7, "left")
-        axes.annotate(
-            row["method"],
-            (row["seconds"], y),
-            xytext=(side, 4 - 10 * shift),
-            textcoords="offset points",
-            ha=where,
-            fontsize=8.5,
+def _label_points(axes: Axes, names: Iterable[str], places: np.ndarray, points: np.ndarray, line: np.ndarray) -> None:
+    """Names of places (m, 2), each where it hides no other name nor the edge, and least of points (n, 2) and line (k, 2)."""
+    dots, ends = (axes.transData.transform(one) for one in (points, line))
+    radius = 4 * DPI / 72
+    drawn = [Bbox([dot - radius, dot + radius]) for dot in dots]
+    drawn += [Bbox([np.minimum(a, b) - 1, np.maximum(a, b) + 1]) for a, b in pairwise(ends)]
+    written: list[Bbox] = []
+    for name, place in zip(names, places, strict=True):
+        label = axes.annotate(
+            name, place, xytext=BESIDE[0], textcoords="offset points", va="center", fontsize=8.5, parse_math=False
         )
-        placed.append((x, y))
+        label.set_in_layout(False)
+
+        def at(offset: tuple[int, int], label: Annotation = label) -> Bbox:
+            label.set(position=offset, horizontalalignment="left" if offset[0] > 0 else "right")
+            return label.get_window_extent()
+
+        def hides(offset: tuple[int, int]) -> tuple[int, int]:
+            box = at(offset)
+            beyond = not (axes.bbox.containsx(box.x0) and axes.bbox.containsx(box.x1))
+            return box.count_overlaps(written) + beyond, box.count_overlaps(drawn)
+
+        written.append(at(min(BESIDE, key=hides)))

@@ -40,7 +40,7 @@ STYLE: Any = {
 def save(figure: Figure, path: Path) -> None:
     """Writes `path`.png and `path`.svg."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    _with_powers(figure)
+    with_powers(figure)
     canvas = FigureCanvasAgg(figure)
     with mpl.rc_context(STYLE | {"text.parse_math": True}):
         canvas.draw()  # `savefig` would draw twice for each file, and lay out anew
@@ -60,7 +60,7 @@ def _with_palette(picture: Image.Image) -> Image.Image:
     return found
 
 
-def _with_powers(figure: Figure) -> None:
+def with_powers(figure: Figure) -> None:
     """Labels of logarithmic axes are formulas, whatever was said of texts when they were made."""
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
