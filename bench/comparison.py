@@ -1,7 +1,7 @@
 """Two results folders, before and after: what changed for each task, method and metric. Tables in, tables and text out.
 
 Rules. Scores are compared on the samples that both folders scored, of the same input. What moved by rounding alone is `same`
-and no test; the others are tested by paired t-tests, Holm-corrected over all that moved: `better`, `worse`, or `unclear`.
+and no test; the others are tested by paired tests, Holm-corrected over all that moved: `better`, `worse`, or `unclear`.
 A method that was asked again and has no score where it had one has `lost` it, and so has one that is gone from a task, or with
 it. Costs measure a machine: `cost`, without a verdict.
 """
@@ -153,7 +153,7 @@ def markdown(table: pd.DataFrame, *, before: str, after: str, everything: bool =
 
 WHAT_IT_SAYS = (
     "Difference: after less before, on the samples that both scored, with its 95 % interval. Better and worse: paired "
-    "t-tests at 5 %, Holm-corrected over all that moved; unclear: it moved, and that may be chance."
+    "tests at 5 %, Holm-corrected over all that moved; unclear: it moved, and that may be chance."
 )
 
 

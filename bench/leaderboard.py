@@ -10,7 +10,7 @@ their variance in common (deletion's area and AOPC, say) ask one question, and s
 rounding alone (`stats.settled`) are ties.
 
 The same samples say which metrics have a vote and how methods stand to the random control, so the first is asked strictly: on
-a sample more than half of the methods have to be better (a t-test over samples), Holm-corrected over the metrics. On noise a
+a sample more than half of the methods have to be better (a test over samples), Holm-corrected over the metrics. On noise a
 metric has a vote in at most one board of twenty then, however few its methods. Where samples are too few for any such answer,
 all have one.
 

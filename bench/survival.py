@@ -148,7 +148,7 @@ def survive_table(sweep: Sweep) -> pd.DataFrame:
     """Per metric and pair of methods: in what share of settings the one that is better at the default stays better.
 
     `significant` and `reversed`: shares of settings in which the difference is significant, in the default's and in the
-    other direction (paired t-tests, Holm-corrected over the pairs of a setting).
+    other direction (paired tests, Holm-corrected over the pairs of a setting).
     """
     ranked, tables = ranking(sweep), []
     known = [scores[~np.isnan(scores).all(axis=1)] for scores in ranked.scores]

@@ -61,6 +61,29 @@ def test_one_sided_tests_are_scipys():
     np.testing.assert_allclose(stats.better(gaps), expected)
 
 
+@pytest.mark.parametrize("n", [2, 5, 8, 12])
+def test_tests_on_few_samples_are_scipys_exact_exchanges_of_signs(n):
+    rng = np.random.default_rng(n)
+    gaps = np.column_stack([rng.normal(0.7, 1, n), rng.integers(-1, 3, n) / 10, rng.exponential(1, n) - 1])
+    expected = [
+        scipy_stats.permutation_test(
+            (own,), np.mean, permutation_type="samples", n_resamples=np.inf, alternative="two-sided", vectorized=True
+        ).pvalue
+        for own in gaps.T
+    ]
+    np.testing.assert_allclose(stats.paired_p(gaps), expected, rtol=1e-12)
+    with_gaps = np.full((40, 3), np.nan)
+    with_gaps[rng.permutation(40)[:n]] = gaps  # wherever the samples are that are known
+    np.testing.assert_allclose(stats.paired_p(with_gaps), expected, rtol=1e-12)
+
+
+def test_three_samples_by_hand():
+    """Of 1, 2 and 4 the signs make sums of 7, 5, 3 and 1: one in four is as far from 0 as 7, three are as 3."""
+    gaps = np.array([[1.0, -1], [2, 2], [4, -4]])
+    assert stats.paired_p(gaps).tolist() == [0.25, 0.75]
+    assert stats.better(gaps)[0] == 0.125
+
+
 def test_scores_that_differ_by_rounding_are_ties():
     scores = np.array([[1.0, 1.0 + 3e-7, 2.0, np.nan], [3.0, 2.0, 3.0 - 2e-7, 2.0 + 1e-3], [np.nan] * 4])
     found = stats.settled(scores)

@@ -83,7 +83,7 @@ def ranks(wide: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
 def critical_difference(wide: pd.DataFrame, task: str) -> Figure:
     """Mean ranks on an axis; a bar joins methods that cannot be told apart, with a dot on each of them [demsar2006statistical].
 
-    The test is that of the board's groups: paired t-tests of ranks on the samples, Holm-corrected.
+    The test is that of the board's groups: paired tests of ranks on the samples, Holm-corrected.
     """
     import scikit_posthocs
 

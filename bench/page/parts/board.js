@@ -113,7 +113,7 @@ function ownColumns(task, board) {
       about: () => ["rank", "By mean rank over the metrics that have a vote; dot and line are the rank and its 95 % interval, which leaves out those that are significantly better or worse."] },
     { key: "group", name: "group", class: "group", value: (one) => one.group, cell: (one) => one.group || "–",
       tip: (one) => [one.method, ["group", one.group || "–"], "Methods that share a letter cannot be told apart."],
-      about: () => ["group", "Methods that share a letter cannot be told apart (paired t-tests of their ranks on the samples, Holm-corrected)."] },
+      about: () => ["group", "Methods that share a letter cannot be told apart (paired tests of their ranks on the samples, Holm-corrected)."] },
     ...means.map((key) => ({ key, name: key.replace(/^mean_rank_?/, "") || "mean rank", value: (one) => one[key],
       head: key === "mean_rank" ? "mean rank" : [el("small", {}, "mean rank"), key.slice(10)],
       tip: (one) => [one.method, [spaced(key), figure(one[key])], ["95 % interval", range(one[`${key}_low`], one[`${key}_high`]) || "none"], ["samples", one.n]], about: () => [spaced(key), "Mean of the ranks on the metrics of this family, by their votes."] })),
