@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox
 
 from bench.leaderboard import CONTROLS, ORACLE, RANKING_FAMILIES
@@ -146,24 +145,29 @@ def cost(wide: pd.DataFrame, task: str) -> Figure:
 
 def _label_points(axes: Axes, names: Iterable[str], places: np.ndarray, points: np.ndarray, line: np.ndarray) -> None:
     """Names of places (m, 2), each where it hides no other name nor the edge, and least of points (n, 2) and line (k, 2)."""
-    dots, ends = (axes.transData.transform(one) for one in (points, line))
+    dots, ends, starts = (axes.transData.transform(one) for one in (points, line, places))
     radius = 4 * DPI / 72
     drawn = [Bbox([dot - radius, dot + radius]) for dot in dots]
     drawn += [Bbox([np.minimum(a, b) - 1, np.maximum(a, b) + 1]) for a, b in pairwise(ends)]
     written: list[Bbox] = []
-    for name, place in zip(names, places, strict=True):
+    for name, place, dot in zip(names, places, starts, strict=True):
         label = axes.annotate(
-            name, place, xytext=BESIDE[0], textcoords="offset points", va="center", fontsize=8.5, parse_math=False
+            name, place, (0, 0), textcoords="offset points", va="center", fontsize=8.5, parse_math=False
         )
         label.set_in_layout(False)
+        size = np.asarray(label.get_window_extent().size)
+        boxes = [_beside(dot, offset, size) for offset in BESIDE]
+        beyond = [not (axes.bbox.containsx(box.x0) and axes.bbox.containsx(box.x1)) for box in boxes]
+        hides = [
+            (box.count_overlaps(written) + out, box.count_overlaps(drawn))
+            for box, out in zip(boxes, beyond, strict=True)
+        ]
+        best = hides.index(min(hides))
+        label.set(position=BESIDE[best], horizontalalignment="left" if BESIDE[best][0] > 0 else "right")
+        written.append(boxes[best])
 
-        def at(offset: tuple[int, int], label: Annotation = label) -> Bbox:
-            label.set(position=offset, horizontalalignment="left" if offset[0] > 0 else "right")
-            return label.get_window_extent()
 
-        def hides(offset: tuple[int, int]) -> tuple[int, int]:
-            box = at(offset)
-            beyond = not (axes.bbox.containsx(box.x0) and axes.bbox.containsx(box.x1))
-            return box.count_overlaps(written) + beyond, box.count_overlaps(drawn)
-
-        written.append(at(min(BESIDE, key=hides)))
+def _beside(dot: np.ndarray, offset: tuple[int, int], size: np.ndarray) -> Bbox:
+    """Where a text of that size in pixels lies, at that offset in points from a dot."""
+    x, y = dot + np.array(offset) * DPI / 72
+    return Bbox.from_bounds(x if offset[0] > 0 else x - size[0], y - size[1] / 2, *size)
