@@ -9,10 +9,11 @@ import torch
 from bench.methods.grad_cam import weighed
 from torch import Tensor
 
-from bench.canonise import after
-from bench.core import BenchError, Problem
-from bench.hooks import chosen, features
-from bench.registry import method
+from bench.core.errors import BenchError
+from bench.core.problem import Problem
+from bench.network.canonical import after
+from bench.network.gradients import chosen, features
+from bench.registry.decorators import method
 
 
 @method(cite="desai2020ablationcam", family="activation", needs={"layers"}, cost="medium", promises={"class"})

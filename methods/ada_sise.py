@@ -11,8 +11,8 @@ from bench.methods.sise import fused, layer_maps
 from skimage.filters import threshold_otsu
 from torch import Tensor
 
-from bench.core import Problem
-from bench.registry import method
+from bench.core.problem import Problem
+from bench.registry.decorators import method
 
 
 @method(cite="sudhakar2021adasise", family="perturbation", needs={"layers"}, cost="medium", promises={"class"})

@@ -11,10 +11,10 @@ Signed, summed over channels; sums to the class's logit less that of the blurred
 import torch
 from torch import Tensor
 
-from bench.core import Problem
-from bench.hooks import gradient
-from bench.masking import blurred
-from bench.registry import method
+from bench.core.problem import Problem
+from bench.network.gradients import gradient
+from bench.perturbation.masking import blurred
+from bench.registry.decorators import method
 
 
 @method(cite="xu2020blurig", family="gradient", cost="medium", promises={"class"})

@@ -9,10 +9,11 @@ its bias. Signed, as in the paper's equation.
 import torch
 from torch import Tensor, nn
 
-from bench.core import NotApplicable, Problem
-from bench.hooks import features
-from bench.masking import upsample
-from bench.registry import method
+from bench.core.errors import NotApplicable
+from bench.core.problem import Problem
+from bench.network.gradients import features
+from bench.perturbation.masking import upsample
+from bench.registry.decorators import method
 
 
 @method(cite="zhou2016cam", family="activation", needs={"layers"}, cost="fast", promises={"class"})

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from bench.core import Problem
-from bench.registry import method
+from bench.core.problem import Problem
+from bench.registry.decorators import method
 
 
 @method(cite="", family="control", cost="fast")

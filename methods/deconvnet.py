@@ -11,8 +11,8 @@ from bench.methods.guided_backprop import backward
 from torch import Tensor
 from torch.autograd import Function
 
-from bench.core import Problem
-from bench.registry import method
+from bench.core.problem import Problem
+from bench.registry.decorators import method
 
 
 class DeconvReLU(Function):

@@ -12,9 +12,9 @@ operations have a rule.
 
 from torch import Tensor
 
-from bench.core import Problem
-from bench.registry import method
-from bench.secants import contributions, ruled
+from bench.core.problem import Problem
+from bench.network.deeplift import contributions, ruled
+from bench.registry.decorators import method
 
 
 @method(

@@ -9,10 +9,10 @@ logit less its mean over the background.
 import torch
 from torch import Tensor
 
-from bench.core import Problem
-from bench.hooks import at_once, repeated
-from bench.registry import method
-from bench.secants import contributions, ruled
+from bench.core.problem import Problem
+from bench.network.deeplift import contributions, ruled
+from bench.network.gradients import at_once, repeated
+from bench.registry.decorators import method
 
 
 @method(cite="lundberg2017shap", family="propagation", needs={"background"}, cost="medium", promises={"null", "class"})

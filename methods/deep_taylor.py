@@ -13,9 +13,9 @@ for ReLU networks, which the derivation is about.
 from torch import Tensor
 from zennit.rules import WSquare, ZBox, ZPlus
 
-from bench.core import Problem
-from bench.propagation import LAYERS, POSITIVE, RELU_ONLY, logit, relevance
-from bench.registry import method
+from bench.core.problem import Problem
+from bench.network.lrp import LAYERS, POSITIVE, RELU_ONLY, logit, relevance
+from bench.registry.decorators import method
 
 
 @method(cite="montavon2017dtd", family="propagation", cost="fast", promises={"class"})

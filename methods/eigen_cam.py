@@ -9,10 +9,10 @@ in which it agrees with the sum of the maps. Never negative.
 import torch
 from torch import Tensor
 
-from bench.core import Problem
-from bench.hooks import features
-from bench.masking import upsample
-from bench.registry import method
+from bench.core.problem import Problem
+from bench.network.gradients import features
+from bench.perturbation.masking import upsample
+from bench.registry.decorators import method
 
 
 @method(cite="muhammad2020eigencam", family="activation", needs={"layers"}, cost="fast")

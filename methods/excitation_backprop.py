@@ -9,9 +9,9 @@ this input. Never negative where inputs are not; sums to 1. Only for networks wi
 from torch import Tensor
 from zennit.rules import ZPlus
 
-from bench.core import Problem
-from bench.propagation import LAYERS, POSITIVE, RELU_ONLY, one, relevance
-from bench.registry import method
+from bench.core.problem import Problem
+from bench.network.lrp import LAYERS, POSITIVE, RELU_ONLY, one, relevance
+from bench.registry.decorators import method
 
 
 @method(cite="zhang2016excitation", family="propagation", cost="fast", promises={"null", "class"})

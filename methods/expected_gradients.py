@@ -11,9 +11,9 @@ import torch
 from bench.methods.integrated_gradients import path_integral
 from torch import Tensor
 
-from bench.core import Problem
-from bench.hooks import at_once, repeated
-from bench.registry import method
+from bench.core.problem import Problem
+from bench.network.gradients import at_once, repeated
+from bench.registry.decorators import method
 
 
 @method(cite="erion2021expected", family="gradient", needs={"background"}, cost="medium", promises={"null", "class"})

@@ -10,10 +10,10 @@ attribution adds up the masks of four areas, so what is kept even in the smalles
 import torch
 from torch import Tensor
 
-from bench.core import Problem
-from bench.hooks import chosen
-from bench.masking import upsample
-from bench.registry import method
+from bench.core.problem import Problem
+from bench.network.gradients import chosen
+from bench.perturbation.masking import upsample
+from bench.registry.decorators import method
 
 AREAS = (0.05, 0.1, 0.2, 0.4)
 LAMBDA, GROWTH, RATE, MOMENTUM = 300.0, 1.0035, 0.01, 0.9

@@ -9,11 +9,11 @@ together. Signed.
 import torch
 from torch import Tensor
 
-from bench.cells import Cells
-from bench.coalitions import explained, logits
-from bench.core import Problem
-from bench.registry import method
-from bench.seeding import SampleRng
+from bench.core.problem import Problem
+from bench.core.random import SampleRng
+from bench.perturbation.coalitions import explained, logits
+from bench.perturbation.partition import Partition
+from bench.registry.decorators import method
 
 
 @method(cite="covert2021removing", family="perturbation", cost="medium", promises={"null", "class"})
@@ -22,7 +22,7 @@ def feature_ablation(problem: Problem, *, features: str = "patch64") -> Tensor:
     return explained(problem, SampleRng((), problem.sample_ids), features, losses)
 
 
-def losses(problem: Problem, _rng: SampleRng, cells: Cells) -> Tensor:
+def losses(problem: Problem, _rng: SampleRng, cells: Partition) -> Tensor:
     """For each cell: (N, cells)."""
     present = ~torch.eye(cells.most, dtype=torch.bool, device=problem.inputs.device)
     present = torch.cat([torch.ones_like(present[:1]), present]).expand(len(problem), -1, -1)

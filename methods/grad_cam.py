@@ -7,10 +7,10 @@ Never negative. It is zero everywhere, hence undefined, for a sample whose weigh
 
 from torch import Tensor
 
-from bench.core import Problem
-from bench.hooks import features_and_slopes
-from bench.masking import upsample
-from bench.registry import method
+from bench.core.problem import Problem
+from bench.network.gradients import features_and_slopes
+from bench.perturbation.masking import upsample
+from bench.registry.decorators import method
 
 
 @method(cite="selvaraju2017gradcam", family="activation", needs={"layers"}, cost="fast", promises={"class"})

@@ -8,9 +8,9 @@ models. Signed.
 
 from torch import Tensor
 
-from bench.core import Problem
-from bench.hooks import gradient
-from bench.registry import method
+from bench.core.problem import Problem
+from bench.network.gradients import gradient
+from bench.registry.decorators import method
 
 
 @method(cite="shrikumar2017deeplift", family="gradient", cost="fast", promises={"null", "linear", "class"})

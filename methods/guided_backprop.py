@@ -13,10 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import Function
 
-from bench.canonise import canonised
-from bench.core import NotApplicable, Problem
-from bench.hooks import gradient
-from bench.registry import method
+from bench.core.errors import NotApplicable
+from bench.core.problem import Problem
+from bench.network.canonical import canonised
+from bench.network.gradients import gradient
+from bench.registry.decorators import method
 
 
 class GuidedReLU(Function):

@@ -9,8 +9,8 @@ from bench.methods.grad_cam import grad_cam
 from bench.methods.guided_backprop import GuidedReLU, backward
 from torch import Tensor
 
-from bench.core import Problem
-from bench.registry import method
+from bench.core.problem import Problem
+from bench.registry.decorators import method
 
 
 @method(cite="selvaraju2017gradcam", family="activation", needs={"layers"}, cost="fast", promises={"class"})

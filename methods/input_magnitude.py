@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
-from bench.core import Problem
-from bench.registry import method
+from bench.core.problem import Problem
+from bench.registry.decorators import method
 
 
 @method(cite="", family="control", cost="fast")

@@ -8,8 +8,8 @@ Signed, and complete: the attributions of a sample sum to logit_c(x) - logit_c(x
 from captum.attr import IntegratedGradients
 from torch import Tensor
 
-from bench.core import Problem
-from bench.registry import method
+from bench.core.problem import Problem
+from bench.registry.decorators import method
 
 
 @method(cite="sundararajan2017ig", family="gradient", cost="medium", promises={"complete", "null", "linear", "class"})

@@ -13,11 +13,11 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from bench.cells import Cells
-from bench.coalitions import explained, logits
-from bench.core import Problem
-from bench.registry import method
-from bench.seeding import SampleRng
+from bench.core.problem import Problem
+from bench.core.random import SampleRng
+from bench.perturbation.coalitions import explained, logits
+from bench.perturbation.partition import Partition
+from bench.registry.decorators import method
 
 
 @method(cite="lundberg2017shap", family="perturbation", cost="slow", promises={"complete", "linear", "class"})
@@ -26,7 +26,7 @@ def kernel_shap(problem: Problem, rng: SampleRng, *, samples: int | None = None,
     return explained(problem, rng, features, partial(fitted, samples=samples))
 
 
-def fitted(problem: Problem, rng: SampleRng, cells: Cells, samples: int | None) -> Tensor:
+def fitted(problem: Problem, rng: SampleRng, cells: Partition, samples: int | None) -> Tensor:
     """The constrained least squares solution: (N, cells) float64."""
     many, device = samples or 2048 + 2 * cells.most, problem.inputs.device
     if cells.most < 2:

@@ -7,10 +7,10 @@ No mean over places, so it holds at any depth: with `layer=0` it is as fine as t
 
 from torch import Tensor
 
-from bench.core import Problem
-from bench.hooks import features_and_slopes
-from bench.masking import upsample
-from bench.registry import method
+from bench.core.problem import Problem
+from bench.network.gradients import features_and_slopes
+from bench.perturbation.masking import upsample
+from bench.registry.decorators import method
 
 
 @method(cite="jiang2021layercam", family="activation", needs={"layers"}, cost="fast", promises={"class"})

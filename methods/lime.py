@@ -10,11 +10,11 @@ the paper's probability, which saturates. Signed.
 import torch
 from torch import Tensor
 
-from bench.cells import Cells
-from bench.coalitions import explained, logits
-from bench.core import Problem
-from bench.registry import method
-from bench.seeding import SampleRng
+from bench.core.problem import Problem
+from bench.core.random import SampleRng
+from bench.perturbation.coalitions import explained, logits
+from bench.perturbation.partition import Partition
+from bench.registry.decorators import method
 
 
 @method(cite="ribeiro2016lime", family="perturbation", cost="slow", promises={"class"})
@@ -23,7 +23,7 @@ def lime(
 ) -> Tensor:
     """Weights of the segments in a ridge regression on which of them are there. -> (N, *S)"""
 
-    def weights(problem: Problem, rng: SampleRng, cells: Cells) -> Tensor:
+    def weights(problem: Problem, rng: SampleRng, cells: Partition) -> Tensor:
         present = rng.uniform((samples, cells.most)) < 0.5
         present[:, 0] = True
         answers, z = logits(problem, cells, present).double(), present.double()

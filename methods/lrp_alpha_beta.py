@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from zennit.rules import AlphaBeta, Epsilon
 from zennit.types import Convolution
 
-from bench.core import BenchError, Problem
-from bench.propagation import relevance
-from bench.registry import method
+from bench.core.errors import BenchError
+from bench.core.problem import Problem
+from bench.network.lrp import relevance
+from bench.registry.decorators import method
 
 
 @method(cite="bach2015lrp", family="propagation", cost="fast", promises={"null", "class"})

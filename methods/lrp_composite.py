@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from zennit.rules import Epsilon, Flat, ZPlus
 from zennit.types import Convolution
 
-from bench.core import Problem
-from bench.propagation import LAYERS, relevance
-from bench.registry import method
+from bench.core.problem import Problem
+from bench.network.lrp import LAYERS, relevance
+from bench.registry.decorators import method
 
 
 @method(cite="montavon2019lrp", family="propagation", cost="fast", promises={"class"})

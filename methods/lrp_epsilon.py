@@ -9,9 +9,9 @@ input; a larger epsilon lets weak and contradicting evidence fade. Signed; sums 
 from torch import Tensor
 from zennit.rules import Epsilon
 
-from bench.core import Problem
-from bench.propagation import LAYERS, relevance
-from bench.registry import method
+from bench.core.problem import Problem
+from bench.network.lrp import LAYERS, relevance
+from bench.registry.decorators import method
 
 
 @method(cite="bach2015lrp", family="propagation", cost="fast", promises={"null", "class"})

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from zennit.rules import Epsilon, Gamma
 from zennit.types import Convolution
 
-from bench.core import Problem
-from bench.propagation import relevance
-from bench.registry import method
+from bench.core.problem import Problem
+from bench.network.lrp import relevance
+from bench.registry.decorators import method
 
 
 @method(cite="montavon2019lrp", family="propagation", cost="fast", promises={"null", "class"})

@@ -8,8 +8,8 @@ Windows are a fifth of each side and move by half of that. Signed.
 from captum.attr import Occlusion
 from torch import Tensor
 
-from bench.core import Problem
-from bench.registry import method
+from bench.core.problem import Problem
+from bench.registry.decorators import method
 
 
 @method(cite="zeiler2014visualizing", family="perturbation", cost="medium", promises={"class"})

@@ -2,9 +2,9 @@
 
 from torch import Tensor
 
-from bench.core import Problem
-from bench.registry import method
-from bench.seeding import SampleRng
+from bench.core.problem import Problem
+from bench.core.random import SampleRng
+from bench.registry.decorators import method
 
 
 @method(cite="", family="control", cost="fast")

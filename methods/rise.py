@@ -9,11 +9,11 @@ upsampled linearly; 4000 masks as in the paper. Asks for no gradient and nothing
 import torch
 from torch import Tensor
 
-from bench.core import Problem
-from bench.hooks import chosen
-from bench.masking import upsample
-from bench.registry import method
-from bench.seeding import SampleRng
+from bench.core.problem import Problem
+from bench.core.random import SampleRng
+from bench.network.gradients import chosen
+from bench.perturbation.masking import upsample
+from bench.registry.decorators import method
 
 
 @method(cite="petsiuk2018rise", family="perturbation", cost="slow", promises={"class"})

@@ -7,9 +7,9 @@ Unsigned, as in the paper.
 
 from torch import Tensor
 
-from bench.core import Problem
-from bench.hooks import gradient
-from bench.registry import method
+from bench.core.problem import Problem
+from bench.network.gradients import gradient
+from bench.registry.decorators import method
 
 
 @method(cite="simonyan2014saliency", family="gradient", cost="fast", promises={"null", "class"})

@@ -10,10 +10,10 @@ import torch
 from bench.methods.grad_cam import weighed
 from torch import Tensor
 
-from bench.core import Problem
-from bench.hooks import chosen, features
-from bench.masking import scaled, upsample
-from bench.registry import method
+from bench.core.problem import Problem
+from bench.network.gradients import chosen, features
+from bench.perturbation.masking import scaled, upsample
+from bench.registry.decorators import method
 
 
 @method(cite="wang2020scorecam", family="activation", needs={"layers"}, cost="medium", promises={"class"})

@@ -7,9 +7,9 @@ Its sum is the squared length of the gradient: it explains how the logit would c
 
 from torch import Tensor
 
-from bench.core import Problem
-from bench.hooks import gradient
-from bench.registry import method
+from bench.core.problem import Problem
+from bench.network.gradients import gradient
+from bench.registry.decorators import method
 
 
 @method(cite="montavon2018methods", family="gradient", cost="fast", promises={"null", "class"})

@@ -9,11 +9,11 @@ Each order is used backwards too, which cancels much of the noise [mitchell2022s
 import torch
 from torch import Tensor
 
-from bench.cells import Cells
-from bench.coalitions import explained, logits
-from bench.core import Problem
-from bench.registry import method
-from bench.seeding import SampleRng
+from bench.core.problem import Problem
+from bench.core.random import SampleRng
+from bench.perturbation.coalitions import explained, logits
+from bench.perturbation.partition import Partition
+from bench.registry.decorators import method
 
 
 @method(
@@ -25,7 +25,7 @@ from bench.seeding import SampleRng
 def shapley_sampling(problem: Problem, rng: SampleRng, *, orders: int = 24, features: str = "patch64") -> Tensor:
     """Mean gain in logit as cells join in random orders, an even number, half of them reversed. -> (N, *S)"""
 
-    def gains(problem: Problem, rng: SampleRng, cells: Cells) -> Tensor:
+    def gains(problem: Problem, rng: SampleRng, cells: Partition) -> Tensor:
         total = torch.zeros(len(problem), cells.most, dtype=torch.float64, device=problem.inputs.device)
         joined = torch.arange(1, cells.most, device=total.device)[:, None]
         ends = torch.tensor([[False], [True]], device=total.device).expand(len(problem), 2, cells.most)

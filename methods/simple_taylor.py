@@ -16,9 +16,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from bench.core import Problem
-from bench.hooks import chosen, gradient
-from bench.registry import method
+from bench.core.problem import Problem
+from bench.network.gradients import chosen, gradient
+from bench.registry.decorators import method
 
 
 @method(cite="bach2015lrp", family="gradient", cost="medium", version=2, promises={"null", "linear", "class"})

@@ -18,10 +18,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.core import Problem
-from bench.hooks import activations
-from bench.masking import scaled, upsample
-from bench.registry import method
+from bench.core.problem import Problem
+from bench.network.gradients import activations
+from bench.perturbation.masking import scaled, upsample
+from bench.registry.decorators import method
 
 EPSILON = 1e-6
 STEEPNESS = 100  # of the sigmoid that stands for the binary Otsu mask

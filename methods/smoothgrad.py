@@ -9,10 +9,10 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
-from bench.core import Problem
-from bench.hooks import gradients
-from bench.registry import method
-from bench.seeding import SampleRng
+from bench.core.problem import Problem
+from bench.core.random import SampleRng
+from bench.network.gradients import gradients
+from bench.registry.decorators import method
 
 
 @method(cite="smilkov2017smoothgrad", family="gradient", cost="medium", promises={"null", "class"})

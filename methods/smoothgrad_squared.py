@@ -8,9 +8,9 @@ Squaring before the mean keeps what changes sign from copy to copy, which Smooth
 from bench.methods.smoothgrad import noisy_gradients
 from torch import Tensor
 
-from bench.core import Problem
-from bench.registry import method
-from bench.seeding import SampleRng
+from bench.core.problem import Problem
+from bench.core.random import SampleRng
+from bench.registry.decorators import method
 
 
 @method(cite="hooker2019roar", family="gradient", cost="medium", promises={"null", "class"})

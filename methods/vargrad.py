@@ -10,9 +10,9 @@ import torch
 from bench.methods.smoothgrad import noisy_gradients
 from torch import Tensor
 
-from bench.core import Problem
-from bench.registry import method
-from bench.seeding import SampleRng
+from bench.core.problem import Problem
+from bench.core.random import SampleRng
+from bench.registry.decorators import method
 
 
 @method(cite="adebayo2018sanity", family="gradient", cost="medium", promises={"null", "class"})

@@ -9,9 +9,9 @@ import torch
 from bench.methods.grad_cam import weighed
 from torch import Tensor
 
-from bench.core import Problem
-from bench.hooks import features_and_slopes
-from bench.registry import method
+from bench.core.problem import Problem
+from bench.network.gradients import features_and_slopes
+from bench.registry.decorators import method
 
 
 @method(cite="fu2020xgradcam", family="activation", needs={"layers"}, cost="fast", promises={"class"})

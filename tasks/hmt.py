@@ -16,10 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench.core import BenchError, DataMissing, Problem, Recipe
-from bench.data import Data, Download, fetch, interleaved, read_rgb
-from bench.registry import task
-from bench.weights import shipped
+from bench.core.entries import Recipe
+from bench.core.errors import BenchError, DataMissing
+from bench.core.problem import Problem
+from bench.registry.decorators import task
+from bench.task_tools.data import Data, Download, fetch, interleaved, read_rgb
+from bench.task_tools.weights import shipped
 
 CLASSES = ("01_TUMOR", "02_STROMA", "03_COMPLEX", "04_LYMPHO", "05_DEBRIS", "06_MUCOSA", "07_ADIPOSE", "08_EMPTY")
 STORED = (150, 150)

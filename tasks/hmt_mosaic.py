@@ -20,10 +20,12 @@ import torch
 from bench.tasks.hmt import CLASSES, STORED, background, files, find, network, prepare, read
 from torch import Tensor, nn
 
-from bench.core import BenchError, Problem, digest
-from bench.data import Data
-from bench.registry import task
-from bench.weights import shipped
+from bench.core.errors import BenchError
+from bench.core.hashing import digest
+from bench.core.problem import Problem
+from bench.registry.decorators import task
+from bench.task_tools.data import Data
+from bench.task_tools.weights import shipped
 
 SIDE = STORED[0] // 2  # of a quadrant
 ROUNDS = 28  # of four mosaics: each pair of classes four times

@@ -20,10 +20,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench.core import Problem, Recipe
-from bench.data import interleaved, numpy_state_kept
-from bench.registry import task
-from bench.weights import shipped
+from bench.core.entries import Recipe
+from bench.core.problem import Problem
+from bench.core.random import numpy_state_kept
+from bench.registry.decorators import task
+from bench.task_tools.data import interleaved
+from bench.task_tools.weights import shipped
 
 CLASSES = tuple("0123456789")
 

@@ -16,8 +16,9 @@ from bench.tasks import mnist1d, tissue
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bench.core import Problem, model_digest
-from bench.registry import task
+from bench.core.hashing import model_digest
+from bench.core.problem import Problem
+from bench.registry.decorators import task
 
 STEPS = (slice(2, 18),)  # of a signal of 40
 STRIP = (slice(0, 30), slice(0, 80))  # of a tile of 80x80; made of whole cells of `patch64`

@@ -25,9 +25,11 @@ from bench.tasks.hmt import network
 from scipy.ndimage import map_coordinates
 from torch import Tensor
 
-from bench.core import BenchError, Problem, Recipe
-from bench.registry import task
-from bench.weights import shipped
+from bench.core.entries import Recipe
+from bench.core.errors import BenchError
+from bench.core.problem import Problem
+from bench.registry.decorators import task
+from bench.task_tools.weights import shipped
 
 Array = np.ndarray
 SIZE = 80

@@ -13,24 +13,25 @@ import numpy as np
 import pytest
 import torch
 
-from bench import registry
-from bench.core import Problem
-from bench.device import place
-from bench.probe import Probe
+from bench.core.problem import Problem
+from bench.engine import loading
+from bench.network.device import place
+from bench.perturbation.probe import Probe
+from bench.registry import decorators
 
 sys.path.insert(0, str(Path(__file__).parent))
-registry.load_all()
+loading.load_all()
 
 
 def signal_problem(samples: int = 6, batch_size: int = 4) -> Problem:
     """MNIST-1D with its shipped network."""
-    task = registry.TASKS["mnist1d"]
+    task = decorators.TASKS["mnist1d"]
     return with_targets(task.fn(tuple(task.samples()[:samples])), batch_size)
 
 
 def image_problem(samples: int = 4, batch_size: int = 3, size: int = 36) -> Problem:
     """The HMT network with its shipped weights, on tiles drawn here."""
-    from bench.weights import shipped
+    from bench.task_tools.weights import shipped
 
     network = sys.modules["bench.tasks.hmt"].network
     model, fingerprint = shipped("hmt", network())
@@ -108,5 +109,5 @@ def registries_as_before() -> Iterator[None]:
     """Plug-ins that a module's tests load are gone after them."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("TASKS", "METHODS", "METRICS"):
-            patch.setattr(registry, name, dict(getattr(registry, name)))
+            patch.setattr(decorators, name, dict(getattr(decorators, name)))
         yield

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bench.cli import main
+from bench.cli.main import main
 
 METHODS = ["random", "saliency", "input_magnitude", "oracle", "grad_cam", "constant"]
 METRICS = ["drop", "deletion", "insertion", "energy_pointing_game", "sparseness", "seconds"]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import cli
-from bench.registry import METHODS, METRICS, TASKS
+from bench.cli import main
+from bench.registry.decorators import METHODS, METRICS, TASKS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -62,7 +62,7 @@ def test_the_readmes_method_has_12_lines_and_runs(tmp_path, monkeypatch, capsys)
         "4",
     ]
     try:
-        assert cli.main([*asked, "--plugins", str(tmp_path / "my_method.py"), "--out", str(tmp_path / "out")]) == 0
+        assert main.main([*asked, "--plugins", str(tmp_path / "my_method.py"), "--out", str(tmp_path / "out")]) == 0
     finally:
         METHODS.pop("unsigned_gradient_x_input", None)
     assert "unsigned_gradient_x_input" in capsys.readouterr().out

@@ -1,92 +1,87 @@
-"""Imports run in one direction: each module sees only those before it (shared data flow: nouns to command line)."""
+"""Rooms import in one direction, and no circle exists inside a room."""
 
 from __future__ import annotations
 
 import ast
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 import bench
+from bench.core.files import home
 
-ORDER = [
+ROOMS = [
     "core",
-    "files",
-    "data",
-    "seeding",
-    "hooks",
-    "canonise",
-    "propagation",
-    "secants",
-    "masking",
-    "cells",
-    "coalitions",
-    "imputation",
     "registry",
-    "weights",
-    "device",
-    "meter",
-    "guard",
-    "probe",
+    "network",
+    "perturbation",
+    "task_tools",
+    "storage",
     "metrics",
-    "explaining",
-    "scoring",
-    "store",
-    "runner",
-    "single",
-    "closed_form",
-    "conformance",
-    "stats",
-    "leaderboard",
-    "sweep",
-    "survival",
-    "agreement",
-    "pasting",
-    "comparison",
-    "training",
-    "tables",
+    "engine",
+    "validation",
+    "analysis",
     "plots",
     "page",
     "report",
-    "serving",
+    "api",
     "cli",
     "__main__",
 ]
+PLUGINS_MAY_USE = {"core", "registry", "network", "perturbation", "task_tools", "methods", "tasks"}
 PACKAGE = Path(bench.__file__).parent
-LAZY = {("registry", "metrics")}  # load_all() fills the registries when it is called, not when it is imported
 
 
-def layer(path: Path) -> str:
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+def name_of(path: Path) -> str:
+    """The module's name without `bench.`: `analysis.board`; a room's own `__init__` is the room's name."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+
+
+MODULES = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+MODULES = {name: path for name, path in MODULES.items() if name.split(".")[0] not in {"__init__", "methods", "tasks"}}
 
 
 def imported(path: Path) -> set[str]:
-    names = set()
+    """The modules of the package that a file imports, anywhere in it, without `bench.`; for the lazy public names see api."""
+    found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module == "bench":
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("bench."):
-            names.add(node.module.split(".")[1])
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "bench":
+            base = node.module.removeprefix("bench").lstrip(".")
+            for alias in node.names:
+                full = f"{base}.{alias.name}".lstrip(".")
+                found.add(full if full in MODULES else base or full)
         elif isinstance(node, ast.Import):
-            names |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("bench.")}
-    return names - {"__version__"}
+            found |= {alias.name.removeprefix("bench.") for alias in node.names if alias.name.startswith("bench.")}
+    return found - {"__version__"}
 
 
-MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if path.name != "__init__.py" or path.parent != PACKAGE]
-MODULES = [path for path in MODULES if layer(path) not in {"methods", "tasks"}]
+@pytest.mark.parametrize("name", MODULES)
+def test_a_room_imports_only_rooms_below_it(name):
+    own = name.split(".")[0]
+    allowed = set(ROOMS[: ROOMS.index(own)]) | {own}
+    assert {module.split(".")[0] for module in imported(MODULES[name])} <= allowed
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_a_module_imports_only_earlier_layers(path):
-    own = layer(path)
-    allowed = set(ORDER[: ORDER.index(own)]) | {own}
-    assert {name for name in imported(path) if (own, name) not in LAZY} <= allowed
+@pytest.mark.parametrize("room", sorted({name.split(".")[0] for name in MODULES}))
+def test_no_circle_exists_inside_a_room(room):
+    inside = {name: path for name, path in MODULES.items() if name.split(".")[0] == room}
+    arrows = {
+        name: {module for module in imported(path) if module in inside and module != name}
+        for name, path in inside.items()
+    }
+    try:
+        TopologicalSorter(arrows).prepare()
+    except CycleError as error:
+        pytest.fail(f"a circle: {' -> '.join(error.args[1])}")
 
 
-def test_plugins_import_no_later_layer_than_the_registry_and_the_helpers():
-    from bench.registry import home
+def test_every_room_is_in_the_order():
+    assert {name.split(".")[0] for name in MODULES} == set(ROOMS)
 
-    allowed = {*ORDER[: ORDER.index("device")], "methods", "tasks"}
-    for folder in ("methods", "tasks"):
-        for path in home(folder).glob("*.py"):
-            assert imported(path) <= allowed, path.name
+
+@pytest.mark.parametrize("folder", ["methods", "tasks"])
+def test_plugins_import_the_rooms_that_are_made_for_them(folder):
+    for path in home(folder).glob("*.py"):
+        assert {module.split(".")[0] for module in imported(path)} <= PLUGINS_MAY_USE, path.name

@@ -17,14 +17,14 @@ import torch
 from conftest import with_targets
 from reference import shared, values, with_course_weights
 
-from bench import leaderboard
-from bench.core import Problem
-from bench.data import Data
-from bench.explaining import explain_all
+from bench.analysis import metric_table
+from bench.core.problem import Problem
+from bench.engine.explain import explain_all
+from bench.engine.score import score
 from bench.metrics.faithfulness import drop, increase
-from bench.probe import Probe
-from bench.registry import METHODS, METRICS
-from bench.scoring import score
+from bench.perturbation.probe import Probe
+from bench.registry.decorators import METHODS, METRICS
+from bench.task_tools.data import Data
 
 SIZE = 224
 FLOAT32 = (
@@ -146,7 +146,7 @@ def informative(problem: Problem, methods: list[str]) -> dict[str, str]:
                 for one, was, sample in zip(found.values, found.status, problem.sample_ids, strict=True)
             ]
     about = {"task": "course", "metric_family": "faithfulness", "label": "", "metric_id": "", "method_id": ""}
-    table = leaderboard.metric_table(leaderboard.long_table(pd.DataFrame(lines).assign(**about)))
+    table = metric_table.metric_table(metric_table.long_table(pd.DataFrame(lines).assign(**about)))
     return dict(zip(table["metric"], table["informative"], strict=True))
 
 
@@ -168,5 +168,5 @@ def check_drop_and_increase(problem: Problem, task: str, name: str) -> None:
     assert (course[:, 5] == int(problem.top_k * probe.features)).all()
     np.testing.assert_allclose(probe.full.numpy(), course[:, 2], atol=FLOAT32)
     np.testing.assert_allclose(
-        probe.kept(maps, probe.counts([problem.top_k]))[:, 0].numpy(), course[:, 3], atol=FLOAT32
+        probe.p_with_top(maps, probe.counts([problem.top_k]))[:, 0].numpy(), course[:, 3], atol=FLOAT32
     )

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.probe import Probe
-from bench.registry import Explain, metric
+from bench.perturbation.probe import Probe
+from bench.registry.decorators import Explain, metric
 
 READERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 PADS = {2: nn.ConstantPad1d, 4: nn.ConstantPad2d, 6: nn.ConstantPad3d}  # by the number of sides
@@ -46,7 +46,7 @@ def non_sensitivity(probe: Probe, attribution: Tensor, *, tolerance: float = 1e-
     sum to no more than that share of the highest such sum. Undefined where p ignores every feature.
     """
     cells = probe.cells(features)
-    change = (probe.full[:, None] - probe.singles(features)).abs()  # NaN where a sample has fewer cells
+    change = (probe.full[:, None] - probe.leave_one_out(features)).abs()  # NaN where a sample has fewer cells
     size = cells.sums(attribution.double().abs())
     matters, named = change > tolerance, size > tolerance * size.amax(1, keepdim=True)
     wrong = ((matters != named) & ~change.isnan()).sum(1)

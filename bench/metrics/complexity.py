@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from bench.registry import metric
+from bench.registry.decorators import metric
 
 
 @metric(

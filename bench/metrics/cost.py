@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from bench.meter import Cost
-from bench.registry import metric
+from bench.network.cost import Cost
+from bench.registry.decorators import metric
 
 
 @metric(family="cost", higher_is_better=False, cite="", label="seconds per sample", limits=(0, None))

@@ -14,15 +14,13 @@ import functools
 import torch
 from torch import Tensor
 
-from bench.probe import Probe
-from bench.registry import metric
+from bench.metrics.correlation import pearson, ranked
+from bench.perturbation.probe import Probe
+from bench.registry.decorators import metric
 
 ERASER_SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)
 lower = functools.partial(metric, family="faithfulness", higher_is_better=False)
 higher = functools.partial(metric, family="faithfulness", higher_is_better=True)
-
-
-# --- a single share of the features -------------------------------------------------------------------------------------
 
 
 @lower(cite="chattopadhay2018gradcampp", label="drop (%)", limits=(0, 100))
@@ -44,10 +42,7 @@ def increase(probe: Probe, attribution: Tensor, *, k: float | None = None) -> Te
 def topk_deletion(probe: Probe, attribution: Tensor, *, k: float | None = None) -> Tensor:
     """Percentage of p lost when the top k of the features is removed; negative where p rises. (N,)"""
     counts = probe.counts([probe.problem.top_k if k is None else k])
-    return _percent(probe.full - probe.removed(attribution, counts)[:, 0], probe.full)
-
-
-# --- curves -------------------------------------------------------------------------------------------------------------
+    return _percent(probe.full - probe.p_without_top(attribution, counts)[:, 0], probe.full)
 
 
 @lower(cite="petsiuk2018rise", label="deletion AUC", limits=(0, 1), version=2)
@@ -91,14 +86,14 @@ def abpc(probe: Probe, attribution: Tensor, *, steps: int = 20, features: str = 
 def comprehensiveness(probe: Probe, attribution: Tensor, *, features: str = "pixel") -> Tensor:
     """Mean of p(x) - d_k over k = 0, 1, 5, 10, 20 and 50 % of the features: are all that matter among the top? (N,)"""
     counts = probe.counts(ERASER_SHARES, features=features)
-    return _mean_with_zero(probe.full[:, None] - probe.removed(attribution, counts, features=features))
+    return _mean_with_zero(probe.full[:, None] - probe.p_without_top(attribution, counts, features=features))
 
 
 @lower(cite="deyoung2020eraser", label="sufficiency", limits=(-1, 1))
 def sufficiency(probe: Probe, attribution: Tensor, *, features: str = "pixel") -> Tensor:
     """Mean of p(x) - i_k over k = 1, 5, 10, 20 and 50 % of the features, and of 0: are the top ones enough? (N,)"""
     counts = probe.counts(ERASER_SHARES, features=features)
-    return _mean_with_zero(probe.full[:, None] - probe.kept(attribution, counts, features=features))
+    return _mean_with_zero(probe.full[:, None] - probe.p_with_top(attribution, counts, features=features))
 
 
 @higher(cite="samek2017evaluating", label="region perturbation (AOPC)", limits=(-1, 1))
@@ -118,7 +113,7 @@ def irof(probe: Probe, attribution: Tensor, *, features: str = "segment20") -> T
     """Area over d_k / p(x) while segments are removed one by one, the one of highest mean first. (N,)"""
     cells = probe.cells(features)
     counts = torch.arange(cells.most + 1).expand(len(attribution), -1)
-    lost = 1 - probe.removed(attribution, counts, features=features) / probe.full[:, None]
+    lost = 1 - probe.p_without_top(attribution, counts, features=features) / probe.full[:, None]
     widths = (torch.arange(cells.most, device=lost.device) < cells.counts[:, None]) / cells.counts[:, None]
     return ((lost[:, 1:] + lost[:, :-1]) / 2 * widths).sum(1)
 
@@ -130,10 +125,7 @@ def road(probe: Probe, attribution: Tensor, *, levels: int = 5, noise: float = 0
     Levels are the middles of equal parts: 10, 30, 50, 70 and 90 % of the features.
     """
     shares = [(2 * level + 1) / (2 * levels) for level in range(levels)]
-    return probe.still_top(attribution, probe.counts(shares), noise).mean(1)
-
-
-# --- questions that depend on no attribution ----------------------------------------------------------------------------
+    return probe.top1_after_imputation(attribution, probe.counts(shares), noise).mean(1)
 
 
 @higher(cite="bhatt2020faithfulness", label="faithfulness correlation", limits=(-1, 1))
@@ -175,7 +167,7 @@ def infidelity(
 def faithfulness_estimate(probe: Probe, attribution: Tensor, *, features: str = "patch64") -> Tensor:
     """Pearson correlation, over single features, of their attribution and the p lost without them. (N,)"""
     cells = probe.cells(features)
-    lost = probe.full[:, None] - probe.singles(features)
+    lost = probe.full[:, None] - probe.leave_one_out(features)
     return pearson(cells.sums(attribution.double()), lost)
 
 
@@ -186,16 +178,13 @@ def monotonicity_correlation(probe: Probe, attribution: Tensor, *, draws: int = 
     Values are redrawn uniformly from the sample's own range; the sign of an attribution has no part in it.
     """
     cells = probe.cells(features)
-    change = (probe.disturbed(features, draws) - probe.full[:, None, None]).square().mean(2)
-    return pearson(_ranked(cells.sums(attribution.double()).abs(), change), _ranked(change, change))
-
-
-# --- arithmetic ---------------------------------------------------------------------------------------------------------
+    change = (probe.resampled_one(features, draws) - probe.full[:, None, None]).square().mean(2)
+    return pearson(ranked(cells.sums(attribution.double()).abs(), change), ranked(change, change))
 
 
 def _kept(probe: Probe, attribution: Tensor, k: float | None) -> Tensor:
     """p with only the top k, by default the task's, of the features: (N,)."""
-    return probe.kept(attribution, probe.counts([probe.problem.top_k if k is None else k]))[:, 0]
+    return probe.p_with_top(attribution, probe.counts([probe.problem.top_k if k is None else k]))[:, 0]
 
 
 def _percent(lost: Tensor, full: Tensor) -> Tensor:
@@ -227,26 +216,3 @@ def _removed_and_lost(
     masks, p = probe.subsets(features, share, subsets)
     sums = probe.cells(features).sums(attribution.double())
     return torch.einsum("ndf,nf->nd", masks.double(), sums), probe.full[:, None] - p
-
-
-def pearson(a: Tensor, b: Tensor) -> Tensor:
-    """Correlation of each row; NaN are left out in pairs; NaN where a row does not vary: (N, M), (N, M) -> (N,)."""
-    gone = a.isnan() | b.isnan()
-    a, b = _standard(a, gone), _standard(b, gone)
-    return (a * b).sum(1)
-
-
-def _standard(values: Tensor, gone: Tensor) -> Tensor:
-    """Rows of mean 0 and length 1, 0 where `gone`; NaN for a row that does not vary, whatever the rounding of its mean."""
-    known = values.masked_fill(gone, torch.nan)
-    centred = (known - known.nanmean(1, keepdim=True)).nan_to_num()
-    constant = values.masked_fill(gone, -torch.inf).amax(1) == values.masked_fill(gone, torch.inf).amin(1)
-    return centred / centred.square().sum(1, keepdim=True).sqrt().masked_fill(constant[:, None], torch.nan)
-
-
-def _ranked(values: Tensor, like: Tensor) -> Tensor:
-    """Ranks within each row, ties averaged; NaN where `like` is NaN: (N, M) -> (N, M)."""
-    from scipy.stats import rankdata
-
-    values = values.masked_fill(like.isnan(), torch.nan)
-    return torch.from_numpy(rankdata(values.cpu().numpy(), axis=1, nan_policy="omit")).to(values)

@@ -16,9 +16,9 @@ import functools
 import torch
 from torch import Tensor
 
-from bench.masking import count
-from bench.probe import Probe
-from bench.registry import metric
+from bench.perturbation.masking import count
+from bench.perturbation.probe import Probe
+from bench.registry.decorators import metric
 
 localisation = functools.partial(metric, family="localisation", higher_is_better=True, limits=(0, 1), needs={"truth"})
 

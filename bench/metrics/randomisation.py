@@ -18,11 +18,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from bench.core import NotApplicable
-from bench.metrics.faithfulness import pearson
-from bench.probe import Probe
-from bench.registry import Explain, metric
-from bench.seeding import SampleRng
+from bench.core.errors import NotApplicable
+from bench.core.random import SampleRng
+from bench.metrics.correlation import pearson
+from bench.perturbation.probe import Probe
+from bench.registry.decorators import Explain, metric
 
 lower = functools.partial(metric, family="randomisation", higher_is_better=False, limits=(-1, 1), cost="slow")
 NORMALISATIONS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm)

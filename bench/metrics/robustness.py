@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bench.hooks import activations
-from bench.probe import Probe
-from bench.registry import Explain, metric
+from bench.network.gradients import activations
+from bench.perturbation.probe import Probe
+from bench.registry.decorators import Explain, metric
 
 lower = functools.partial(metric, family="robustness", higher_is_better=False, limits=(0, None), cost="slow")
 

@@ -17,14 +17,13 @@ from typing import Any
 
 import pandas as pd
 
-from bench.core import PROMISES
-from bench.files import atomic
+from bench.analysis.task_tables import Tables
+from bench.core.files import atomic
+from bench.core.vocabulary import PROMISES
 from bench.page import data, pictures, sources
 from bench.page.pictures import samples
-from bench.tables import Tables
 
 __all__ = ["html", "samples", "write"]
-
 Samples = Mapping[str, list[dict[str, Any]]]
 NAME = "report.html"
 LARGEST = 10_000_000  # bytes of the file

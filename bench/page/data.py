@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench import agreement
-from bench.leaderboard import CONTROLS, ORACLE, RANDOM, RANKING_FAMILIES, SILENT
-from bench.stats import share_a_letter
-from bench.tables import Tables
+from bench.analysis import agreement
+from bench.analysis.groups import share_a_letter
+from bench.analysis.task_tables import Tables
+from bench.core.vocabulary import CONTROLS, EXCLUSION_REASONS, ORACLE, RANDOM, RANKING_FAMILIES
 
 DIGITS = 5  # that a figure keeps; the CSV files hold six
 CELLS = (
@@ -33,7 +33,7 @@ CELLS = (
 )
 ABOUT_METRIC = (
     *("metric_id", "metric_family", "label", "higher_is_better", "conformance", "informative", "beats_random"),
-    *("vote", "alike", "friedman", "n_top_two"),
+    *("rank_weight", "redundancy_group", "friedman", "n_required_top_two"),
 )
 
 
@@ -67,7 +67,7 @@ def board(task: str, tables: Tables) -> dict[str, Any]:
     facts = tables.metrics[tables.metrics["task"] == task].set_index("metric")
     names = list(dict.fromkeys(long["metric"]))
     own = ["method", "method_id", "family", "n", "status"] + [
-        name for name in ("rank", "rank_low", "rank_high", "group", "n_to_first") if name in wide
+        name for name in ("rank", "rank_low", "rank_high", "group", "n_required_vs_best") if name in wide
     ]
     own += [name for name in wide if str(name).startswith("mean_rank") and wide[name].notna().any()]
     methods = records(wide[own])
@@ -98,17 +98,19 @@ def board(task: str, tables: Tables) -> dict[str, Any]:
 
 def silence(facts: Mapping[str, Any]) -> str:
     """Why a metric has no vote in the ranks; empty where it has one."""
-    if facts["vote"] > 0:
+    if facts["rank_weight"] > 0:
         return ""
     if facts["metric_family"] not in RANKING_FAMILIES:
         return f"{facts['metric_family']} takes no part in ranks: it does not ask whether a map is true"
-    return SILENT.get(facts["silent"], "no method has a score")
+    return EXCLUSION_REASONS.get(facts["exclusion_reason"], "no method has a score")
 
 
 def _metric(name: str, facts: pd.Series, long: pd.DataFrame) -> dict[str, Any]:
     about: dict[str, Any] = {key: facts[key] for key in ABOUT_METRIC}
-    worth = silence(about | {"silent": facts["silent"]})
-    return plain({"metric": name} | about | {"silent": worth, "n": long.loc[long["metric"] == name, "n"].max()})
+    worth = silence(about | {"exclusion_reason": facts["exclusion_reason"]})
+    return plain(
+        {"metric": name} | about | {"exclusion_reason": worth, "n": long.loc[long["metric"] == name, "n"].max()}
+    )
 
 
 def _curves(curves: pd.DataFrame) -> dict[str, Any]:
@@ -155,7 +157,17 @@ def conformance(table: pd.DataFrame) -> dict[str, Any]:
     """What was found of each metric on closed-form problems: `steps` of the ladders, and `lines`, one per metric."""
     steps = [str(name) for name in table if " > " in str(name) and table[name].notna().any()]
     changes = [name for name in ("batch", "times 10", "plus 1", "absolute") if name in table]
-    fields = ["metric", "metric_id", "family", "verdict", "why", "sign", "takes", *steps, *changes]
+    fields = [
+        "metric",
+        "metric_id",
+        "family",
+        "verdict",
+        "failure_reasons",
+        "uses_sign",
+        "input_shapes",
+        *steps,
+        *changes,
+    ]
     return {"steps": steps, "changes": changes, "lines": records(table.reindex(columns=fields))}
 
 

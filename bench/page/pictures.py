@@ -18,8 +18,8 @@ import pandas as pd
 import torch
 from PIL import Image
 
-from bench.masking import even_counts, ranks
 from bench.page.data import plain
+from bench.perturbation.masking import even_counts, ranks
 
 Maps = Mapping[str, Mapping[str, np.ndarray]]  # of one task, as the store keeps them
 LEVELS = 15  # of attribution, on either side of zero

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bench import registry
-from bench.core import Entry
+from bench.core.entries import Entry
 from bench.page.data import plain
+from bench.registry import decorators
 
 ACCENTS = {'"': "\u0308", "'": "\u0301", "`": "\u0300", "^": "\u0302", "~": "\u0303", "c": "\u0327", "v": "\u030c"}
 
@@ -19,9 +19,9 @@ ACCENTS = {'"': "\u0308", "'": "\u0301", "`": "\u0300", "^": "\u0302", "~": "\u0
 def known(names: Iterable[str], kind: str) -> dict[str, dict[str, Any]]:
     """Name -> what is registered under it, for those that are; settings in brackets belong to the same entry."""
     entries: dict[str, Mapping[str, Entry]] = {
-        "method": registry.METHODS,
-        "metric": registry.METRICS,
-        "task": registry.TASKS,
+        "method": decorators.METHODS,
+        "metric": decorators.METRICS,
+        "task": decorators.TASKS,
     }
     found = {name: entries[kind].get(name.split("[")[0]) for name in names}
     return {name: _told(entry) for name, entry in found.items() if entry is not None}

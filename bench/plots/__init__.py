@@ -13,8 +13,9 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from bench.agreement import clustered
-from bench.leaderboard import RANKING_FAMILIES
+from bench.analysis.agreement import clustered
+from bench.analysis.task_tables import Tables
+from bench.core.vocabulary import RANKING_FAMILIES
 from bench.plots.beliefs import agreement, conformance, trust
 from bench.plots.boards import critical_difference, heatmap, ranks, wins
 from bench.plots.maps import gallery, side_by_side
@@ -22,7 +23,6 @@ from bench.plots.networks import confusion, roc, training_curves
 from bench.plots.scores import cost, distributions, mean_curves
 from bench.plots.style import check_path, save, write
 from bench.plots.sweeps import sweep
-from bench.tables import Tables
 
 __all__ = [
     "agreement",

@@ -10,16 +10,9 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.agreement import MEAN_TRUTH
-from bench.leaderboard import FAMILY_ORDER
-from bench.plots.style import (
-    FEW,
-    family_look,
-    hundredths,
-    in_order,
-    new_figure,
-    with_arrow,
-)
+from bench.analysis.agreement import MEAN_TRUTH
+from bench.core.vocabulary import FAMILY_ORDER
+from bench.plots.style import FEW, family_look, hundredths, in_order, new_figure, with_arrow
 
 
 def agreement(table: pd.DataFrame, square: pd.DataFrame, alphas: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:

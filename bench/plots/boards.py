@@ -11,7 +11,9 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.leaderboard import CONTROLS, RANKING_FAMILIES
+from bench.analysis.groups import LETTER, share_a_letter
+from bench.analysis.inference import LEVEL
+from bench.core.vocabulary import CONTROLS, RANKING_FAMILIES
 from bench.plots.style import (
     CONTROL,
     FEW,
@@ -24,14 +26,13 @@ from bench.plots.style import (
     short,
     with_arrow,
 )
-from bench.stats import LETTER, LEVEL, share_a_letter
 
 
 def ranks(wide: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
     """The board at a glance: each method's rank with its interval and group, and its skill by each metric that has a vote."""
     board = wide[wide["rank"].notna()].reset_index(drop=True)
     methods, places = list(board["method"]), np.arange(len(board), dtype=float)
-    voting = long[(long["vote"] > 0) & (long["alike"] == long["metric"])]
+    voting = long[(long["rank_weight"] > 0) & (long["redundancy_group"] == long["metric"])]
     names = list(dict.fromkeys(voting["metric"]))
     height = 1.7 + 0.2 * len(board)
     figure, (left, right) = new_figure(
@@ -168,7 +169,7 @@ def heatmap(wide: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
     has_zero = CONTROL in set(long["method"])
     figures = _square(long, "skill" if has_zero else "mean", metrics, methods)
     colour = _colours(long, metrics, methods)
-    silent = facts["metric_family"].isin(RANKING_FAMILIES) & (facts["vote"] == 0)
+    silent = facts["metric_family"].isin(RANKING_FAMILIES) & (facts["rank_weight"] == 0)
     colour = colour.mul((~silent).astype(float), axis=0)  # a metric that has no vote is not to be looked at
     turned = len(methods) > MANY
     across, down = (len(metrics), len(methods)) if turned else (len(methods), len(metrics))
@@ -280,7 +281,7 @@ def _why_silent(facts: pd.Series) -> str:
     short: dict[Any, str] = {
         "fail": "fails checks",
         "untested": "not judged",
-        "surpassed": "above truth",
+        "beats_oracle": "above truth",
         "": "no score",
     }
-    return short.get(facts["silent"], facts["silent"])
+    return short.get(facts["exclusion_reason"], facts["exclusion_reason"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from textwrap import fill
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -14,10 +14,8 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from bench.engine.one_sample import Explanation
 from bench.plots.style import MANY, new_figure
-
-if TYPE_CHECKING:
-    from bench.single import Made
 
 WIDEST = 7  # columns of maps side by side
 MARGIN = 0.04  # of a cell, on each side
@@ -62,7 +60,7 @@ def gallery(maps: dict[str, Any], wide: pd.DataFrame, task: str) -> Figure:
     return figure
 
 
-def side_by_side(one: np.ndarray, found: Sequence[Made], caption: str) -> Figure:
+def side_by_side(one: np.ndarray, found: Sequence[Explanation], caption: str) -> Figure:
     """One input (C, *S) and what each method makes of it; why, where it makes nothing."""
     columns = min(1 + len(found), WIDEST)
     lines = -(-(1 + len(found)) // columns)

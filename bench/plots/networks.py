@@ -7,10 +7,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from bench.plots.style import (
-    look,
-    new_figure,
-)
+from bench.plots.style import look, new_figure
 
 
 def training_curves(history: pd.DataFrame, task: str) -> Figure:

@@ -11,18 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
-from bench.leaderboard import CONTROLS, ORACLE, RANKING_FAMILIES
-from bench.plots.style import (
-    CONTROL,
-    DPI,
-    MANY,
-    NAMED,
-    look,
-    new_figure,
-    samples_of,
-    with_arrow,
-    with_powers,
-)
+from bench.core.vocabulary import CONTROLS, ORACLE, RANKING_FAMILIES
+from bench.plots.style import CONTROL, DPI, MANY, NAMED, look, new_figure, samples_of, with_arrow, with_powers
 
 HEIGHTS = sorted(range(-32, 33, 4), key=abs)
 BESIDE = [(side, y) for y in HEIGHTS for side in (7, -7, 14, -14)]  # points (1/72 inch) from a dot to its name
@@ -31,7 +21,7 @@ BESIDE = [(side, y) for y in HEIGHTS for side in (7, -7, 14, -14)]  # points (1/
 def distributions(rows: pd.DataFrame, wide: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
     """Scores per sample of each method on each metric that has a vote, of several alike the first; the random mean marked."""
     asks = long[long["metric_family"].isin(RANKING_FAMILIES)]
-    voting = asks[(asks["vote"] > 0) & (asks["alike"] == asks["metric"])]
+    voting = asks[(asks["rank_weight"] > 0) & (asks["redundancy_group"] == asks["metric"])]
     metrics = list(dict.fromkeys((voting if len(voting) else asks)["metric"]))
     methods = list(wide["method"])
     columns = min(8 if len(methods) > MANY else 4, max(1, len(metrics)))

@@ -15,9 +15,9 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from PIL import Image
 
-from bench.core import RequestError
-from bench.files import atomic
-from bench.leaderboard import FAMILY_ORDER
+from bench.core.errors import RequestError
+from bench.core.files import atomic
+from bench.core.vocabulary import FAMILY_ORDER
 
 CONTROL = "random"
 PALE = 0.15  # share of its colour that an uncertain difference keeps

@@ -11,10 +11,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.plots.style import (
-    CONTROL,
-    STYLE,
-)
+from bench.plots.style import CONTROL, STYLE
 
 
 def sweep(ranks: pd.DataFrame, tau: pd.DataFrame, factors: pd.DataFrame, task: str) -> Figure:

@@ -10,8 +10,8 @@ from typing import Any
 import pages
 import pytest
 
-from bench import page as report
-from bench.cli import main
+from bench import page
+from bench.cli.main import main
 
 # What follows a click comes when the browser gets to it: what is not in the page at once is waited for.
 expect = pytest.importorskip(
@@ -38,7 +38,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = pages.run(folder / "results", folder / "page_hostile.py")
     pages.make_hostile(out)
     assert main(["report", "--out", str(out), "--plugins", str(folder / "page_hostile.py")]) == 0
-    return out / report.NAME
+    return out / page.NAME
 
 
 @pytest.fixture

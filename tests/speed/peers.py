@@ -18,7 +18,7 @@ import quantus
 import torch
 from torch import Tensor
 
-from bench.core import Problem
+from bench.core.problem import Problem
 
 PLAIN = {
     "normalise": False,

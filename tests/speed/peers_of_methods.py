@@ -12,9 +12,9 @@ from conftest import image_problem, signal_problem
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from bench.cells import partition
-from bench.core import Problem
-from bench.device import pace
+from bench.core.problem import Problem
+from bench.network.timing import pace
+from bench.perturbation.partition import partition
 
 Peer = Callable[[Problem, nn.Module], object]
 

@@ -20,11 +20,12 @@ from peers import told
 from peers_of_methods import PEERS
 from torch import nn
 
-from bench.core import Problem
-from bench.device import keep_freed_memory
-from bench.meter import measured
-from bench.registry import METHODS, call, with_params
-from bench.seeding import SampleRng
+from bench.core.problem import Problem
+from bench.core.random import SampleRng
+from bench.network.cost import measured
+from bench.network.device import keep_freed_memory
+from bench.registry.decorators import METHODS, call
+from bench.registry.selection import with_params
 
 keep_freed_memory()
 TABLE = Path(__file__).parents[2] / "results" / "reference" / "speed_methods.csv"

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from bench.device import describe
+from bench.network.device import describe
 
 COMMAND = [sys.executable, "-m", "bench"]
 TABLE = Path(__file__).parents[2] / "results" / "reference" / "speed_report.csv"

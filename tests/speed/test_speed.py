@@ -21,11 +21,14 @@ import torch
 from conftest import image_problem, signal_problem
 from torch import Tensor
 
-from bench.core import Metric, Problem
-from bench.device import Pace, keep_freed_memory, pace
-from bench.explaining import explain_all
-from bench.probe import Probe
-from bench.registry import METHODS, METRICS, select, with_params
+from bench.core.entries import Metric
+from bench.core.problem import Problem
+from bench.engine.explain import explain_all
+from bench.network.device import keep_freed_memory
+from bench.network.timing import Pace, pace
+from bench.perturbation.probe import Probe
+from bench.registry.decorators import METHODS, METRICS
+from bench.registry.selection import select, with_params
 
 keep_freed_memory()
 TEN = "saliency smoothgrad integrated_gradients grad_cam lrp_composite sise random input_magnitude"

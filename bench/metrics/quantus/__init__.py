@@ -17,6 +17,8 @@ docstrings:
 Faults of its formulas stay as they are: conformance tells which metrics to believe.
 """
 
+from __future__ import annotations
+
 from bench.metrics.quantus import (  # noqa: F401
     axiomatic,
     complexity,

@@ -10,21 +10,11 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
-from bench.core import NotApplicable
-from bench.metrics.quantus._calling import (
-    Closed,
-    Presence,
-    as_inputs,
-    as_maps,
-    ask,
-    ask_explaining,
-    batched,
-    judge,
-    numbers,
-    own_scale,
-)
-from bench.probe import Probe
-from bench.registry import Explain, metric
+from bench.core.errors import NotApplicable
+from bench.metrics.quantus.adapter import as_inputs, as_maps, ask, ask_explaining, batched, judge, numbers, own_scale
+from bench.metrics.quantus.models import Closed, Presence
+from bench.perturbation.probe import Probe
+from bench.registry.decorators import Explain, metric
 
 axiom = functools.partial(metric, family="axiom")
 

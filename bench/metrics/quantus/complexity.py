@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from bench.metrics.quantus._calling import as_maps, ask, judge, numbers, own_scale
-from bench.registry import metric
+from bench.metrics.quantus.adapter import as_maps, ask, judge, numbers, own_scale
+from bench.registry.decorators import metric
 
 SCALED = {"normalise": True, "normalise_func": own_scale}
 of_map = functools.partial(metric, family="complexity")

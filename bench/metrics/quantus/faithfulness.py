@@ -10,31 +10,18 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from bench.core import NotApplicable, Problem
-from bench.masking import ranks
-from bench.metrics.quantus._calling import (
-    Closed,
-    Presence,
-    Shades,
-    among_neighbours,
-    as_inputs,
-    as_maps,
-    ask,
-    batched,
-    judge,
-    numbers,
-    step_of,
-)
-from bench.probe import Probe
-from bench.registry import Explain, metric
-from bench.seeding import SampleRng
+from bench.core.errors import NotApplicable
+from bench.core.problem import Problem
+from bench.core.random import SampleRng
+from bench.metrics.quantus.adapter import among_neighbours, as_inputs, as_maps, ask, batched, judge, numbers, step_of
+from bench.metrics.quantus.models import Closed, Presence, Shades
+from bench.perturbation.masking import ranks
+from bench.perturbation.probe import Probe
+from bench.registry.decorators import Explain, metric
 
 higher = functools.partial(metric, family="faithfulness", higher_is_better=True)
 lower = functools.partial(metric, family="faithfulness", higher_is_better=False)
 ABSENT = {"perturb_baseline": 0.0}  # of a presence map
-
-
-# --- correlations -------------------------------------------------------------------------------------------------------
 
 
 @higher(cite="bhatt2020faithfulness", label="faithfulness correlation (Quantus)", limits=(-1, 1))
@@ -101,9 +88,6 @@ def quantus_monotonicity(probe: Probe, attribution: Tensor, *, steps: int = 20) 
     return _on_presence(scorer, probe, attribution)
 
 
-# --- curves -------------------------------------------------------------------------------------------------------------
-
-
 @lower(cite="bach2015lrp", label="pixel flipping AUC (Quantus)", limits=(0, None), version=2)
 def quantus_pixel_flipping(probe: Probe, attribution: Tensor, *, steps: int = 20) -> Tensor:
     """p while features are removed, highest first; mean of the area between neighbouring steps. (N,)"""
@@ -162,9 +146,6 @@ def quantus_road(probe: Probe, attribution: Tensor, rng: SampleRng, *, levels: i
     return _on_inputs(scorer, probe, attribution, seeds=rng.seeds)
 
 
-# --- others -------------------------------------------------------------------------------------------------------------
-
-
 @lower(cite="yeh2019infidelity", label="infidelity (Quantus)", limits=(0, None), cost="slow")
 def quantus_infidelity(probe: Probe, attribution: Tensor, *, patches: int = 64) -> Tensor:
     """Mean squared difference of attribution removed and p lost, while patches are removed in reading order. (N,)
@@ -199,9 +180,6 @@ def quantus_sufficiency(
     """
     scorer = judge("Sufficiency", threshold=threshold)
     return among_neighbours(scorer, probe, attribution, explain, samples, radius)
-
-
-# --- arithmetic ---------------------------------------------------------------------------------------------------------
 
 
 def patch_size(shape: Sequence[int], patches: int) -> int:

@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.core import NotApplicable
-from bench.masking import count
-from bench.metrics.quantus._calling import Presence, as_maps, ask, judge, numbers, own_scale
-from bench.probe import Probe
-from bench.registry import metric
+from bench.core.errors import NotApplicable
+from bench.metrics.quantus.adapter import as_maps, ask, judge, numbers, own_scale
+from bench.metrics.quantus.models import Presence
+from bench.perturbation.masking import count
+from bench.perturbation.probe import Probe
+from bench.registry.decorators import metric
 
 found = functools.partial(metric, family="localisation", higher_is_better=True, needs={"truth"})
 

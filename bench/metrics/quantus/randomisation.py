@@ -11,11 +11,13 @@ import itertools
 
 from torch import Tensor
 
-from bench.core import NotApplicable, Problem
-from bench.metrics.quantus._calling import Open, answers, ask_explaining, batched, judge
-from bench.probe import Probe
-from bench.registry import Explain, metric
-from bench.seeding import SampleRng
+from bench.core.errors import NotApplicable
+from bench.core.problem import Problem
+from bench.core.random import SampleRng
+from bench.metrics.quantus.adapter import ask_explaining, batched, judge
+from bench.metrics.quantus.models import Open, answers
+from bench.perturbation.probe import Probe
+from bench.registry.decorators import Explain, metric
 
 randomised = functools.partial(metric, family="randomisation", cost="slow")
 

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
-from bench.core import NotApplicable
-from bench.metrics.quantus._calling import Open, among_neighbours, ask_explaining, batched, judge, own_scale
+from bench.core.errors import NotApplicable
+from bench.metrics.quantus.adapter import among_neighbours, ask_explaining, batched, judge, own_scale
+from bench.metrics.quantus.models import Open
 from bench.metrics.robustness import neighbours
-from bench.probe import Probe
-from bench.registry import Explain, metric
+from bench.perturbation.probe import Probe
+from bench.registry.decorators import Explain, metric
 
 lower = functools.partial(metric, family="robustness", higher_is_better=False, limits=(0, None), cost="slow")
 SCALED: dict[str, Any] = {"normalise": True, "normalise_func": own_scale}

@@ -37,7 +37,7 @@ const familyOf = (one) => one.family || (content.about.methods[one.method] || {}
 function metricShown(one, chosen) {
   if (!chosen.kinds.has(one.metric_family)) return false;
   if (!`${one.metric} ${one.label}`.toLowerCase().includes(chosen.metric.toLowerCase())) return false;
-  if (chosen.worth === "vote") return one.vote > 0;
+  if (chosen.worth === "vote") return one.rank_weight > 0;
   if (chosen.worth === "sound") return one.conformance !== "fail";
   return chosen.worth !== "informative" || (one.informative !== "no" && one.conformance !== "fail");
 }
@@ -92,7 +92,7 @@ function rankCell(one, last, width = 88) {
 function rankTip(one) {
   return [one.method, ["rank", figure(one.rank)], ["95 % interval", range(one.rank_low, one.rank_high) || "none"],
     ["mean rank", `${figure(one.mean_rank)} (${range(one.mean_rank_low, one.mean_rank_high)})`], ["group", one.group || "–"], ["samples", one.n],
-    known(one.n_to_first) && ["samples that would tell it from the first on such a board", figure(one.n_to_first)],
+    known(one.n_required_vs_best) && ["samples that would tell it from the first on such a board", figure(one.n_required_vs_best)],
     one.ties_first ? "Cannot be told apart from the first." : "", one.ties_random && one.role !== "random" ? "Cannot be told apart from the random control." : "", known(one.rank) ? "" : `No rank: ${one.status}.`];
 }
 
@@ -127,12 +127,12 @@ function metricColumn(board, place) {
   const certain = (one) => known(at(one, "p_random")) && at(one, "p_random") < 0.05;
   return {
     key: `metric:${metric.metric}`, name: metric.metric, best: metric.higher_is_better ? 1 : -1,
-    class: `metric ${metric.silent ? "silent" : ""}`, value: (one) => at(one, "mean"),
-    head: [el("small", {}, metric.metric_family), breakable(metric.metric), ` ${metric.higher_is_better ? "↑" : "↓"}`, metric.silent && metric.metric_family !== "cost" && el("small", { class: "why" }, "no vote")],
-    style: (one) => (metric.silent || !known(at(one, "skill")) ? {} : tint((at(one, "skill") / largest) * (certain(one) ? 0.75 : 0.12))),
+    class: `metric ${metric.exclusion_reason ? "silent" : ""}`, value: (one) => at(one, "mean"),
+    head: [el("small", {}, metric.metric_family), breakable(metric.metric), ` ${metric.higher_is_better ? "↑" : "↓"}`, metric.exclusion_reason && metric.metric_family !== "cost" && el("small", { class: "why" }, "no vote")],
+    style: (one) => (metric.exclusion_reason || !known(at(one, "skill")) ? {} : tint((at(one, "skill") / largest) * (certain(one) ? 0.75 : 0.12))),
     about: () => [metric.label, (content.about.metrics[metric.metric] || {}).summary, ["better", metric.higher_is_better ? "higher" : "lower"],
-      ["checks", metric.conformance || "not known"], ["vote", figure(metric.vote)], known(metric.beats_random) && ["methods above random", `${figure(100 * metric.beats_random)} %`],
-      known(metric.n_top_two) && ["samples that would tell the first two apart", figure(metric.n_top_two)], metric.silent && `No vote: ${metric.silent}.`],
+      ["checks", metric.conformance || "not known"], ["vote", figure(metric.rank_weight)], known(metric.beats_random) && ["methods above random", `${figure(100 * metric.beats_random)} %`],
+      known(metric.n_required_top_two) && ["samples that would tell the first two apart", figure(metric.n_required_top_two)], metric.exclusion_reason && `No vote: ${metric.exclusion_reason}.`],
     tip: (one) => cellTip(one, metric, (field) => at(one, field)),
   };
 }
@@ -143,7 +143,7 @@ function cellTip(one, metric, at) {
     ["n", figure(at("n"))], ["rank", figure(at("rank"))], known(at("group")) && ["group", at("group")],
     known(at("skill")) && ["skill", `${figure(at("skill"))} (${range(at("skill_low"), at("skill_high"))})`],
     one.role !== "random" && known(at("p_random")) && ["against random", chance(at("p_random")) + better],
-    known(at("status")) && at("status") !== "ok" && `Scores: ${at("status")}.`, metric.silent && `No vote: ${metric.silent}.`];
+    known(at("status")) && at("status") !== "ok" && `Scores: ${at("status")}.`, metric.exclusion_reason && `No vote: ${metric.exclusion_reason}.`];
 }
 
 /** Table and filters of a task. */

@@ -70,7 +70,7 @@ function skills(task, name) {
   if (line < 0) return [];
   return board.metrics.map((metric, i) => ({ task, metric, rank: board.cells.rank[line][i], skill: board.cells.skill[line][i],
     low: board.cells.skill_low[line][i], high: board.cells.skill_high[line][i], of: ranked(board).length }))
-    .filter((one) => !one.metric.silent && one.metric.alike === one.metric.metric && known(one.rank)).sort((a, b) => a.rank - b.rank || (b.skill || 0) - (a.skill || 0));
+    .filter((one) => !one.metric.exclusion_reason && one.metric.redundancy_group === one.metric.metric && known(one.rank)).sort((a, b) => a.rank - b.rank || (b.skill || 0) - (a.skill || 0));
 }
 
 function skillList(title, lines) {

@@ -34,7 +34,7 @@ function runFacts() {
 
 function taskCard(task) {
   const board = boardOf(task), n = Math.max(...board.methods.map((one) => one.n || 0));
-  const votes = board.metrics.filter((one) => one.vote > 0).length;
+  const votes = board.metrics.filter((one) => one.rank_weight > 0).length;
   return el("article", { class: "taskcard" }, el("h3", {}, el("a", { href: link("board", task) }, task)),
     taskSummary(task), el("p", {}, conclusion(board)),
     el("p", { class: "quiet" }, `${plural(n, "sample")}, ${plural(ranked(board).length, "ranked method")}, ${plural(board.metrics.length, "metric")}, ${votes} with a vote.`));
@@ -132,9 +132,9 @@ function conformanceView() {
     tip: (row) => [row.metric, `${name}: the better map is scored better with probability ${figure(row[name])}`] });
   const columns = [
     { key: "metric", name: "metric", class: "first", value: (row) => row.metric, cell: (row) => [el("b", {}, breakable(row.metric)), el("span", { class: "under" }, row.family)], tip: (row) => [row.metric, (content.about.metrics[row.metric] || {}).summary, ["id", row.metric_id]] },
-    { key: "verdict", name: "verdict", class: "verdict", value: (row) => row.verdict, cell: (row) => [tag(row.verdict, row.verdict), el("span", { class: "under" }, row.why)], tip: (row) => [row.metric, row.verdict, row.why] },
+    { key: "verdict", name: "verdict", class: "verdict", value: (row) => row.verdict, cell: (row) => [tag(row.verdict, row.verdict), el("span", { class: "under" }, row.failure_reasons)], tip: (row) => [row.metric, row.verdict, row.failure_reasons] },
     ...steps.map(step),
-    { key: "sign", name: "sign", class: "left", value: (row) => row.sign, cell: (row) => row.sign || "–" }, { key: "takes", name: "takes", class: "left", value: (row) => row.takes, cell: (row) => row.takes || "–" },
+    { key: "uses_sign", name: "uses sign", class: "left", value: (row) => row.uses_sign, cell: (row) => row.uses_sign || "–" }, { key: "input_shapes", name: "input shapes", class: "left", value: (row) => row.input_shapes, cell: (row) => row.input_shapes || "–" },
     ...changes.map((name) => ({ key: name, name: name === "batch" ? "other batches" : name, value: (row) => row[name], cell: (row) => figure(row[name], 2),
       about: () => [name, "Greatest change of a score, in spreads of the scores, when the map (or the batch) is changed so."] })),
   ];

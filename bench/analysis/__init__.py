@@ -1,0 +1,1 @@
+"""Rows in, tables out: statistics, ranks and boards. Pure."""

@@ -1,0 +1,257 @@
+"""Which metric to believe: do metrics order the methods alike, and as the ground truth does? Pure.
+
+Rules. Orders are those of the mean scores that the leaderboards show, turned so that more is better; costs take no part.
+As in the leaderboards, a method counts for a metric when it has a score on every sample on which any method has one; two
+metrics are compared over the methods that count for both. Controls are left out: that a metric puts noise below the
+methods is asked elsewhere, and would here pass for agreement about the methods. Intervals speak of the samples: all
+metrics and methods meet the same resamples. That other methods might have told another story is what `chance` is for,
+the |tau| that unrelated orders of as many methods stay below in 95 % of all cases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.cluster import hierarchy
+from scipy.spatial.distance import squareform
+
+from bench.analysis import concordance, inference
+from bench.core.vocabulary import CONTROLS, FAMILY_ORDER, RANKING_FAMILIES
+
+TRUTH_FAMILY = "localisation"
+MEAN_TRUTH = "mean rank"  # over the metrics of the truth family
+Silent = Collection[tuple[str, str]]
+BLOCK = 20  # replicates compared at once, to bound memory
+TRUST_COLUMNS = [
+    *("task", "metric", "metric_family", "label", "higher_is_better"),
+    *("truth_metric", "n", "methods", "tau", "low", "high", "chance"),
+]
+AGREEMENT_COLUMNS = ["task", "metric_a", "metric_b", "n", "methods", "tau", "low", "high", "chance"]
+ALPHA_COLUMNS = ["task", "family", "metrics", "methods", "alpha", "low", "high"]
+
+
+class Tables(NamedTuple):
+    trust: pd.DataFrame
+    agreement: pd.DataFrame
+    alphas: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class _Means:
+    """Mean scores of M methods on K metrics of a task, more is better; NaN where a method does not count."""
+
+    task: str
+    facts: pd.DataFrame  # metric_family, label and direction of each metric
+    about: np.ndarray  # (S, K) bool, the samples that a metric is defined on
+    observed: np.ndarray  # (K, M)
+    resampled: np.ndarray  # (R, K, M)
+    silent: np.ndarray  # (K,) bool, the metrics that take no part in ranks
+
+    def of(self, *names: str) -> np.ndarray:
+        """Which metrics are of these families: (K,) bool."""
+        return np.asarray(self.facts["metric_family"].isin(names))
+
+    def truth(self) -> np.ndarray:
+        """Which metrics compare maps with the truth and are fit to: (K,) bool."""
+        return self.of(TRUTH_FAMILY) & ~self.silent & ~np.isnan(self.observed).all(1)
+
+
+def trust(rows: pd.DataFrame, silent: Silent = ()) -> pd.DataFrame:
+    """Kendall's tau-b of each metric with each ground-truth metric, one row per task and pair; best first.
+
+    `truth_metric` MEAN_TRUTH stands for the mean of a method's ranks over all ground-truth metrics, over the methods that
+    count for each; a silent metric is no ground truth. Tau is 1 where a metric orders the methods as the truth does, -1
+    where it turns the order round.
+    """
+    return tables(rows, silent).trust
+
+
+def agreement(rows: pd.DataFrame) -> pd.DataFrame:
+    """Kendall's tau-b of each pair of metrics, one row per task and pair."""
+    return tables(rows).agreement
+
+
+def alphas(rows: pd.DataFrame, silent: Silent = ()) -> pd.DataFrame:
+    """Krippendorff's ordinal alpha of the ranks that metrics give to methods, per task and family of metrics.
+
+    `ranking`: the metrics that take part in ranks; `all`: all but costs. Over the methods that count for every metric of
+    the family on which any method counts.
+    """
+    return tables(rows, silent).alphas
+
+
+def tables(rows: pd.DataFrame, silent: Silent = ()) -> Tables:
+    """`trust`, `agreement` and `alphas` of the same rows, for the price of one.
+
+    `silent`: (task, metric) of metrics that take no part in ranks, such as those that fail their conformance checks.
+    """
+    found = [_of_task(means) for means in _means(rows, silent)]
+    columns = (TRUST_COLUMNS, AGREEMENT_COLUMNS, ALPHA_COLUMNS)
+    return Tables(*(_joined([one[i] for one in found], names) for i, names in enumerate(columns)))
+
+
+def clustered(agreement: pd.DataFrame) -> pd.DataFrame:
+    """The taus of one task as a square table, metrics that agree side by side: average linkage on 1 - tau. (K, K)
+
+    A tau that is not known counts as 0.
+    """
+    names = sorted({*agreement["metric_a"], *agreement["metric_b"]})
+    square = agreement.pivot(index="metric_a", columns="metric_b", values="tau").reindex(index=names, columns=names)
+    square = square.fillna(square.T)
+    if len(names) > 2:
+        distance = 1 - square.fillna(0).to_numpy()
+        np.fill_diagonal(distance, 0)
+        tree = hierarchy.linkage(squareform(distance, checks=False), "average", optimal_ordering=True)
+        names = [names[leaf] for leaf in hierarchy.leaves_list(tree)]
+    square = square.loc[names, names].rename_axis(index=None, columns=None)
+    return square.where(~np.eye(len(names), dtype=bool), 1.0)
+
+
+def _means(rows: pd.DataFrame, silent: Silent) -> Iterator[_Means]:
+    """The mean scores of each task, and their bootstrap replicates."""
+    keys = ["sample_id", "metric", "method"]
+    fields = ["task", *keys, "score", "method_family", "metric_family", "label", "higher_is_better"]
+    scored = rows.loc[(rows["status"] == "ok") & (rows["metric_family"] != "cost"), fields]
+    for task, own in scored.groupby("task", sort=True, observed=True):
+        codes, (samples, metrics, methods) = zip(*(pd.factorize(own[key], sort=True) for key in keys), strict=True)
+        shape = len(samples), len(metrics), len(methods)
+        place = np.ravel_multi_index(codes, shape)
+        count = np.bincount(place, minlength=np.prod(shape)).reshape(shape)
+        total = np.bincount(place, own["score"], minlength=np.prod(shape)).reshape(shape)
+        facts = _first(own, "metric", metrics)[["metric_family", "label", "higher_is_better"]]
+        direction = np.where(facts["higher_is_better"], 1.0, -1.0)[:, None]
+        with np.errstate(invalid="ignore"):  # no score is 0 / 0, NaN; several seeds are averaged
+            scores = direction * total / count
+        known = count > 0
+        about = np.asarray(known.any(2))
+        candidate = (_first(own, "method", methods)["method_family"] != CONTROLS).to_numpy()
+        complete = (known.sum(0) == about.sum(0)[:, None]) & candidate
+        cells = scores[:, complete]
+        yield _Means(
+            task=str(task),
+            facts=facts,
+            about=about,
+            observed=_spread(np.nanmean(cells, axis=0), complete),
+            resampled=_spread(inference.bootstrap_means(cells), complete),
+            silent=np.array([(task, name) in silent for name in metrics]),
+        )
+
+
+def _spread(means: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """Puts the means of cells in their places, NaN elsewhere: (..., cells) -> (..., K, M).
+
+    In float32, in which means that differ by rounding alone are ties: copies of a method have no order.
+    """
+    full = np.full((*means.shape[:-1], *where.shape), np.nan, dtype=np.float32)
+    with np.errstate(over="ignore"):
+        full[..., where] = means
+    return full
+
+
+def _first(rows: pd.DataFrame, key: str, names: pd.Index) -> pd.DataFrame:
+    """The first row of each name."""
+    return rows.drop_duplicates(key).set_index(key).loc[names]
+
+
+def _of_task(means: _Means) -> Tables:
+    with_mean = _with_mean_truth(means)
+    observed = concordance.kendall(with_mean.observed)
+    resampled = _resampled_taus(with_mean.resampled)
+
+    def compared(a: np.ndarray, b: np.ndarray) -> dict[str, np.ndarray]:
+        """What there is to say of pairs of metrics."""
+        counts, about = ~np.isnan(with_mean.observed), with_mean.about
+        methods = (counts[a] & counts[b]).sum(1)
+        low, high = _interval(observed[a, b], resampled[:, a, b], len(about))
+        chance = {m: concordance.chance_tau(m) for m in set(methods.tolist())}
+        return {
+            "n": (about[:, a] & about[:, b]).sum(0),
+            "methods": methods,
+            "tau": observed[a, b],
+            "low": low,
+            "high": high,
+            "chance": np.array([chance[m] for m in methods.tolist()]),
+        }
+
+    names = with_mean.facts.index.to_numpy()
+    a, b = np.triu_indices(len(means.facts), 1)
+    agreement = pd.DataFrame({"metric_a": names[a], "metric_b": names[b]} | compared(a, b))
+    truth = np.flatnonzero(with_mean.truth() | with_mean.of(MEAN_TRUTH))
+    others = np.flatnonzero(~with_mean.of(TRUTH_FAMILY, MEAN_TRUTH))
+    a, b = np.tile(others, len(truth)), np.repeat(truth, len(others))
+    facts = with_mean.facts.iloc[a].reset_index(names="metric")
+    facts["higher_is_better"] = facts["higher_is_better"].astype(bool)  # the mean rank has left a gap
+    trust = facts.assign(truth_metric=names[b], **compared(a, b), _mean=names[b] != MEAN_TRUTH, _tau=-observed[a, b])
+    trust = trust.sort_values(["_mean", "truth_metric", "_tau", "metric"], kind="stable")
+    return Tables(*(table.assign(task=means.task) for table in (trust, agreement, _alphas(means))))
+
+
+def _with_mean_truth(means: _Means) -> _Means:
+    """Adds the mean rank over the ground-truth metrics as a metric, where there are any."""
+    truth = means.truth()
+    if not truth.any():
+        return means
+    count = ~np.isnan(means.observed[truth]).any(0)
+
+    def extended(values: np.ndarray) -> np.ndarray:
+        more = np.full((*values.shape[:-2], 1, values.shape[-1]), np.nan, dtype=values.dtype)
+        of_truth = values[..., truth, :][..., count]
+        more[..., 0, count] = -inference.ranks(of_truth, higher_is_better=True).mean(-2)
+        return np.concatenate([values, more], axis=-2)
+
+    return replace(
+        means,
+        facts=pd.concat([means.facts, pd.DataFrame({"metric_family": MEAN_TRUTH}, index=[MEAN_TRUTH])]),
+        about=np.column_stack([means.about, means.about[:, truth].all(1)]),
+        observed=extended(means.observed),
+        resampled=extended(means.resampled),
+        silent=np.append(means.silent, False),
+    )
+
+
+def _resampled_taus(resampled: np.ndarray) -> np.ndarray:
+    """(R, K, M) -> (R, K, K)"""
+    parts = [concordance.kendall(resampled[start : start + BLOCK]) for start in range(0, len(resampled), BLOCK)]
+    return np.concatenate(parts)
+
+
+def _alphas(means: _Means) -> pd.DataFrame:
+    """The alphas of one task."""
+    families = means.facts["metric_family"]
+    order = [name for name in FAMILY_ORDER if name in set(families)]
+    order += sorted(set(families) - set(order))
+    groups = {name: means.of(name) for name in order}
+    groups |= {"ranking": means.of(*RANKING_FAMILIES) & ~means.silent, "all": means.of(*order)}
+    found = []
+    for family, members in groups.items():
+        chosen = members & ~np.isnan(means.observed).all(1)
+        count = ~np.isnan(means.observed[chosen]).any(0)
+        if chosen.sum() < 2 or count.sum() < 2:
+            continue
+        observed, resampled = (
+            concordance.ordinal_alpha(inference.ranks(values[..., chosen, :][..., count], higher_is_better=True))
+            for values in (means.observed, means.resampled)
+        )
+        low, high = _interval(observed[None], resampled[:, None], len(means.about))
+        row = {"family": family, "metrics": chosen.sum(), "methods": count.sum(), "alpha": float(observed)}
+        found.append(row | {"low": low[0], "high": high[0]})
+    return pd.DataFrame(found, columns=ALPHA_COLUMNS[1:])
+
+
+def _interval(estimate: np.ndarray, replicates: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """`stats.interval`, (M,), (R, M) -> (M,), (M,).
+
+    Resampling adds noise to the orders, and noise hides agreement: where all replicates agree less than the estimate
+    says, the interval is stretched to hold the estimate. It stays within -1 and 1, as what is estimated does.
+    """
+    low, high = inference.interval(replicates, n)
+    return np.minimum(np.maximum(low, -1), estimate), np.maximum(np.minimum(high, 1), estimate)
+
+
+def _joined(parts: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
+    parts = [part for part in parts if len(part)]
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)

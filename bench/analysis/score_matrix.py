@@ -1,0 +1,102 @@
+"""Rows of the store as matrices: samples x methods of one metric."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from bench.analysis import inference
+from bench.perturbation.masking import even_counts
+
+CURVE_COLUMNS = ["task", "metric", "method", "label", "higher_is_better", "method_family", "share", "p", "low", "high"]
+
+
+def current(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows that count: the newest version of each method and metric, on the newest input of each sample."""
+    for kind in ("method", "metric"):
+        version = rows[f"{kind}_id"].str.extract(r"@(\d+)", expand=False).astype(int)
+        rows = rows[version == version.groupby([rows["task"], rows[kind]], observed=True).transform("max")]
+    newest = (
+        rows.sort_values("written", kind="stable")
+        .groupby(["task", "sample_id"], observed=True)["sample_digest"]
+        .transform("last")
+    )
+    return rows[rows["sample_digest"] == newest.reindex(rows.index)]
+
+
+def failures(rows: pd.DataFrame) -> pd.DataFrame:
+    """Every row without a score, grouped by reason, with the number of samples it holds for."""
+    without = rows[rows["status"] != "ok"]
+    keys = ["task", "method", "metric", "status", "note"]
+    return (
+        without.groupby(keys, sort=True, observed=True)
+        .size()
+        .rename("n")
+        .reset_index()
+        .astype(dict.fromkeys(keys, object))
+    )
+
+
+def mean_curves(rows: pd.DataFrame) -> pd.DataFrame:
+    """Mean curve and its interval per task, metric and method, over the share of features perturbed."""
+    found = []
+    with_curve = rows[(rows["status"] == "ok") & rows["curve"].notna()]
+    for (task, metric, method), part in grouped(with_curve, ["task", "metric", "method"]):
+        curves = _of_samples(part)
+        features = int(part["features"].iloc[0])
+        low, high = mean_interval(curves)
+        facts = part.iloc[0][["label", "higher_is_better", "method_family"]].to_dict()
+        points = {"share": even_counts(curves.shape[1] - 1, features).numpy() / features, "p": curves.mean(0)}
+        found.append(
+            pd.DataFrame(
+                {"task": task, "metric": metric, "method": method} | facts | points | {"low": low, "high": high}
+            )
+        )
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=CURVE_COLUMNS)
+
+
+def _of_samples(rows: pd.DataFrame) -> np.ndarray:
+    """Curves, one per sample, seeds averaged: (n, points)."""
+    curves, (sample, samples) = np.stack(rows["curve"].to_list()).astype(float), pd.factorize(rows["sample_id"])
+    total = np.zeros((len(samples), curves.shape[1]))
+    np.add.at(total, sample, curves)
+    return total / np.bincount(sample)[:, None]
+
+
+def mean_interval(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Intervals of the columns' means, each over the samples that it has: (n, M) -> (M,), (M,)."""
+    return inference.interval(inference.bootstrap_means(scores), (~np.isnan(scores)).sum(0))
+
+
+def scores_of(rows: pd.DataFrame) -> pd.DataFrame:
+    """Samples x methods, seeds averaged; NaN where there is no score."""
+    (sample, samples), (method, methods) = (pd.factorize(rows[key], sort=True) for key in ("sample_id", "method"))
+    shape = len(samples), len(methods)
+    score = rows["score"].to_numpy(float)
+    known = ~np.isnan(score)
+    place = np.ravel_multi_index((sample[known], method[known]), shape)
+    count, total = (np.bincount(place, weights, minlength=shape[0] * shape[1]) for weights in (None, score[known]))
+    with np.errstate(invalid="ignore"):
+        means = (total / count).reshape(shape)
+    index, columns = (pd.Index(np.asarray(names, dtype=object)) for names in (samples, methods))
+    return pd.DataFrame(means, index=index, columns=columns)
+
+
+def oriented(rows: pd.DataFrame) -> pd.DataFrame:
+    """`scores_of` one metric, turned so that higher is better; what differs by rounding alone is equal."""
+    scores = scores_of(rows) * (1 if rows["higher_is_better"].iloc[0] else -1)
+    return pd.DataFrame(inference.snap_rounding_ties(scores.to_numpy()), index=scores.index, columns=scores.columns)
+
+
+def status_text(statuses: pd.Series) -> str:
+    """`ok`, or how many samples have which other status."""
+    counts = sorted(Counter(statuses).items())
+    others = [f"{name} {n}" for name, n in counts if name != "ok"]
+    return "ok" if not others else f"{', '.join(others)} of {len(statuses)}"
+
+
+def grouped(rows: pd.DataFrame, keys: list[str]) -> Iterable[tuple[tuple[str, ...], pd.DataFrame]]:
+    return rows.groupby(keys, sort=True, observed=True)  # type: ignore[return-value]

@@ -1,0 +1,1 @@
+"""The nouns of the harness. Every other room speaks in these."""

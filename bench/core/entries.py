@@ -1,0 +1,76 @@
+"""What is registered: tasks, methods and metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a task's model is trained and on what it is tested. Inputs may be uint8; `prepare` makes them floats."""
+
+    network: Callable[[], nn.Module]  # fresh network, batch norm included; it is folded away after training
+    train: tuple[Tensor, Tensor]  # inputs (N, C, *S), labels (N,)
+    test: tuple[Tensor, Tensor]
+    class_names: tuple[str, ...]
+    prepare: Callable[[Tensor], Tensor]  # stored inputs -> what the model reads
+    augment: Callable[[Tensor, torch.Generator], Tensor]  # prepared batch -> training batch
+    epochs: int
+    batch_size: int
+    learning_rate: float  # peak of the one-cycle schedule
+    weight_decay: float
+    label_smoothing: float
+    average_decay: float = 0.99  # of the exponential moving average of the weights, per step
+    bfloat16: bool = False  # autocast while training; weights are always stored and used in float32
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A registered function. What can change its results is in its id, and nothing else is."""
+
+    name: str  # with the settings that differ from the defaults, if any: `smoothgrad[samples=8]`
+    fn: Callable[..., Any]
+    family: str
+    cite: str
+    version: int
+    params: tuple[tuple[str, Any], ...]  # hyper-parameters: arguments with a default
+    injected: tuple[str, ...]  # arguments without one: what the harness hands over, by name
+    needs: frozenset[str] = frozenset()  # optional fields of Problem it cannot do without
+    cost: str = ""  # one of COSTS, "" where its author did not say; slow ones run in profile `full`, or when named
+    promises: frozenset[str] = frozenset()  # of a method: some of PROMISES
+
+    @property
+    def id(self) -> str:
+        """For example `smoothgrad@1[samples=32,sigma=0.15]`."""
+        inside = ",".join(f"{key}={value}" for key, value in self.params)
+        return f"{self.name.split('[')[0]}@{self.version}" + (f"[{inside}]" if inside else "")
+
+    @property
+    def summary(self) -> str:
+        """The first sentence of the docstring."""
+        text = " ".join((self.fn.__doc__ or "").split())
+        return text.split(". ")[0].rstrip(".")
+
+
+@dataclass(frozen=True)
+class Task(Entry):
+    """A problem to explain. `samples(data)` lists the ids of all its samples, most representative first."""
+
+    samples: Callable[..., list[str]] = list
+    profiles: tuple[tuple[str, int | None], ...] = ()  # samples per profile; None is all of them
+    recipe: Callable[..., Recipe] | None = None
+    weights: str | None = None  # stem in tasks/weights/
+
+
+@dataclass(frozen=True)
+class Metric(Entry):
+    """A number per sample that says how good an attribution is."""
+
+    higher_is_better: bool = True
+    label: str = ""  # with unit, as an axis names it
+    limits: tuple[float | None, float | None] = (None, None)

@@ -1,0 +1,1 @@
+"""Runs plug-ins: loading, plan, sandbox, explanation, scoring and the one loop."""

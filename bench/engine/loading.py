@@ -1,0 +1,63 @@
+"""Loads plug-in files, so that their decorators fill the registries."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterable
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+
+from bench.core.errors import BenchError, RequestError
+from bench.core.files import home
+from bench.registry.decorators import METHODS
+
+
+def discover(where: Path, package: str) -> None:
+    """Runs a plug-in file, or every plug-in file of a folder, so that its decorators register what it holds."""
+    if not where.exists():
+        raise RequestError(f"no plug-in file or folder at {where}")
+    files = [where] if where.is_file() else sorted(p for p in where.glob("*.py") if not p.name.startswith("_"))
+    folder = sys.modules.setdefault(package, ModuleType(package, "Plug-in files, which can import each other by name."))
+    folder.__path__ = sorted(
+        {*getattr(folder, "__path__", ()), str((where if where.is_dir() else where.parent).resolve())}
+    )
+    for path in files:
+        _run_file(path.resolve(), f"{package}.{path.stem}")
+
+
+def load_all(plugins: Iterable[Path] = ()) -> None:
+    """Fills the registries: the project's metrics, methods and tasks, installed entry points, and the user's files."""
+    import bench.metrics  # noqa: F401  (its modules register themselves)
+
+    discover(home("methods"), "bench.methods")
+    discover(home("tasks"), "bench.tasks")
+    for name in sorted(METHODS, key=lambda name: (METHODS[name].family, name)):  # files import each other, in any order
+        METHODS[name] = METHODS.pop(name)
+    for kind in ("tasks", "methods", "metrics"):
+        for point in entry_points(group=f"bench.{kind}"):
+            point.load()
+    for path in plugins:
+        discover(path, "bench.plugins")
+
+
+def _run_file(path: Path, name: str) -> None:
+    loaded = sys.modules.get(name)
+    if loaded is not None:
+        if Path(str(loaded.__file__)) == path:
+            return
+        raise RequestError(f"two plug-in files are called {path.name}: {loaded.__file__} and {path}; rename one")
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise RequestError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BenchError as error:
+        del sys.modules[name]
+        raise RequestError(f"plug-in {path}: {error}") from error
+    except Exception as error:
+        del sys.modules[name]
+        raise RequestError(f"plug-in {path} could not be loaded: {type(error).__name__}: {error}") from error

@@ -1,0 +1,153 @@
+"""One input explained: a sample of a task, or what a user brings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+import torch
+
+from bench.core.entries import Entry, Task
+from bench.core.errors import RequestError
+from bench.core.problem import Problem
+from bench.engine import sandbox
+from bench.engine.explain import absent, bisect_failures, explain
+from bench.engine.plan import Plan, load
+from bench.registry.decorators import call
+from bench.task_tools.data import Data
+
+SHAPED = (".npy", ".csv")  # values as they are; any other file is an image
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What a method made of the input."""
+
+    method: str
+    attribution: np.ndarray | None  # (*S), or None
+    seconds: float
+    note: str  # why there is none
+
+
+def problem(
+    task: Task, *, sample: str, file: Path | None, target: str | None, data: Data, device: torch.device
+) -> Problem:
+    """A task's problem of one sample, or of the user's own input (file), with the class that is to be explained.
+
+    Raises RequestError for a sample, a class or a file that the task cannot take.
+    """
+    ids: list[str] = call(task.samples, {"data": data})
+    chosen = ids[0] if file else _sample(task, sample, ids)
+    plan = Plan(tasks=[task], methods=[], metrics=[], samples=lambda _: 1, data=data, device=device)
+    found = load(task, [chosen], plan)
+    if file:
+        found = _own(found, file, task)
+    targets = found.targets
+    if target is not None:
+        targets = torch.tensor([_class(task, target, found)], device=found.inputs.device)
+    elif targets is None:
+        targets = _logits(found).argmax(1)
+    return replace(found, targets=targets)
+
+
+def explained(method: Entry, one: Problem, *, task: Task, seed: int) -> Explanation:
+    """What a method makes of a problem of one sample; why it makes nothing, instead of an error."""
+    lacking = absent(method, one)
+    made, failures = bisect_failures(
+        [] if lacking else [[0]], lambda rows: [explain(method, one, task=task.id, seed=seed)]
+    )
+    if 0 not in made:
+        return Explanation(method.name, None, float("nan"), lacking or failures[0][1])
+    attribution, meter = made[0]
+    ((status, note),) = sandbox.map_status(attribution)
+    shown = attribution[0].float().cpu().numpy() if status == "ok" else None
+    return Explanation(method.name, shown, meter.seconds, note)
+
+
+def caption(one: Problem, task: Task) -> str:
+    """Which input, which class, and what the model says."""
+    assert one.targets is not None
+    target, logits = int(one.targets[0]), _logits(one)
+    p, best = logits.softmax(1)[0], int(logits.argmax(1)[0])
+    text = f"{task.name} · {one.sample_ids[0]}: {_name(one, target)} (p = {p[target]:.2f})"
+    if best != target:
+        text += f"; the model says {_name(one, best)} (p = {p[best]:.2f})"
+    if one.labels is not None and int(one.labels[0]) != target:
+        text += f"; true: {_name(one, int(one.labels[0]))}"
+    return text
+
+
+@torch.no_grad()
+def _logits(one: Problem) -> torch.Tensor:
+    return one.model(one.inputs)
+
+
+def _name(one: Problem, number: int) -> str:
+    return one.class_names[number] if number < len(one.class_names) else str(number)
+
+
+def _sample(task: Task, asked: str, ids: list[str]) -> str:
+    if asked in ids:
+        return asked
+    if asked.isdecimal() and int(asked) < len(ids):
+        return ids[int(asked)]
+    raise RequestError(f"{task.name} has no sample {asked}: it has 0 to {len(ids) - 1}, by id {ids[0]}, {ids[-1]}, ...")
+
+
+def _class(task: Task, asked: str, one: Problem) -> int:
+    number = _logits(one).shape[1]
+    if asked in one.class_names:
+        return one.class_names.index(asked)
+    if asked.isdecimal() and int(asked) < number:
+        return int(asked)
+    names = ", ".join(one.class_names) or "without names"
+    raise RequestError(f"{task.name} has no class {asked}: it has 0 to {number - 1} ({names})")
+
+
+def _own(one: Problem, file: Path, task: Task) -> Problem:
+    """The problem with a user's input in place of its own. What the task knows of its sample (truth, label) goes."""
+    if not file.is_file():
+        raise RequestError(f"--input {file}: no such file")
+    shape = tuple(one.inputs.shape[1:])
+    values = _values(file, shape, task) if file.suffix in SHAPED else _image(file, shape, task, one.bounds)
+    inputs = torch.from_numpy(values).to(one.inputs)[None]
+    return replace(one, inputs=inputs, sample_ids=(file.name,), truth=None, labels=None, targets=None)
+
+
+def _values(file: Path, shape: tuple[int, ...], task: Task) -> np.ndarray:
+    try:
+        found = np.load(file) if file.suffix == ".npy" else np.loadtxt(file, delimiter=",", ndmin=2)
+        values = np.asarray(found, dtype=np.float32)
+    except (ValueError, TypeError, EOFError, OSError, BadZipFile) as error:
+        raise RequestError(f"--input {file}: not numbers ({error})") from error
+    if values.size != np.prod(shape) or values.squeeze().shape != np.empty(shape).squeeze().shape:
+        raise RequestError(f"--input {file}: it holds {values.shape} values, {task.name} takes {shape}")
+    if not np.isfinite(values).all():
+        raise RequestError(f"--input {file}: not all values are finite")
+    return values.reshape(shape)
+
+
+def _image(file: Path, shape: tuple[int, ...], task: Task, bounds: torch.Tensor | None) -> np.ndarray:
+    """The middle of an image, scaled to the task's size and to its range of values (0 to 1 where it states none)."""
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    mode: Any = {1: "L", 3: "RGB"}.get(shape[0])
+    if len(shape) != 3 or mode is None:
+        raise RequestError(f"--input {file}: {task.name} takes {shape} values, as {' or '.join(SHAPED)}, and no image")
+    try:
+        with Image.open(file) as image:
+            image = ImageOps.exif_transpose(image)
+            if image.mode.startswith("I"):  # 16 bits, which Pillow would clip at 255
+                image = Image.fromarray((np.asarray(image, dtype=float) / 257).clip(0, 255).round().astype(np.uint8))
+            elif image.mode == "F":
+                raise RequestError(f"--input {file}: floating-point values have no range; give them as .npy")
+            image = image.convert(mode)
+    except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise RequestError(f"--input {file}: truncated or not an image ({error})") from error
+    fitted = ImageOps.fit(image, (shape[2], shape[1]), Image.Resampling.BILINEAR)
+    values = np.asarray(fitted, dtype=np.float32).reshape(shape[1], shape[2], -1) / 255
+    low, high = (0.0, 1.0) if bounds is None else bounds.flatten(1).cpu().numpy()
+    return np.moveaxis(low + values * (np.asarray(high) - low), -1, 0).astype(np.float32)

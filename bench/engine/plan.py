@@ -1,0 +1,112 @@
+"""What a run is asked to do, and what it did."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+
+from bench.core.entries import Entry, Metric, Task
+from bench.core.errors import ContractError
+from bench.core.hashing import digest
+from bench.core.problem import Problem
+from bench.network.device import place
+from bench.network.timing import Pace
+from bench.perturbation.queries import Tally
+from bench.registry.decorators import call
+from bench.task_tools.data import Data
+
+VALUES_PER_CHUNK = 2**23  # of input; bounds the memory of a run, whatever its number of samples
+CHUNK_LIMITS = (16, 256)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is asked for, and the settings that change speed and no score."""
+
+    tasks: Sequence[Task]
+    methods: Sequence[Entry]
+    metrics: Sequence[Metric]
+    samples: Callable[[Task], int | None]  # how many of a task's samples; None is all
+    data: Data
+    device: torch.device
+    seed: int = 0
+    batch_size: int | None = None  # None: what is fastest, found by timing
+    fresh: bool = False
+    left_out: Mapping[str, Sequence[str]] = field(default_factory=dict)  # kind -> names too slow for what is asked
+
+
+@dataclass
+class Work:
+    """What a task asked of its model, and how long that took."""
+
+    pace: Pace  # of the bare model
+    seconds: float = 0.0
+    forwards: int = 0
+    backwards: int = 0
+
+    @property
+    def floor(self) -> float:
+        """Seconds that the model alone would need for these queries."""
+        return self.pace.floor(self.forwards, self.backwards)
+
+
+@dataclass
+class Outcome:
+    """What a run did."""
+
+    rows: Counter[str] = field(default_factory=Counter)  # status -> rows written
+    kept: int = 0  # rows that the store had already
+    skipped_tasks: dict[str, str] = field(default_factory=dict)  # task -> why
+    failed_tasks: dict[str, str] = field(default_factory=dict)
+    failures: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # (task, method, why) -> rows
+    tasks: dict[str, dict[str, Any]] = field(default_factory=dict)  # task -> fingerprint, samples
+    work: dict[str, Work] = field(default_factory=dict)  # task -> what its models answered, for methods and metrics
+    tally: Tally = field(default_factory=Tally)  # those that metrics asked for
+
+    @property
+    def queries(self) -> int:
+        """Inputs that models answered."""
+        return sum(work.forwards for work in self.work.values())
+
+    @property
+    def failed(self) -> bool:
+        return bool(self.failed_tasks) or self.rows["failed"] > 0
+
+
+def chunked(ids: list[str], problem: Problem) -> list[list[str]]:
+    """The samples in parts that fit the memory, given a problem of any of them."""
+    low, high = CHUNK_LIMITS
+    size = max(low, min(high, VALUES_PER_CHUNK // problem.inputs[0].numel()))
+    return [ids[start : start + size] for start in range(0, len(ids), size)]
+
+
+def load(task: Task, ids: Sequence[str], plan: Plan) -> Problem:
+    """A task's problem for the given samples, on the plan's device."""
+    problem: Problem = call(task.fn, {"sample_ids": tuple(ids), "data": plan.data}, task.params)
+    _check(problem, ids)
+    parts = (
+        *(problem.fingerprint, problem.baseline, problem.layers, problem.top_k),
+        *(problem.background, problem.bounds),
+    )
+    return place(replace(problem, fingerprint=digest(*parts)), plan.device)
+
+
+def _check(problem: Problem, ids: Sequence[str]) -> None:
+    """Raises ContractError when a task breaks its promise."""
+    if tuple(problem.sample_ids) != tuple(ids) or len(set(ids)) < len(ids):
+        raise ContractError(f"it was asked for samples {list(ids[:3])}... and gave {list(problem.sample_ids[:3])}...")
+    if len(problem.inputs) != len(ids) or problem.inputs.dim() < 3 or not problem.inputs.is_floating_point():
+        shape = tuple(problem.inputs.shape)
+        raise ContractError(f"inputs are {problem.inputs.dtype} {shape}, float ({len(ids)}, C, *S) is needed")
+    if not problem.inputs.isfinite().all():
+        raise ContractError("inputs are not finite")
+
+
+def sample_digests(problem: Problem) -> list[str]:
+    """What each sample is: its input, its truth, and its class where the task chooses that."""
+    fields = [values for values in (problem.inputs, problem.truth, problem.targets) if values is not None]
+    return [digest(*(values[row] for values in fields)) for row in range(len(problem))]

@@ -1,0 +1,203 @@
+"""The harness trusts nobody: what a plug-in leaves behind is found, undone and reported (law 2)."""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bench.core.errors import ContractError
+from bench.core.problem import Problem
+
+HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+
+
+def isolated(problem: Problem) -> Problem:
+    """The problem with a model and tensors of its own: whatever a method does to them, nobody else sees it."""
+    return replace(
+        problem,
+        model=copy.deepcopy(problem.model),
+        inputs=problem.inputs.detach().clone(),
+        baseline=problem.baseline.clone(),
+        targets=None if problem.targets is None else problem.targets.clone(),
+        truth=None if problem.truth is None else problem.truth.clone(),
+        background=None if problem.background is None else problem.background.clone(),
+        bounds=None if problem.bounds is None else problem.bounds.clone(),
+    )
+
+
+@contextmanager
+def unchanged(problem: Problem) -> Iterator[None]:
+    """Raises ContractError when the block leaves a trace: in the problem, or in the global state of torch and NumPy.
+
+    Model, tensors and global state are put back first.
+    """
+    tensors = {name: getattr(problem, name) for name in ("inputs", "baseline", "targets", "truth")}
+    kept = {name: value.detach().clone() for name, value in tensors.items() if value is not None}
+    state = {name: value.detach().clone() for name, value in problem.model.state_dict().items()}
+    traits, parts, world = _traits(problem.model), _parts(problem.model), _World()
+    try:
+        yield
+    finally:
+        broken = [
+            *_restore_tensors(problem, kept),
+            *_differing_traits(problem.model, traits),
+            *_changed_weights(problem.model, state),
+            *world.restore(),
+        ]
+        if broken:
+            _put_back(parts, problem.model, state)
+    if broken:
+        raise ContractError(f"it {'; '.join(broken)}")
+
+
+def checked(attribution: Any, problem: Problem) -> Tensor:
+    """The attribution, detached, if it is a floating tensor (N, *S); else raises ContractError."""
+    wanted = (len(problem), *problem.shape)
+    if not isinstance(attribution, Tensor):
+        raise ContractError(f"it returned {type(attribution).__name__}, a tensor of shape {wanted} is needed")
+    if tuple(attribution.shape) != wanted:
+        raise ContractError(f"it returned shape {tuple(attribution.shape)}, {wanted} is needed")
+    if not attribution.is_floating_point():
+        raise ContractError(f"it returned {attribution.dtype}, a floating type is needed")
+    exact = attribution.dtype if attribution.dtype == torch.float64 else torch.float32
+    return attribution.detach().to(problem.inputs.device, exact, copy=True)  # a copy: the method may reuse its buffer
+
+
+def map_status(attribution: Tensor) -> list[tuple[str, str]]:
+    """Per sample ("ok", ""), or "undefined" and why its attribution says nothing: (N, *S) -> N pairs."""
+    flat = attribution.flatten(1)
+    finite = flat.isfinite().all(1).tolist()
+    varied = (flat.amax(1) > flat.amin(1)).tolist()
+    return [
+        ("undefined", "the attribution is not finite")
+        if not good
+        else ("ok", "")
+        if differs
+        else ("undefined", "the attribution is constant")
+        for good, differs in zip(finite, varied, strict=True)
+    ]
+
+
+def _restore_tensors(problem: Problem, kept: dict[str, Tensor]) -> list[str]:
+    broken = []
+    for name, value in kept.items():
+        now = getattr(problem, name)
+        if not torch.equal(now.detach(), value):
+            now.data.copy_(value)
+            broken.append(f"changed its {name}")
+    if problem.inputs.requires_grad or problem.inputs.grad is not None:
+        problem.inputs.requires_grad_(False).grad = None
+        broken.append("left a gradient on its inputs")
+    return broken
+
+
+def _changed_weights(model: nn.Module, state: dict[str, Tensor]) -> list[str]:
+    now = model.state_dict()
+    changed = [
+        name
+        for name in sorted(set(state) | set(now))
+        if name not in now or name not in state or not _same(now[name], state[name])
+    ]
+    if changed:
+        return [f"changed the weights {', '.join(changed[:3])}"]
+    return []
+
+
+Parts = list[tuple[nn.Module, dict[str, tuple[Any, dict[Any, Any] | None]]]]
+
+
+def _parts(model: nn.Module) -> Parts:
+    """Every attribute of every module, and what its dictionaries (hooks, children, parameters) hold."""
+    return [
+        (module, {k: (v, dict(v) if isinstance(v, dict) else None) for k, v in vars(module).items()})
+        for module in model.modules()
+    ]
+
+
+def _put_back(parts: Parts, model: nn.Module, state: dict[str, Tensor]) -> None:
+    """Restores a model in place: handles of its hooks refer to the very dictionaries."""
+    for module, attributes in parts:
+        vars(module).clear()
+        for name, (value, content) in attributes.items():
+            if content is not None:
+                value.clear()
+                value.update(content)
+            vars(module)[name] = value
+    for name, tensor in model.state_dict(keep_vars=True).items():
+        tensor.data = state[name]
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    return one.dtype == other.dtype and torch.equal(one, other)
+
+
+def _traits(model: nn.Module) -> dict[str, dict[str, object]]:
+    """What a model is beyond its weights, per module: its kind, mode, hooks, plain settings, and who needs a gradient."""
+    return {
+        name: {
+            "the kind": type(module),
+            "the mode": module.training,
+            "a hook": tuple(tuple(getattr(module, kind)) for kind in HOOKS),
+            "the settings": {k: v for k, v in vars(module).items() if isinstance(v, (int, float, str, tuple))},
+            "the forward function": vars(module).get("forward"),
+            "requires_grad": tuple(p.requires_grad for p in module.parameters(recurse=False)),
+        }
+        for name, module in model.named_modules()
+    }
+
+
+def _differing_traits(model: nn.Module, before: dict[str, dict[str, object]]) -> list[str]:
+    after = _traits(model)
+    if set(after) != set(before):
+        return [f"added or removed the modules {', '.join(sorted(set(after) ^ set(before))[:3])}"]
+    broken: list[str] = []
+    for trait in ("the kind", "the mode", "a hook", "the settings", "the forward function", "requires_grad"):
+        names = [name or "the model" for name in before if before[name][trait] != after[name][trait]]
+        if names and not (trait == "the settings" and any("the mode" in text for text in broken)):
+            verb = "left" if trait == "a hook" else "changed"
+            broken.append(f"{verb} {trait} {'on' if trait == 'a hook' else 'of'} {', '.join(names[:3])}")
+    return broken
+
+
+class _World:
+    """The global state that a plug-in could leave changed."""
+
+    def __init__(self) -> None:
+        self.grad, self.dtype = torch.is_grad_enabled(), torch.get_default_dtype()
+        self.hooks = _global_hooks()
+        self.torch, self.numpy, self.python = torch.get_rng_state(), np.random.get_state(), random.getstate()
+
+    def restore(self) -> list[str]:
+        """Puts everything back and tells what was changed."""
+        broken = []
+        if (torch.is_grad_enabled(), torch.get_default_dtype()) != (self.grad, self.dtype):
+            torch.set_grad_enabled(self.grad)
+            torch.set_default_dtype(self.dtype)
+            broken.append("changed torch's global grad mode or default dtype")
+        if _global_hooks() != self.hooks:
+            broken.append("left a global module hook")
+        drew = {
+            "torch": not torch.equal(torch.get_rng_state(), self.torch),
+            "NumPy": not all(map(np.array_equal, np.random.get_state(), self.numpy)),
+            "Python": random.getstate() != self.python,
+        }
+        torch.set_rng_state(self.torch)
+        np.random.set_state(self.numpy)
+        random.setstate(self.python)
+        if any(drew.values()):
+            who = " and ".join(name for name, changed in drew.items() if changed)
+            broken.append(f"drew from the global random state of {who}; draw from `rng` instead")
+        return broken
+
+
+def _global_hooks() -> tuple[tuple[int, ...], ...]:
+    module = torch.nn.modules.module
+    return tuple(tuple(getattr(module, f"_global{kind}", ())) for kind in HOOKS)

@@ -1,0 +1,225 @@
+"""How Quantus is asked: quietly, leaving no trace, for scores that belong to a sample.
+
+Written for Quantus 0.6, which works on batches. Older releases (0.5) work on one sample after the other; they are called so.
+"""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bench.core.problem import Problem
+from bench.core.random import numpy_state_kept
+from bench.metrics.quantus.models import Closed, ModelOf, Open
+from bench.metrics.robustness import neighbours
+from bench.perturbation.probe import Probe
+from bench.registry.decorators import Explain
+
+PLAIN = {"normalise": False, "abs": False, "disable_warnings": True, "return_aggregate": False}
+
+
+def as_maps(attribution: Tensor) -> np.ndarray:
+    """(N, *S) -> NumPy (N, 1, *S) float32, a copy: Quantus works in place."""
+    return attribution.detach().float().cpu().numpy().copy()[:, None]
+
+
+def as_inputs(problem: Problem) -> np.ndarray:
+    """NumPy (N, C, *S) float32, a copy."""
+    return problem.inputs.float().cpu().numpy().copy()
+
+
+def own_scale(a: np.ndarray, **_: Any) -> np.ndarray:
+    """Each map over its own largest absolute value, for Quantus's `normalise_func`: (N, ...) -> (N, ...)."""
+    largest = np.abs(a).max(axis=tuple(range(1, a.ndim)), keepdims=True)
+    return a / np.where(largest > 0, largest, 1)
+
+
+def step_of(features: int, steps: int) -> int:
+    """Features that go at once, for about so many steps: Quantus takes steps of equal size only."""
+    number = min((n for n in range(1, features + 1) if features % n == 0), key=lambda n: (n == 1, abs(n - steps)))
+    return features // number
+
+
+def release() -> tuple[int, ...]:
+    """Quantus's version, (0, 6) for example."""
+    import quantus
+
+    return tuple(int(part) for part in quantus.__version__.split(".")[:2])
+
+
+def batched() -> bool:
+    """Does this Quantus work on whole batches?"""
+    return release() >= (0, 6)
+
+
+def judge(name: str, **settings: Any) -> Any:
+    """A Quantus metric. Nothing is normalised, made absolute, warned of or averaged over samples unless asked for."""
+    import quantus
+
+    return getattr(quantus, name)(**PLAIN | settings)
+
+
+def ask(
+    scorer: Any,
+    x: np.ndarray,
+    maps: np.ndarray,
+    *,
+    model: ModelOf | None = None,
+    classes: Tensor | None = None,
+    seeds: Sequence[int] | None = None,
+    alone: bool | None = None,
+    **batches: np.ndarray,
+) -> list[Any]:
+    """What a Quantus metric that does not explain again answers for each sample: (N, C, *S), (N, 1, *S) -> N answers.
+
+    `alone`: one call per sample, or one for all of them; by default as this Quantus works. `seeds`: one per sample, for what
+    the metric draws. `batches`: other arrays that it reads.
+    """
+    y = np.zeros(len(x), dtype=int) if classes is None else classes.cpu().numpy()
+    by_sample = not batched() if alone is None else alone
+    parts = [[row] for row in range(len(x))] if by_sample else [list(range(len(x)))]
+    found: list[Any] = []
+    with quiet():
+        for rows in parts:
+            with nullcontext() if seeds is None else draws_per_sample([seeds[row] for row in rows]):
+                answer = scorer(
+                    model=None if model is None else model(rows).eval(),
+                    x_batch=x[rows],
+                    y_batch=y[rows],
+                    a_batch=maps[rows],
+                    channel_first=True,
+                    softmax=False,
+                    batch_size=len(rows),
+                    **{name: values[rows] for name, values in batches.items()},
+                )
+            found.extend([answer] if isinstance(answer, dict) else answer)
+    return found
+
+
+def ask_explaining(
+    scorer: Any,
+    probe: Probe,
+    attribution: Tensor | None,
+    explain: Explain,
+    *,
+    draws: Iterator[int] | None = None,
+    model: nn.Module | None = None,
+    softmax: bool = False,
+    seeds: Sequence[int] | None = None,
+) -> Tensor:
+    """Scores (N,) of a Quantus metric that explains again: all samples at once.
+
+    `attribution` None: it explains the inputs itself as well. `draws`: the numbers of the draws of the explanations, by
+    default always 0, that of the attribution itself.
+    """
+    import quantus
+
+    problem, asked = probe.problem, model or Closed(probe.problem)
+    explain_func = explainer(probe, explain, draws or itertools.repeat(0), original=asked)
+    drawn = nullcontext() if seeds is None else draws_per_sample(seeds)
+    # SmoothMPRT takes no notice of the `explain_func` it is given, and calls Quantus's own
+    with quiet(), drawn, patch.object(quantus, "explain", explain_func):
+        scores = scorer(
+            model=asked.eval(),
+            x_batch=as_inputs(problem),
+            y_batch=probe.targets.cpu().numpy(),
+            a_batch=None if attribution is None else as_maps(attribution),
+            explain_func=explain_func,
+            channel_first=True,
+            softmax=softmax,
+            batch_size=len(problem),
+        )
+    return numbers(scores)
+
+
+def explainer(
+    probe: Probe, explain: Explain, draws: Iterator[int], *, original: nn.Module
+) -> Callable[..., np.ndarray]:
+    """The method as Quantus's `explain_func`: (model, inputs (N, ...), targets (N,)) -> (N, 1, ...), of all samples at once."""
+
+    def explain_func(model: nn.Module, inputs: np.ndarray, targets: np.ndarray, **_: Any) -> np.ndarray:
+        problem = probe.problem
+        x = torch.from_numpy(np.ascontiguousarray(inputs, dtype=np.float32)).view_as(problem.inputs)
+        x = x.to(problem.inputs)
+        other = None if model is original else model.inner if isinstance(model, Open) else model
+        other = None if other is None else other.to(x.device)
+        maps = explain(x, next(draws), model=other, targets=torch.from_numpy(np.asarray(targets)))
+        return as_maps(maps).reshape(len(inputs), 1, *np.shape(inputs)[2:])
+
+    return explain_func
+
+
+def among_neighbours(
+    scorer: Any, probe: Probe, attribution: Tensor, explain: Explain, samples: int, radius: float
+) -> Tensor:
+    """Scores of a metric that compares the samples of a batch: each sample in a batch of its own noisy versions. (N,)"""
+    problem, near = probe.problem, neighbours(probe, samples, radius).inputs
+    maps = [attribution, *(explain(inputs, draw) for draw, inputs in enumerate(near, start=1))]
+    crowds = torch.stack([problem.inputs, *near], dim=1).float().cpu().numpy()
+    pairs = zip(crowds, torch.stack(maps, dim=1), strict=True)
+    return numbers(
+        [ask(scorer, x, as_maps(judged), model=lambda _: Closed(problem), alone=False)[0] for x, judged in pairs]
+    )
+
+
+def numbers(scores: Sequence[Any]) -> Tensor:
+    """Scores of the samples as a tensor (N,) float64."""
+    return torch.tensor([float(score) for score in scores], dtype=torch.float64)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Quantus without its warnings, without its checks of the maps, which the harness has checked already, and without a trace.
+
+    Its warning compares inputs at each step; its check turns maps into Python lists and refuses those that are all negative.
+    It reseeds torch and NumPy, and keeps each model that it was ever given in a cache.
+    """
+    from quantus.helpers import asserts, warn
+    from quantus.helpers.model.pytorch_model import PyTorchModel
+
+    with ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore")
+        stack.enter_context(patch.object(warn, "warn_perturbation_caused_no_change", lambda **_: None))
+        stack.enter_context(patch.object(asserts, "assert_attributions", lambda *_, **__: None))
+        stack.enter_context(numpy_state_kept())
+        # looking for devices that nobody uses takes longer than many a metric
+        devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+        stack.enter_context(torch.random.fork_rng(devices))
+        for name in ("_get_last_softmax_layer_index", "_get_model_with_linear_top"):
+            stack.callback(getattr(PyTorchModel, name).cache_clear)
+        yield
+
+
+@contextmanager
+def draws_per_sample(seeds: Sequence[int]) -> Iterator[None]:
+    """Lets the functions by which Quantus draws from NumPy draw for each sample from a stream of its own.
+
+    Quantus draws for all samples of a batch at once, or, by `choice`, for one after the other: the n-th call is about sample n.
+    """
+    streams = [np.random.RandomState(seed % 2**32) for seed in seeds]
+    turns = itertools.cycle(streams)
+
+    def stacked(name: str, size: Any, *args: Any, **kwargs: Any) -> Any:
+        shape = tuple(np.atleast_1d(() if size is None else size).astype(int))
+        if len(streams) == 1:
+            return getattr(streams[0], name)(*args, size=size, **kwargs)
+        return np.stack([getattr(stream, name)(*args, size=shape[1:], **kwargs) for stream in streams])
+
+    fakes: dict[str, Any] = {
+        "choice": lambda *args, **kwargs: next(turns).choice(*args, **kwargs),
+        "uniform": lambda low=0.0, high=1.0, size=None: stacked("uniform", size, low, high),
+        "randint": lambda low, high=None, size=None: stacked("randint", size, low, high),
+        "randn": lambda *shape: stacked("normal", shape),
+        "seed": lambda *_: None,
+    }
+    with patch.multiple(np.random, **fakes):
+        yield

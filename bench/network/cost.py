@@ -1,0 +1,100 @@
+"""Measures what a piece of code asks of a model: time, queries and memory."""
+
+from __future__ import annotations
+
+import time
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from bench.network.device import synchronise
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What explanations cost, per sample (N,) float64."""
+
+    seconds: Tensor
+    forwards: Tensor
+    backwards: Tensor
+    mebibytes: Tensor
+
+    def take(self, rows: list[int]) -> Cost:
+        return Cost(*(getattr(self, name)[rows] for name in ("seconds", "forwards", "backwards", "mebibytes")))
+
+
+@dataclass
+class Meter:
+    """Totals of one measured block."""
+
+    seconds: float = 0.0
+    forwards: int = 0
+    backwards: int = 0
+
+
+@contextmanager
+def measured(model: nn.Module) -> Iterator[Meter]:
+    """Counts the inputs that pass forwards and backwards through the model, and the seconds it all takes."""
+    meter = Meter()
+
+    def forwards(_model: nn.Module, _inputs: Any, output: Tensor) -> None:
+        meter.forwards += len(output)
+        if output.requires_grad:
+            output.register_hook(backwards)
+
+    def backwards(gradient: Tensor) -> None:
+        meter.backwards += len(gradient)
+
+    handle = model.register_forward_hook(forwards)
+    synchronise()
+    start = time.perf_counter()
+    try:
+        yield meter
+        synchronise()
+        meter.seconds = time.perf_counter() - start
+    finally:
+        handle.remove()
+
+
+class PeakMemory(TorchDispatchMode):
+    """The most bytes that tensors made inside the block held at once, whatever the allocator keeps.
+
+    Counts storages as they are made and freed, so the figure is the same on every machine and on a GPU.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.now = self.peak = 0
+        self._alive: set[int] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        known = {t.untyped_storage()._cdata for t in _tensors(args)} | {
+            t.untyped_storage()._cdata for t in _tensors((kwargs or {}).values())
+        }
+        result = func(*args, **(kwargs or {}))
+        for tensor in _tensors(result if isinstance(result, (tuple, list)) else (result,)):
+            storage = tensor.untyped_storage()
+            key = storage._cdata
+            if key not in known and key not in self._alive:
+                self._alive.add(key)
+                self.now += storage.nbytes()
+                self.peak = max(self.peak, self.now)
+                weakref.finalize(storage, self._free, key, storage.nbytes())
+        return result
+
+    def _free(self, key: int, size: int) -> None:
+        self._alive.discard(key)
+        self.now -= size
+
+
+def _tensors(values: Any) -> Iterator[Tensor]:
+    for value in values:
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, (tuple, list)):
+            yield from _tensors(value)

@@ -1,0 +1,103 @@
+"""How fast the bare model is, and at which batch size it is fastest."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+
+import torch
+from torch import Tensor, nn
+
+from bench.core.problem import Problem
+from bench.network.device import out_of_memory, synchronise
+
+LARGEST_BATCH = 4096
+BATCH_MEMORY = 2**30  # bytes that the layers' outputs of a batch and their gradients may take
+SMALLEST_BATCH = 8  # unless smaller ones are clearly faster
+PATIENCE = 2  # doublings of the batch that may bring nothing before the search ends
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast the bare model is at its best batch size: what a run is measured against."""
+
+    batch_size: int
+    forward: float  # seconds an input
+    backward: float  # seconds more where a gradient is sent back to the input
+
+    def floor(self, forwards: int, backwards: int = 0) -> float:
+        """Seconds that so many queries would take if nothing but the model took time."""
+        return forwards * self.forward + backwards * self.backward
+
+
+def pace(problem: Problem) -> Pace:
+    """Times the bare model in batches of 1, 2, 4, ... and stops where larger ones bring nothing or do not fit.
+
+    On a CPU a larger batch is often slower, so the best one is found by timing and not by filling the memory; none is tried
+    that would take more than BATCH_MEMORY.
+    """
+    times: dict[int, float] = {}
+    size, largest = 1, min(LARGEST_BATCH, BATCH_MEMORY // (2 * _bytes_of_one(problem)))
+    while size <= max(1, largest):
+        repeats = -(-size // len(problem))
+        batch = torch.cat([problem.inputs] * repeats)[:size] if repeats > 1 else problem.inputs[:size]
+        try:
+            times[size] = _seconds(lambda batch=batch: _forward(problem.model, batch)) / size  # type: ignore[misc]
+        except (RuntimeError, MemoryError) as error:
+            if size == 1 or not out_of_memory(error):
+                raise
+            break
+        if size > min(times, key=times.__getitem__) * 2**PATIENCE:
+            break
+        size *= 2
+    # The smallest that is about as fast as the best, for it needs the least memory; but not one so small that the
+    # operations around the model, a few microseconds each, count.
+    good = [size for size, seconds in times.items() if seconds <= 1.05 * min(times.values())]
+    best = next((size for size in good if size >= SMALLEST_BATCH), good[-1])
+    batch = torch.cat([problem.inputs] * -(-best // len(problem)))[:best]
+    both = _seconds(lambda: _gradient(problem.model, batch), rounds=2) / best
+    return Pace(best, min(times.values()), max(0.0, both - times[best]))
+
+
+def _seconds(ask: Callable[[], object], *, rounds: int = 3, least: float = 0.02) -> float:
+    """Median over a few rounds, each long enough to be timed, after a first call that warms up."""
+    ask()
+    times: list[float] = []
+    for _ in range(rounds):
+        calls, start = 0, time.perf_counter()
+        while not calls or time.perf_counter() - start < least:
+            ask()
+            synchronise()
+            calls += 1
+        times.append((time.perf_counter() - start) / calls)
+    return median(times)
+
+
+def _bytes_of_one(problem: Problem) -> int:
+    """What the outputs of all layers take for a single input."""
+    total = 0
+
+    def add(_module: nn.Module, _inputs: object, output: object) -> None:
+        nonlocal total
+        total += output.numel() * output.element_size() if isinstance(output, Tensor) else 0
+
+    handles = [module.register_forward_hook(add) for module in problem.model.modules() if not list(module.children())]
+    try:
+        _forward(problem.model, problem.inputs[:1])
+    finally:
+        for handle in handles:
+            handle.remove()
+    return max(1, total)
+
+
+@torch.inference_mode()
+def _forward(model: nn.Module, batch: Tensor) -> None:
+    model(batch)
+
+
+def _gradient(model: nn.Module, batch: Tensor) -> None:
+    with torch.enable_grad():
+        inputs = batch.detach().clone().requires_grad_()
+        torch.autograd.grad(model(inputs).amax(1).sum(), inputs)

@@ -1,0 +1,1 @@
+"""Perturbed inputs, and the questions that metrics ask about them."""

@@ -1,0 +1,51 @@
+"""What stands for an absent feature."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from bench.core.problem import Problem
+from bench.core.random import SampleRng
+from bench.perturbation.masking import blurred
+
+BLUR = 10 / 224  # width of the blur over the longest side [fong2017meaningful]
+
+
+def _zero(problem: Problem, _rng: SampleRng) -> Tensor:
+    """Zeros: black in an image."""
+    return problem.inputs.new_zeros(*problem.inputs.shape[:2], *(1 for _ in problem.shape))
+
+
+def _mean(problem: Problem, _rng: SampleRng) -> Tensor:
+    """The mean of each channel of the sample itself."""
+    return problem.inputs.mean(tuple(range(2, problem.inputs.dim())), keepdim=True)
+
+
+def _blur(problem: Problem, _rng: SampleRng) -> Tensor:
+    """The sample blurred by a Gaussian."""
+    return blurred(problem.inputs, BLUR * max(problem.shape))
+
+
+def _noise(problem: Problem, rng: SampleRng) -> Tensor:
+    """Draws that are uniform in the range of each channel of the sample."""
+    axes = tuple(range(2, problem.inputs.dim()))
+    low, high = problem.inputs.amin(axes, keepdim=True), problem.inputs.amax(axes, keepdim=True)
+    return low + (high - low) * rng.uniform(problem.inputs.shape[1:])
+
+
+def _background(problem: Problem, rng: SampleRng) -> Tensor:
+    """One of the task's background inputs, drawn for each sample."""
+    assert problem.background is not None
+    return problem.background[(rng.uniform(()) * len(problem.background)).long()]
+
+
+# Name -> absent values of each sample: (N, C, *S), 1 for any axis of S. `task`, the task's own, joins where it is not zero.
+BASELINES: dict[str, Callable[[Problem, SampleRng], Tensor]] = {
+    "zero": _zero,
+    "mean": _mean,
+    "blur": _blur,
+    "noise": _noise,
+    "background": _background,
+}

@@ -1,0 +1,182 @@
+"""The three registries, the decorators that fill them, and the discovery of plug-in files.
+
+`methods/` and `tasks/` are generic import names, so they are folders of plug-in files and no packages: each file runs
+under a module name of its own, `bench.methods.<stem>`, by which others can import it. A user's files join in by `--plugins` or
+by an entry point.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+from bench.core.entries import Entry, Metric, Recipe, Task
+from bench.core.errors import RequestError
+from bench.core.vocabulary import COSTS, OPTIONAL_FIELDS, PROMISES
+
+Function = Callable[..., Any]
+
+
+class Explain(Protocol):
+    """The method asked again, on other inputs (N, C, *S) of the same samples: -> attributions (N, *S).
+
+    A method with randomness draws afresh for every `draw`; 0 repeats the draw of the attribution that is judged. `model`
+    and `targets` (N,), if given, take the place of the problem's; `shift` is added to what else it knows of its inputs
+    (Problem.shifted). Equal questions of all metrics are answered once.
+    """
+
+    def __call__(
+        self,
+        inputs: Tensor,
+        draw: int,
+        *,
+        model: nn.Module | None = None,
+        targets: Tensor | None = None,
+        shift: float = 0.0,
+    ) -> Tensor: ...
+
+
+TASKS: dict[str, Task] = {}
+METHODS: dict[str, Entry] = {}
+METRICS: dict[str, Metric] = {}
+# What the harness can hand over, by argument name.
+OFFERED = {
+    "task": frozenset({"sample_ids", "data"}),
+    "method": frozenset({"problem", "rng"}),
+    "metric": frozenset({"probe", "attribution", "rng", "explain", "cost"}),
+}
+
+
+def method(
+    *,
+    cite: str,
+    family: str,
+    needs: Iterable[str] = (),
+    cost: str = "",
+    promises: Iterable[str] = (),
+    version: int = 1,
+) -> Callable[[Function], Function]:
+    """Registers `fn(problem, [rng], *, hyper-parameters) -> (N, *S)` under its own name.
+
+    `cost`: "fast", "medium" or "slow"; slow ones run in profile `full`, and wherever they are asked for by name. `promises`:
+    what is true of every map (core.PROMISES).
+    """
+
+    def register(fn: Function) -> Function:
+        read = _read(fn, "method", needs)
+        strange = sorted({cost} - {"", *COSTS}) + sorted(set(promises) - set(PROMISES))
+        if strange:
+            raise RequestError(
+                f"method '{fn.__name__}' has the cost or promise '{strange[0]}'; costs are {', '.join(COSTS)}, "
+                f"promises {', '.join(PROMISES)}"
+            )
+        _add(METHODS, Entry(**read, cite=cite, family=family, version=version, cost=cost, promises=frozenset(promises)))
+        return fn
+
+    return register
+
+
+def metric(
+    *,
+    cite: str,
+    family: str,
+    higher_is_better: bool,
+    label: str = "",
+    limits: tuple[float | None, float | None] = (None, None),
+    needs: Iterable[str] = (),
+    cost: str = "",
+    version: int = 1,
+) -> Callable[[Function], Function]:
+    """Registers `fn(probe, attribution, [rng, explain, cost], *, hyper-parameters)` under its own name.
+
+    `cost`: "slow" for one that runs in profile `full` only, or when named.
+
+    It returns scores (N,), or a curve (N, steps + 1) over even steps from nothing to everything perturbed; a curve is
+    stored whole and its score is the area under it.
+    """
+
+    def register(fn: Function) -> Function:
+        read = _read(fn, "metric", needs)
+        entry = Metric(
+            **read,
+            cite=cite,
+            family=family,
+            version=version,
+            cost=cost,
+            higher_is_better=higher_is_better,
+            label=label or read["name"].replace("_", " "),
+            limits=limits,
+        )
+        _add(METRICS, entry)
+        return fn
+
+    return register
+
+
+def task(
+    *,
+    cite: str,
+    family: str,
+    samples: Callable[..., list[str]],
+    profiles: Mapping[str, int | None],
+    recipe: Callable[..., Recipe] | None = None,
+    weights: str | None = None,
+    version: int = 1,
+) -> Callable[[Function], Function]:
+    """Registers `fn(sample_ids, [data], *, hyper-parameters) -> Problem` under its own name."""
+
+    def register(fn: Function) -> Function:
+        entry = Task(
+            **_read(fn, "task"),
+            cite=cite,
+            family=family,
+            version=version,
+            samples=samples,
+            profiles=tuple(profiles.items()),
+            recipe=recipe,
+            weights=weights,
+        )
+        _add(TASKS, entry)
+        return fn
+
+    return register
+
+
+def call(fn: Callable[..., Any], offered: dict[str, Any], params: Sequence[tuple[str, Any]] = ()) -> Any:
+    """Calls a plug-in with what its signature asks for of what is offered, and with its hyper-parameters."""
+    asked = inspect.signature(fn).parameters
+    return fn(**{name: value for name, value in offered.items() if name in asked}, **dict(params))
+
+
+def _read(fn: Function, kind: str, needs: Iterable[str] = ()) -> dict[str, Any]:
+    """Name, hyper-parameters and injected arguments of a function, read off its signature."""
+    parameters = inspect.signature(fn).parameters.values()
+    injected = tuple(p.name for p in parameters if p.default is p.empty)
+    for asked, offered, verb, may in (
+        (injected, OFFERED[kind], "asks for", f"without a default a {kind} may ask for"),
+        (needs, OPTIONAL_FIELDS, "needs", "a task may offer"),
+    ):
+        strange = sorted(set(asked) - set(offered))
+        if strange:
+            raise RequestError(
+                f"{kind} '{fn.__name__}' {verb} {', '.join(strange)}; {may}: {', '.join(sorted(offered))}"
+            )
+    return {
+        "name": fn.__name__,
+        "fn": fn,
+        "params": tuple((p.name, p.default) for p in parameters if p.default is not p.empty),
+        "injected": injected,
+        "needs": frozenset(needs),
+    }
+
+
+def _add(registry: dict[str, Any], entry: Entry) -> None:
+    known = registry.get(entry.name)
+    if known is not None and inspect.getfile(known.fn) != inspect.getfile(entry.fn):
+        raise RequestError(
+            f"'{entry.name}' is registered twice: in {inspect.getfile(known.fn)} and {inspect.getfile(entry.fn)}"
+        )
+    registry[entry.name] = entry

@@ -1,0 +1,1 @@
+"""Writes and serves what people read."""

@@ -1,0 +1,1 @@
+"""The files of a run: the only room that writes scores, maps and run facts."""

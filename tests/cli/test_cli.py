@@ -1,0 +1,451 @@
+"""The command line as a user meets it: exit codes, what is said, and which files are there afterwards."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from reference import ROOT
+
+from bench.cli.main import main
+from bench.registry import decorators
+from bench.registry.decorators import METHODS, METRICS, TASKS
+
+BOARDS = ["leaderboard.csv", "leaderboards/mnist1d.csv", "leaderboards/mnist1d_long.csv", "failures.csv"]
+PLOTS = ("ranks", "heatmap", "critical_difference", "wins", "distributions", "curves", "cost", "gallery")
+METHOD_NAMES = ["random", "saliency", "input_magnitude"]
+METRIC_NAMES = ["drop", "deletion", "seconds"]
+RUN = ["run", "--task", "mnist1d", "--samples", "4", "--device", "cpu"]
+SMALL = [*RUN, "--method", *METHOD_NAMES, "--metric", *METRIC_NAMES]
+
+FAULTY = '''"""Raises, always."""
+
+from bench.registry import method
+
+
+@method(cite="", family="test")
+def faulty(problem):
+    """Never works."""
+    raise ValueError("no map today")
+'''
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_data_of_the_users(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("BENCH_DATA", raising=False)
+        patch.setenv("BENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture(autouse=True)
+def registries_as_before(monkeypatch):
+    for name in ("TASKS", "METHODS", "METRICS"):
+        monkeypatch.setattr(decorators, name, dict(getattr(decorators, name)))
+    yield
+    for name in [name for name in sys.modules if name.startswith("bench.plugins.")]:
+        del sys.modules[name]
+
+
+@pytest.fixture(scope="module")
+def first_run(tmp_path_factory) -> Path:
+    """A small run, done once; tests that go on from it take a copy."""
+    out = tmp_path_factory.mktemp("first") / "results"
+    assert main([*SMALL, "--out", str(out)]) == 0
+    return out
+
+
+@pytest.fixture
+def out(first_run, tmp_path) -> Path:
+    return Path(shutil.copytree(first_run, tmp_path / "results"))
+
+
+HIDDEN = '''"""Signals whose truth nobody tells."""
+
+from dataclasses import replace
+
+from bench.registry import TASKS, task
+
+
+def ids():
+    return TASKS["mnist1d"].samples()
+
+
+@task(cite="greydanus2020mnist1d", family="signal", samples=ids, profiles={"quick": 4})
+def hidden(sample_ids):
+    """MNIST-1D without its truth."""
+    return replace(TASKS["mnist1d"].fn(sample_ids), truth=None)
+'''
+
+
+def facts(out: Path) -> dict[str, object]:
+    return json.loads((out / "run.json").read_text(encoding="utf-8"))
+
+
+def contents(out: Path) -> dict[str, bytes]:
+    return {name: (out / name).read_bytes() for name in BOARDS}
+
+
+def scores(out: Path) -> pd.DataFrame:
+    """Mean scores per method and metric, without the time it took."""
+    long = pd.read_csv(out / "leaderboards" / "mnist1d_long.csv")
+    return long[long["metric"] != "seconds"].set_index(["method", "metric"])["mean"].sort_index()
+
+
+# --- requests that are wrong
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("run --task mnist2d", "unknown task 'mnist2d'; did you mean 'mnist1d'?"),
+        ("run --method smothgrad", "unknown method 'smothgrad'; did you mean 'smoothgrad'?"),
+        ("run --metric deletoin", "unknown metric 'deletoin'; did you mean 'deletion'?"),
+        (
+            "run --method smoothgrad[sample=3]",
+            "unknown hyper-parameter of smoothgrad 'sample'; did you mean 'samples'?",
+        ),
+        ("run --all --method smothgr*", "unknown method 'smothgr*'; did you mean 'smoothgrad'?"),
+        ("train mnist2d", "unknown task 'mnist2d'; did you mean 'mnist1d'?"),
+        ("evaluate mnist2d", "unknown task 'mnist2d'; did you mean 'mnist1d'?"),
+        ("fetch hmd", "unknown task 'hmd'; did you mean 'hmt'?"),
+        ("run", "say what to run: --all, or some of --task, --method, --metric"),
+        ("run --all --data nowhere", "--data nowhere: no such folder"),
+        ("evaluate hmt --data nowhere", "--data nowhere: no such folder"),
+        ("run --all --plugins nowhere.py", "no plug-in file or folder at nowhere.py"),
+        ("report", "holds no scores; make some with `python -m bench run --all --out"),
+    ],
+)
+def test_a_wrong_request_says_what_is_wrong_and_writes_nothing(tmp_path, monkeypatch, capsys, words, said):
+    monkeypatch.chdir(tmp_path)
+    assert main([*words.split(), "--out", "results"]) == 2
+    printed = capsys.readouterr()
+    (line,) = printed.err.splitlines()
+    assert line.startswith("bench: ")
+    assert said in line
+    assert printed.out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", [RUN, ["evaluate", "mnist1d"], ["train", "mnist1d", "--epochs", "1"]])
+def test_a_gpu_that_is_not_there(tmp_path, monkeypatch, capsys, command):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert main([*command, "--device", "cuda", "--out", str(tmp_path / "results")]) == 2
+    assert "--device cuda: torch sees no GPU here; use --device cpu" in capsys.readouterr().err
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize(
+    "words", ["", "bench", "run --samples 0 --all", "run --batch-size none --all", "list nothing", "run --nonsense"]
+)
+def test_a_wrong_option_is_refused_with_the_usage(capsys, words):
+    with pytest.raises(SystemExit) as raised:
+        main(words.split())
+    assert raised.value.code == 2
+    assert "usage: python -m bench" in capsys.readouterr().err
+
+
+def test_results_cannot_go_into_a_file(tmp_path, capsys):
+    (tmp_path / "results").write_text("mine")
+    assert main([*SMALL, "--out", str(tmp_path / "results")]) == 2
+    assert str(tmp_path / "results") in capsys.readouterr().err
+    assert (tmp_path / "results").read_text() == "mine"
+
+
+# --- help and list
+
+
+def test_help_is_fast_for_torch_is_not_imported():
+    command = [sys.executable, "-X", "importtime", "-m", "bench", "--help"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    imported = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines()}
+    assert "bench.cli" in imported
+    assert imported & {"torch", "numpy", "pandas", "matplotlib", "captum", "quantus"} == set()
+    assert "python -m bench run --all" in done.stdout
+
+
+def test_list_shows_every_name_once(capsys):
+    assert main(["list"]) == 0
+    names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert names == ["tasks:", *TASKS, "methods:", *METHODS, "metrics:", *METRICS]
+
+
+def test_list_of_one_kind_as_json(capsys):
+    assert main(["list", "methods", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert [entry["name"] for entry in listed["methods"]] == list(METHODS)
+    assert list(listed) == ["methods"]
+    smoothgrad = next(entry for entry in listed["methods"] if entry["name"] == "smoothgrad")
+    assert smoothgrad["id"] == "smoothgrad@1[samples=32,sigma=0.15]"
+    assert smoothgrad["params"] == {"samples": 32, "sigma": 0.15}
+    assert smoothgrad["cite"] == "smilkov2017smoothgrad"
+
+
+def test_list_as_json_tells_directions_and_profiles(capsys):
+    assert main(["list", "--json"]) == 0
+    listed = {kind: {e["name"]: e for e in entries} for kind, entries in json.loads(capsys.readouterr().out).items()}
+    assert listed["metrics"]["drop"]["higher_is_better"] is False
+    assert listed["metrics"]["drop"]["limits"] == [0, 100]
+    assert listed["metrics"]["increase"]["higher_is_better"] is True
+    assert listed["tasks"]["mnist1d"]["profiles"] == {"quick": 128, "standard": 1000, "full": 1000}
+
+
+def test_list_tells_what_methods_cost(capsys):
+    assert main(["list", "methods"]) == 0
+    told = capsys.readouterr().out
+    assert (
+        "fast at most 10, medium at most 400 model queries a sample; slow: more, only in --profile full or when named"
+        in told
+    )
+    for name, method in METHODS.items():
+        assert re.search(rf"{name} +{method.family} +{method.cost} +\S.*{method.cite}", told), name
+
+
+def test_list_shows_a_users_method(tmp_path, capsys):
+    (tmp_path / "mine.py").write_text(FAULTY)
+    assert main(["list", "methods", "--plugins", str(tmp_path)]) == 0
+    assert re.search(r"faulty +test +- +Never works$", capsys.readouterr().out, re.MULTILINE)
+
+
+# --- run and report
+
+
+def test_slow_methods_and_metrics_wait_for_full_and_the_boards_say_so(tmp_path, capsys):
+    slow = [name for name, method in METHODS.items() if method.cost == "slow"]
+    assert slow
+    asked = [
+        "run",
+        "--task",
+        "mnist1d",
+        "--metric",
+        "drop",
+        "--samples",
+        "2",
+        "--device",
+        "cpu",
+        "--out",
+        str(tmp_path),
+    ]
+    assert main(asked) == 0
+    assert f"left out, slow (--profile full, or by name): {', '.join(slow)}" in capsys.readouterr().out
+    board = pd.read_csv(tmp_path / "leaderboards" / "mnist1d.csv").set_index("method")
+    assert board.loc[slow, "status"].tolist() == ["slow"] * len(slow)
+    assert board.loc[slow, "n"].tolist() == [0] * len(slow)
+    assert set(METHODS) == set(board.index)
+    assert board.loc[["cam", "constant"], "status"].tolist() == ["skipped", "undefined"]
+    assert "global average pooling" in (tmp_path / "failures.csv").read_text()
+    assert main([*asked, "--method", "lime[samples=20]", "random"]) == 0
+    board = pd.read_csv(tmp_path / "leaderboards" / "mnist1d.csv").set_index("method")
+    assert board.loc["lime[samples=20]", "n"] == 2
+    assert "slow" not in set(board["status"])
+
+
+def test_a_run_writes_every_file(first_run):
+    assert {p.name for p in first_run.iterdir()} >= {"scores", "leaderboards", "plots", "leaderboard.csv", "run.json"}
+    assert all((first_run / name).is_file() for name in BOARDS)
+    assert list(first_run.rglob("*.part")) == []
+    for name in PLOTS:
+        assert (first_run / "plots" / f"mnist1d_{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert "<svg" in (first_run / "plots" / f"mnist1d_{name}.svg").read_text(encoding="utf-8")[:1000]
+
+
+def test_the_boards_hold_every_method_and_metric(first_run):
+    board, own, long, failures = (pd.read_csv(first_run / name) for name in BOARDS)
+    assert sorted(board["method"]) == sorted(METHOD_NAMES)
+    assert set(METRIC_NAMES) < set(board.columns)
+    assert board["task"].tolist() == ["mnist1d"] * 3
+    assert board["n"].tolist() == [4] * 3
+    assert board["status"].tolist() == ["complete"] * 3
+    pd.testing.assert_frame_equal(board, own)  # there is one task
+    assert sorted(zip(long["method"], long["metric"], strict=True)) == sorted(
+        (method, metric) for method in METHOD_NAMES for metric in METRIC_NAMES
+    )
+    assert set(long["n"]) == {4}
+    assert set(long["status"]) == {"ok"}
+    assert failures.empty
+    assert list(failures.columns) == ["task", "method", "metric", "status", "note", "n"]
+
+
+def test_run_json_says_what_was_run(first_run):
+    told = facts(first_run)
+    assert told["methods"] == [METHODS[name].id for name in METHODS if name in METHOD_NAMES]
+    assert told["metrics"] == [METRICS[name].id for name in METRICS if name in METRIC_NAMES]
+    assert told["tasks"]["mnist1d"]["samples"] == 4
+    assert told["rows_written"] == {"ok": 3 * 3 * 4}
+    assert told["rows_kept"] == 0
+    assert told["model_queries"] > told["queries_by_metrics"] > 0
+    assert told["versions"]["torch"] == torch.__version__.split("+")[0]
+
+
+def test_run_json_has_the_command_that_made_it(first_run):
+    told = shlex.split(facts(first_run)["command"])
+    assert told == ["python", "-m", "bench", *SMALL, "--out", str(first_run)]
+
+
+def test_a_second_run_asks_the_model_nothing_and_writes_the_same(out, capsys):
+    before = contents(out)
+    assert main([*SMALL, "--out", str(out)]) == 0
+    assert "rows written: none; already there: 36; model queries: 0 " in capsys.readouterr().out
+    assert facts(out)["model_queries"] == 0
+    assert contents(out) == before
+
+
+def test_fresh_computes_all_anew_and_finds_the_same(out, capsys):
+    queries, before = facts(out)["model_queries"], scores(out)
+    assert main([*SMALL, "--fresh", "--out", str(out)]) == 0
+    assert "rows written: 36 ok; already there: 0; " in capsys.readouterr().out
+    assert facts(out)["model_queries"] == queries
+    pd.testing.assert_series_equal(scores(out), before)
+
+
+def test_the_terminal_shows_metrics_of_tasks_with_and_without_a_truth(tmp_path, capsys):
+    words = ["run", "--task", "mnist1d", "hidden", "--plugins", str(tmp_path / "hidden.py"), "--samples", "4"]
+    (tmp_path / "hidden.py").write_text(HIDDEN, encoding="utf-8")
+    words += ["--method", "saliency", "random", "--metric", "drop", "localisation_auc", "--device", "cpu"]
+    with pytest.MonkeyPatch.context() as patch:
+        for kind in ("TASKS", "METHODS", "METRICS"):
+            patch.setattr(decorators, kind, dict(getattr(decorators, kind)))
+        assert main([*words, "--out", str(tmp_path / "results")]) == 0
+    told = capsys.readouterr().out
+    assert told.count(" drop") == 2
+    columns = list(pd.read_csv(tmp_path / "results" / "leaderboard.csv"))
+    assert max(map(columns.index, [name for name in columns if name.startswith("mean_rank")])) < columns.index("drop")
+
+
+def test_report_makes_the_same_files_from_the_scores_alone(out, capsys):
+    before = contents(out)
+    for name in ("leaderboards", "plots"):
+        shutil.rmtree(out / name)
+    for name in ("leaderboard.csv", "failures.csv"):
+        (out / name).unlink()
+    assert main(["report", "--out", str(out)]) == 0
+    assert contents(out) == before
+    assert {p.name for p in (out / "plots").iterdir()} == {f"mnist1d_{n}.{k}" for n in PLOTS for k in ("png", "svg")}
+    assert f"leaderboards and plots are in {out}" in capsys.readouterr().out
+
+
+def test_a_task_without_data_is_skipped_with_one_line_and_the_others_are_complete(out, capsys):
+    before = contents(out)
+    command = [*SMALL, "--out", str(out), "--offline"]
+    command.insert(command.index("mnist1d"), "hmt")
+    assert main(command) == 0
+    told = [line for line in capsys.readouterr().out.splitlines() if "hmt" in line]
+    assert told == [
+        "skipped hmt: not on this machine and --offline is set; get it once with `python -m bench fetch hmt` "
+        "(258 MB, CC BY 4.0), or pass a folder that holds it with --data"
+    ]
+    assert list(facts(out)["skipped_tasks"]) == ["hmt"]
+    assert contents(out) == before
+
+
+def test_a_run_of_nothing_but_a_skipped_task_says_so(tmp_path, capsys):
+    assert main(["run", "--task", "hmt", "--offline", "--out", str(tmp_path / "results")]) == 0
+    printed = capsys.readouterr().out
+    assert "no leaderboard yet" in printed
+    assert "skipped hmt: not on this machine" in printed
+
+
+def test_fetch_without_network_says_how_to_get_the_data(tmp_path, capsys):
+    assert main(["fetch", "hmt", "--offline", "--out", str(tmp_path)]) == 1
+    assert "pass a folder that holds it with --data" in capsys.readouterr().err
+
+
+def test_a_method_that_raises_becomes_rows_and_the_others_are_complete(out, tmp_path, capsys):
+    (tmp_path / "mine.py").write_text(FAULTY)
+    before = scores(out)
+    command = [*SMALL, "--plugins", str(tmp_path / "mine.py"), "--out", str(out)]
+    command.insert(command.index("--metric"), "faulty")
+    assert main(command) == 1
+    note = "ValueError: no map today (mine.py:9)"
+    assert f"FAILED mnist1d · faulty: {note} (12 rows)" in capsys.readouterr().out
+
+    failures = pd.read_csv(out / "failures.csv")
+    assert sorted(failures["metric"]) == sorted(METRIC_NAMES)
+    for column, value in {"task": "mnist1d", "method": "faulty", "status": "failed", "note": note, "n": 4}.items():
+        assert set(failures[column]) == {value}
+    board = pd.read_csv(out / "leaderboard.csv")
+    assert board["status"].tolist() == ["complete"] * 3 + ["incomplete"]
+    assert board["method"].iloc[-1] == "faulty"
+    assert board["rank"].isna().tolist() == [False] * 3 + [True]
+    pd.testing.assert_series_equal(scores(out).drop(index="faulty"), before)
+
+
+def test_rows_stay_in_the_leaderboard_when_the_plugin_is_gone(out, tmp_path):
+    (tmp_path / "mine.py").write_text(FAULTY)
+    command = [*RUN, "--method", "faulty", "--metric", "drop", "--plugins", str(tmp_path / "mine.py")]
+    assert main([*command, "--out", str(out)]) == 1
+    del decorators.METHODS["faulty"]
+    before = contents(out)
+    assert main(["report", "--out", str(out)]) == 0
+    assert contents(out) == before
+
+
+@pytest.mark.parametrize("metric", ["drop", "increase", "deletion", "seconds", "quantus_sparseness"])
+def test_one_metric_alone_makes_a_board_and_plots(tmp_path, metric):
+    out = tmp_path / "results"
+    assert main([*RUN, "--method", "random", "saliency", "--metric", metric, "--out", str(out)]) == 0
+    assert len(pd.read_csv(out / "leaderboard.csv")) == 2
+    assert any((out / "plots").iterdir())
+
+
+def test_one_method_on_one_sample_makes_a_board_and_plots(tmp_path):
+    out = tmp_path / "results"
+    words = "run --task mnist1d --samples 1 --device cpu --method random --metric drop deletion seconds"
+    assert main([*words.split(), "--out", str(out)]) == 0
+    assert pd.read_csv(out / "leaderboard.csv")[["method", "n", "rank"]].values.tolist() == [["random", 1, 1]]
+
+
+# --- train and evaluate
+
+
+def test_train_writes_weights_facts_and_curves_that_evaluate_reads(tmp_path, capsys):
+    weights, out = tmp_path / "weights", tmp_path / "results"
+    assert main(["train", "mnist1d", "--epochs", "1", "--to", str(weights), "--out", str(out), "--device", "cpu"]) == 0
+    told = json.loads((weights / "mnist1d.json").read_text())
+    assert (told["training"]["epochs"], told["training"]["seed"]) == (1, 0)
+    history = pd.read_csv(out / "training" / "mnist1d.csv")
+    assert list(history.columns) == ["epoch", "loss", "train_accuracy", "test_accuracy"]
+    assert history["test_accuracy"].round(4).tolist() == [told["test_accuracy"]]
+    assert (out / "training" / "mnist1d.png").read_bytes().startswith(b"\x89PNG")
+    assert "<svg" in (out / "training" / "mnist1d.svg").read_text(encoding="utf-8")[:1000]
+    assert f"test accuracy {told['test_accuracy']:.4f}" in capsys.readouterr().out
+
+    stored = str(weights / "mnist1d.safetensors")
+    assert main(["evaluate", "mnist1d", "--weights", stored, "--out", str(out), "--device", "cpu"]) == 0
+    table = pd.read_csv(out / "evaluation" / "mnist1d.csv")
+    assert table["accuracy"].iloc[-1] == pytest.approx(told["test_accuracy"], abs=5e-5)
+
+
+def test_evaluate_measures_the_shipped_model(tmp_path, capsys):
+    assert main(["evaluate", "mnist1d", "--out", str(tmp_path), "--device", "cpu"]) == 0
+    table = pd.read_csv(tmp_path / "evaluation" / "mnist1d.csv")
+    assert table["class"].tolist() == [*"0123456789", "all (accuracy; macro means)"]
+    assert table["n"].tolist()[-1] == sum(table["n"].tolist()[:-1]) == 1000
+    accuracy = table["accuracy"].iloc[-1]
+    assert accuracy >= 0.92
+    last = capsys.readouterr().out.splitlines()[-2]
+    assert last.split()[-6:-5] == [f"{accuracy:.4f}"]
+    for name in ("confusion", "roc"):
+        assert (tmp_path / "evaluation" / f"mnist1d_{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert "<svg" in (tmp_path / "evaluation" / f"mnist1d_{name}.svg").read_text(encoding="utf-8")[:1000]
+
+
+def test_evaluate_names_weights_that_are_not_there(tmp_path, capsys):
+    assert main(["evaluate", "mnist1d", "--weights", str(tmp_path / "gone.safetensors"), "--out", str(tmp_path)]) == 1
+    assert "gone.safetensors: no such weights" in capsys.readouterr().err
+
+
+def test_evaluate_without_data_says_how_to_get_it(tmp_path, capsys):
+    assert main(["evaluate", "hmt", "--offline", "--out", str(tmp_path)]) == 1
+    assert "get it once with `python -m bench fetch hmt`" in capsys.readouterr().err

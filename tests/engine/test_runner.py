@@ -1,0 +1,507 @@
+"""The four laws, through the runner and a real store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import Tensor
+
+from bench.core.entries import Entry, Metric, Task
+from bench.core.errors import BenchError, DataMissing
+from bench.core.problem import Problem
+from bench.engine import runner
+from bench.engine.plan import Plan
+from bench.engine.runner import run
+from bench.registry.decorators import METHODS, METRICS, TASKS
+from bench.registry.selection import with_params
+from bench.storage.scores import Store
+from bench.task_tools.data import Data
+
+
+class Silent:
+    """A progress bar that only counts."""
+
+    def __init__(self) -> None:
+        self.total: float | None = None
+        self.done = 0.0
+
+    def update(self, n: float | None = 1) -> None:
+        self.done += n or 0
+
+    def set_description_str(self, desc: str | None = None) -> None: ...
+
+    def refresh(self) -> None: ...
+
+
+FAST = ["drop", "deletion", "quantus_faithfulness_correlation", "quantus_sparseness"]
+
+
+def plan(samples: int = 6, **changes: object) -> Plan:
+    asked = Plan(
+        tasks=[TASKS["mnist1d"]],
+        methods=[METHODS[name] for name in ("random", "saliency", "smoothgrad")],
+        metrics=[METRICS[name] for name in FAST],
+        samples=lambda task: samples,
+        data=Data(offline=True),
+        device=torch.device("cpu"),
+    )
+    return replace(asked, **changes)  # type: ignore[arg-type]
+
+
+def scores(store: Store) -> pd.Series:
+    names = ["method", "metric", "sample_id"]
+    rows = store.read().astype(dict.fromkeys(names, object)).set_index(names)  # categories are those of a store
+    assert rows.index.is_unique
+    return rows["score"].sort_index()
+
+
+def method(name: str, fn: Callable[..., object], needs: tuple[str, ...] = ()) -> Entry:
+    injected = tuple(fn.__code__.co_varnames[: fn.__code__.co_argcount])
+    return Entry(name, fn, "test", "", 1, (), injected, frozenset(needs))
+
+
+def test_every_cell_has_a_row_per_sample_and_the_bar_ends_full(tmp_path):
+    bar = Silent()
+    outcome = run(plan(), Store(tmp_path), bar)
+    assert len(scores(Store(tmp_path))) == 3 * 4 * 6
+    assert outcome.rows == {"ok": 72}
+    assert bar.done == bar.total == 3 * (1 + 4)
+
+
+def test_a_second_run_asks_the_model_nothing(tmp_path):
+    run(plan(), Store(tmp_path), Silent())
+    before = scores(Store(tmp_path))
+    again = run(plan(), Store(tmp_path), Silent())
+    assert (again.queries, again.rows, again.kept) == (0, {}, 72)
+    pd.testing.assert_series_equal(scores(Store(tmp_path)), before)
+
+
+def test_fresh_computes_all_again_and_finds_the_same(tmp_path):
+    run(plan(), Store(tmp_path), Silent())
+    before = scores(Store(tmp_path))
+    again = run(plan(fresh=True), Store(tmp_path), Silent())
+    assert again.queries > 0
+    assert again.rows == {"ok": 72}
+    pd.testing.assert_series_equal(scores(Store(tmp_path)), before)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 64])
+def test_batch_size_and_chunks_do_not_change_a_score(tmp_path, monkeypatch, batch_size):
+    run(plan(20), Store(tmp_path / "a"), Silent())
+    monkeypatch.setattr(runner, "CHUNK_LIMITS", (3, 3))
+    run(plan(20, batch_size=batch_size), Store(tmp_path / "b"), Silent())
+    # percentages of float32 probabilities
+    pd.testing.assert_series_equal(scores(Store(tmp_path / "b")), scores(Store(tmp_path / "a")), atol=1e-4, rtol=0)
+
+
+def test_sample_order_does_not_change_a_score(tmp_path):
+    task = TASKS["mnist1d"]
+    backwards = replace(task, samples=lambda: task.samples()[:8][::-1])
+    run(plan(8), Store(tmp_path / "a"), Silent())
+    run(plan(8, tasks=[backwards]), Store(tmp_path / "b"), Silent())
+    pd.testing.assert_series_equal(scores(Store(tmp_path / "b")), scores(Store(tmp_path / "a")), atol=1e-4, rtol=0)
+
+
+def test_what_ran_before_does_not_change_a_score(tmp_path):
+    run(plan(), Store(tmp_path / "a"), Silent())
+    for name in ("smoothgrad", "random", "saliency"):
+        for metric in reversed(FAST):
+            run(plan(methods=[METHODS[name]], metrics=[METRICS[metric]]), Store(tmp_path / "b"), Silent())
+    pd.testing.assert_series_equal(scores(Store(tmp_path / "b")), scores(Store(tmp_path / "a")), atol=1e-4, rtol=0)
+
+
+def test_more_samples_compute_only_those(tmp_path):
+    run(plan(4), Store(tmp_path), Silent())
+    few = scores(Store(tmp_path))
+    outcome = run(plan(6), Store(tmp_path), Silent())
+    assert (outcome.rows, outcome.kept) == ({"ok": 3 * 4 * 2}, 3 * 4 * 4)
+    more = scores(Store(tmp_path))
+    pd.testing.assert_series_equal(more[few.index], few)
+    assert len(more) == 72
+
+
+def test_a_changed_input_is_a_new_question(tmp_path):
+    task = TASKS["mnist1d"]
+
+    def nudged(sample_ids: tuple[str, ...]) -> Problem:
+        problem = task.fn(sample_ids)
+        inputs = problem.inputs.clone()
+        inputs[[name == task.samples()[1] for name in sample_ids]] += 0.01
+        return replace(problem, inputs=inputs)
+
+    run(plan(), Store(tmp_path), Silent())
+    outcome = run(plan(tasks=[replace(task, fn=nudged)]), Store(tmp_path), Silent())
+    assert outcome.rows == {"ok": 3 * 4}
+    assert len(scores(Store(tmp_path))) == 72
+
+
+def test_new_weights_or_another_seed_or_version_are_other_cells(tmp_path):
+    run(plan(), Store(tmp_path), Silent())
+    task = TASKS["mnist1d"]
+    retrained = replace(task, fn=lambda sample_ids: replace(task.fn(sample_ids), fingerprint="other"))
+    rescaled = replace(task, fn=lambda sample_ids: replace(task.fn(sample_ids), top_k=0.5))
+    darker = replace(task, fn=lambda sample_ids: replace(task.fn(sample_ids), baseline=torch.full((1, 1), -1.0)))
+    for changed in (
+        plan(tasks=[retrained]),
+        plan(tasks=[rescaled]),
+        plan(tasks=[darker]),
+        plan(seed=1),
+        plan(methods=[replace(entry, version=2) for entry in plan().methods]),
+        plan(metrics=[replace(entry, version=entry.version + 1) for entry in plan().metrics]),
+    ):
+        assert run(changed, Store(tmp_path), Silent()).rows == {"ok": 72}
+
+
+def raises(problem: Problem) -> Tensor:
+    raise RuntimeError("out of luck")
+
+
+def not_finite(problem: Problem) -> Tensor:
+    return problem.inputs[:, 0] / 0
+
+
+def constant(problem: Problem) -> Tensor:
+    return torch.ones(len(problem), *problem.shape)
+
+
+def wrong_shape(problem: Problem) -> Tensor:
+    return problem.inputs
+
+
+def not_a_tensor(problem: Problem) -> object:
+    return problem.inputs.numpy()
+
+
+def not_floating(problem: Problem) -> Tensor:
+    return problem.inputs[:, 0] > 0
+
+
+def leaves_a_hook(problem: Problem) -> Tensor:
+    problem.model.relu2.register_forward_hook(lambda *_: None)
+    return problem.inputs[:, 0].clone()
+
+
+def changes_weights(problem: Problem) -> Tensor:
+    problem.model.dense.weight.data.mul_(2)
+    return problem.inputs[:, 0].clone()
+
+
+def changes_inputs(problem: Problem) -> Tensor:
+    return problem.inputs.mul_(2)[:, 0].clone()
+
+
+def changes_the_target(problem: Problem) -> Tensor:
+    problem.targets.add_(1)
+    return problem.inputs[:, 0].clone()
+
+
+def swaps_a_module(problem: Problem) -> Tensor:
+    problem.model.relu1 = torch.nn.Tanh().eval()
+    return problem.inputs[:, 0].clone()
+
+
+def halves(problem: Problem) -> Tensor:
+    problem.model.half()
+    return problem.inputs[:, 0].clone()
+
+
+def replaces_forward(problem: Problem) -> Tensor:
+    problem.model.forward = lambda x: x
+    return problem.inputs[:, 0].clone()
+
+
+def strides(problem: Problem) -> Tensor:
+    problem.model.conv1.stride = (2,)
+    return problem.inputs[:, 0].clone()
+
+
+def draws_globally(problem: Problem) -> Tensor:
+    return torch.rand(len(problem), *problem.shape)
+
+
+def turns_gradients_off(problem: Problem) -> Tensor:
+    torch.set_grad_enabled(False)
+    return problem.inputs[:, 0].clone()
+
+
+def trains(problem: Problem) -> Tensor:
+    problem.model.train()
+    return problem.inputs[:, 0].clone()
+
+
+def needs_bounds(problem: Problem) -> Tensor:
+    raise AssertionError("must not be called")
+
+
+MISBEHAVIOUR = [
+    (raises, "failed", "RuntimeError: out of luck (test_runner.py:"),
+    (not_finite, "undefined", "the attribution is not finite"),
+    (constant, "undefined", "the attribution is constant"),
+    (wrong_shape, "failed", "it returned shape (1, 1, 40), (1, 40) is needed"),
+    (not_a_tensor, "failed", "it returned ndarray, a tensor of shape (1, 40) is needed"),
+    (not_floating, "failed", "it returned torch.bool, a floating type is needed"),
+    (leaves_a_hook, "failed", "it left a hook on relu2"),
+    (changes_weights, "failed", "it changed the weights dense.weight"),
+    (changes_inputs, "failed", "it changed its inputs"),
+    (changes_the_target, "failed", "it changed its targets"),
+    (swaps_a_module, "failed", "it changed the kind of relu1"),
+    (halves, "failed", "it changed the weights conv1.bias, conv1.weight"),
+    (replaces_forward, "failed", "it changed the forward function of the model"),
+    (strides, "failed", "it changed the settings of conv1"),
+    (draws_globally, "failed", "it drew from the global random state of torch; draw from `rng` instead"),
+    (turns_gradients_off, "failed", "it changed torch's global grad mode or default dtype"),
+    (trains, "failed", "it changed the mode of the model, conv1"),
+    (needs_bounds, "skipped", "needs_bounds needs bounds, which the task does not have"),
+]
+
+
+@pytest.mark.parametrize(("fn", "status", "note"), MISBEHAVIOUR, ids=[fn.__name__ for fn, _, _ in MISBEHAVIOUR])
+def test_a_method_that_misbehaves_becomes_rows_and_the_next_is_not_touched(tmp_path, fn, status, note):
+    odd = method(fn.__name__, fn, ("bounds",) if fn is needs_bounds else ())
+    # scores are compared bit by bit: in batches of one size, which a run finds by timing otherwise
+    both = plan(methods=[odd, METHODS["saliency"]], metrics=[METRICS["drop"]], batch_size=8)
+    outcome = run(both, Store(tmp_path / "both"), Silent())
+    run(replace(both, methods=[METHODS["saliency"]]), Store(tmp_path / "alone"), Silent())
+    rows = Store(tmp_path / "both").read().groupby("method")
+    assert set(rows.get_group(fn.__name__)["status"]) == {status}
+    assert rows.get_group(fn.__name__)["note"].str.startswith(note).all()
+    assert rows.get_group(fn.__name__)["score"].isna().all()
+    assert outcome.failed == (status == "failed")
+    good = Store(tmp_path / "alone").read()["score"].to_numpy()
+    np.testing.assert_array_equal(rows.get_group("saliency")["score"].to_numpy(), good)
+
+
+def test_only_the_guilty_sample_of_a_batch_fails(tmp_path):
+    guilty = TASKS["mnist1d"].samples()[2]
+
+    def dislikes(problem: Problem) -> Tensor:
+        if guilty in problem.sample_ids:
+            raise ValueError("not this one")
+        return problem.inputs[:, 0].clone()
+
+    asked = plan(methods=[method("dislikes", dislikes)], metrics=[METRICS["drop"]], batch_size=6)
+    assert run(asked, Store(tmp_path), Silent()).rows == {"ok": 5, "failed": 1}
+    rows = Store(tmp_path).read().set_index("sample_id")
+    assert rows.index[rows["status"] == "failed"].tolist() == [guilty]
+
+
+def test_a_failure_is_tried_again_and_replaced(tmp_path):
+    broken = [True]
+
+    def sometimes(problem: Problem) -> Tensor:
+        if broken:
+            raise RuntimeError("not yet")
+        return problem.inputs[:, 0].clone()
+
+    asked = plan(methods=[method("sometimes", sometimes)], metrics=[METRICS["drop"]])
+    assert run(asked, Store(tmp_path), Silent()).rows == {"failed": 6}
+    broken.clear()
+    assert run(asked, Store(tmp_path), Silent()).rows == {"ok": 6}
+    assert set(Store(tmp_path).read()["status"]) == {"ok"}
+    assert run(asked, Store(tmp_path), Silent()).queries == 0
+
+
+def test_a_run_that_is_stopped_leaves_whole_files_and_goes_on(tmp_path):
+    class Stops(Silent):
+        def update(self, n: float | None = 1) -> None:
+            super().update(n)
+            if self.done == 7:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(plan(), Store(tmp_path), Stops())
+    kept = len(Store(tmp_path).read())
+    assert 0 < kept < 72
+    assert not list(tmp_path.rglob("*.part"))
+    outcome = run(plan(), Store(tmp_path), Silent())
+    assert (outcome.kept, sum(outcome.rows.values())) == (kept, 72 - kept)
+
+
+def test_a_task_without_data_is_skipped_and_a_broken_one_told(tmp_path):
+    def away(sample_ids: tuple[str, ...]) -> Problem:
+        raise DataMissing("away: fetch it")
+
+    def corrupt(sample_ids: tuple[str, ...]) -> Problem:
+        raise BenchError("tile.tif: truncated")
+
+    tasks = [
+        Task("away", away, "image", "", 1, (), ("sample_ids",), samples=lambda: ["a"]),
+        Task("corrupt", corrupt, "image", "", 1, (), ("sample_ids",), samples=lambda: ["a"]),
+        TASKS["mnist1d"],
+    ]
+    outcome = run(plan(tasks=tasks), Store(tmp_path), Silent())
+    assert outcome.skipped_tasks == {"away": "away: fetch it"}
+    assert outcome.failed_tasks == {"corrupt": "tile.tif: truncated"}
+    assert outcome.rows == {"ok": 72}
+
+
+def test_random_subsets_are_shared_by_all_methods(tmp_path):
+    subsets = [METRICS["quantus_faithfulness_correlation"]]
+    controls = [METHODS["random"], METHODS["input_magnitude"]]  # these ask the model nothing themselves
+    one = run(plan(methods=controls[:1], metrics=subsets), Store(tmp_path / "one"), Silent())
+    two = run(plan(methods=controls, metrics=subsets), Store(tmp_path / "two"), Silent())
+    assert two.queries == one.queries == 6 + 6 * (1 + 32)
+    assert two.tally.shared - one.tally.shared == 6 * (1 + 32)
+
+
+def test_memory_of_a_run_is_bounded_by_the_chunk(tmp_path, monkeypatch):
+    monkeypatch.setattr(runner, "CHUNK_LIMITS", (4, 4))
+    sizes = []
+
+    def watched(problem: Problem) -> Tensor:
+        sizes.append(len(problem))
+        return problem.inputs[:, 0].clone()
+
+    run(plan(10, methods=[method("watched", watched)], metrics=[METRICS["drop"]]), Store(tmp_path), Silent())
+    assert max(sizes) == 4
+
+
+def test_maps_of_the_gallery_are_kept(tmp_path):
+    run(plan(8), Store(tmp_path), Silent())
+    maps = Store(tmp_path).read_maps("mnist1d")
+    assert maps["inputs"]["sample_ids"].tolist() == TASKS["mnist1d"].samples()[: runner.GALLERY]
+    drawn = {str(own["method_id"]): own["maps"].shape for own in maps.values() if "maps" in own}
+    assert len({str(own["fingerprint"]) for own in maps.values()}) == 1
+    assert drawn == {entry.id: (6, 40) for entry in plan().methods}
+
+
+def test_curves_are_stored_and_their_area_is_the_score(tmp_path):
+    run(plan(metrics=[METRICS["drop"], with_params(METRICS["deletion"], "steps=32")]), Store(tmp_path), Silent())
+    rows = Store(tmp_path).read()
+    rows = rows[rows["curve"].notna()]
+    assert set(rows["metric"]) == {"deletion[steps=32]"}
+    removed = [step * 40 // 32 / 40 for step in range(33)]  # 32 steps over 40 points are not quite even
+    areas = [np.trapezoid(curve, removed) for curve in rows["curve"]]
+    np.testing.assert_allclose(areas, rows["score"], atol=1e-6)
+
+
+def shifts(model: torch.nn.Module) -> None:
+    model.conv1.bias.data.add_(1)
+
+
+def switches_mode(model: torch.nn.Module) -> None:
+    model.train()
+
+
+def hooks_in(model: torch.nn.Module) -> None:
+    model.conv1.register_forward_hook(lambda *_: _[2] * 2)
+
+
+def swaps(model: torch.nn.Module) -> None:
+    model.relu1 = torch.nn.Tanh().eval()
+
+
+def casts(model: torch.nn.Module) -> None:
+    model.half()
+
+
+@pytest.mark.parametrize("harm", [shifts, switches_mode, hooks_in, swaps, casts], ids=lambda harm: harm.__name__)
+def test_a_metric_that_breaks_the_model_is_told_and_the_next_is_not_touched(tmp_path, harm):
+    def harmful(probe: object, attribution: Tensor) -> Tensor:
+        harm(probe.problem.model)  # type: ignore[attr-defined]
+        return attribution.sum(1)
+
+    odd = Metric("harmful", harmful, "faithfulness", "", 1, (), ("probe", "attribution"))
+    run(plan(metrics=[odd, METRICS["drop"]]), Store(tmp_path / "both"), Silent())
+    run(plan(metrics=[METRICS["drop"]]), Store(tmp_path / "alone"), Silent())
+    rows = Store(tmp_path / "both").read()
+    assert set(rows.loc[rows["metric"] == "harmful", "status"]) == {"failed"}
+    found, expected = scores(Store(tmp_path / "both")), scores(Store(tmp_path / "alone"))
+    pd.testing.assert_series_equal(found[expected.index], expected)
+
+
+def test_a_board_is_about_the_weights_asked_for_last(tmp_path):
+    task, store = TASKS["mnist1d"], Store(tmp_path)
+    other = replace(task, fn=lambda sample_ids: replace(task.fn(sample_ids), fingerprint="other"))
+    run(plan(), store, Silent())
+    first = set(store.read()["fingerprint"])
+    run(plan(tasks=[other]), store, Silent())
+    second = set(store.read()["fingerprint"])
+    again = run(plan(), store, Silent())
+    assert (again.queries, set(store.read()["fingerprint"])) == (0, first)
+    assert first != second
+
+
+def test_a_skipped_sample_is_scored_once_it_can_be(tmp_path):
+    task = TASKS["mnist1d"]
+    hit = Metric(
+        "hit", lambda attribution: attribution.sum(1), "localisation", "", 1, (), ("attribution",), frozenset({"truth"})
+    )
+
+    def without_truth(sample_ids: tuple[str, ...]) -> Problem:
+        return replace(task.fn(sample_ids), truth=None)
+
+    asked = plan(metrics=[hit], tasks=[replace(task, fn=without_truth)])
+    assert run(asked, Store(tmp_path), Silent()).rows == {"skipped": 18}
+    assert run(plan(metrics=[hit]), Store(tmp_path), Silent()).rows == {"ok": 18}
+
+
+def test_a_method_may_reuse_its_buffer(tmp_path):
+    buffer = torch.zeros(1, 40)
+
+    def reuses(problem: Problem) -> Tensor:
+        return buffer.copy_(problem.inputs[:, 0])
+
+    def does_not(problem: Problem) -> Tensor:
+        return problem.inputs[:, 0].clone()
+
+    asked = plan(methods=[method("reuses", reuses), method("does_not", does_not)], batch_size=1)
+    run(asked, Store(tmp_path), Silent())
+    found = scores(Store(tmp_path))
+    np.testing.assert_array_equal(found["reuses"].to_numpy(), found["does_not"].to_numpy())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda problem: replace(problem, sample_ids=problem.sample_ids[::-1]), "it was asked for samples"),
+        (lambda problem: replace(problem, inputs=problem.inputs[1:]), "inputs are torch.float32"),
+        (lambda problem: replace(problem, inputs=problem.inputs.long()), "inputs are torch.int64"),
+        (lambda problem: replace(problem, inputs=problem.inputs / 0), "inputs are not finite"),
+    ],
+)
+def test_a_task_that_breaks_its_promise_is_told(tmp_path, change, message):
+    task = TASKS["mnist1d"]
+    odd = replace(task, name="odd", fn=lambda sample_ids: change(task.fn(sample_ids)))
+    outcome = run(plan(tasks=[odd]), Store(tmp_path), Silent())
+    assert outcome.failed_tasks["odd"].startswith(message)
+
+
+def test_curves_too_short_or_too_long_are_told_and_the_rest_goes_on(tmp_path):
+    point = Metric("point", lambda attribution: attribution[:, :1], "faithfulness", "", 1, (), ("attribution",))
+    endless = Metric(
+        "endless", lambda attribution: attribution.repeat(1, 2), "faithfulness", "", 1, (), ("attribution",)
+    )
+    outcome = run(plan(metrics=[point, endless, METRICS["drop"]]), Store(tmp_path), Silent())
+    assert outcome.rows == {"failed": 36, "ok": 18}
+
+
+def test_a_task_without_class_names_or_with_labels_never_predicted_has_a_gallery(tmp_path):
+    task = TASKS["mnist1d"]
+
+    def bare(sample_ids: tuple[str, ...]) -> Problem:
+        problem = task.fn(sample_ids)
+        return replace(problem, class_names=(), labels=torch.full((len(problem),), 12))
+
+    run(plan(tasks=[replace(task, fn=bare)]), Store(tmp_path), Silent())
+    assert Store(tmp_path).read_maps("mnist1d")["inputs"]["label"].tolist() == ["12"] * 6
+
+
+def test_memory_does_not_grow_with_the_samples(tmp_path, monkeypatch):
+    from bench.network.cost import PeakMemory
+
+    known = runner.pace(TASKS["mnist1d"].fn(tuple(TASKS["mnist1d"].samples()[:2])))
+    monkeypatch.setattr(runner, "pace", lambda _: known)  # its largest batch depends on how busy the machine is
+    monkeypatch.setattr(runner, "CHUNK_LIMITS", (16, 30))
+    asked = plan(metrics=[m for m in METRICS.values() if m.family == "faithfulness"], batch_size=64)
+    peaks = []
+    for samples in (30, 120):
+        with PeakMemory() as memory:
+            run(replace(asked, samples=lambda _, n=samples: n), Store(tmp_path / str(samples)), Silent())
+        peaks.append(memory.peak)
+    assert peaks[1] < 1.05 * peaks[0]  # four chunks need what one needs

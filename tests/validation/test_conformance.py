@@ -1,0 +1,209 @@
+"""The judge of the metrics is judged: its problems in closed form, and metrics that are wrong on purpose."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from bench.core.entries import Metric
+from bench.core.vocabulary import RANKING_FAMILIES
+from bench.engine.explain import explain_all
+from bench.perturbation.probe import Probe
+from bench.registry.decorators import METRICS
+from bench.validation import conformance
+from bench.validation.closed_form import CONTROLS, KINDS, SHAPES, Pairs, exact, problem
+from bench.validation.verdicts import SHIPPED_VERDICTS, code_hash, read_verdicts, up_to_date, verdict_by_id
+
+every_problem = pytest.mark.parametrize(("kind", "shape"), [(kind, shape) for kind in KINDS for shape in SHAPES])
+
+
+def logit(kind: str, shape: str, inputs: Tensor) -> Tensor:
+    """Logit of the explained class at other inputs (B, N, C, *S) of the problem's samples: (B, N)."""
+    asked = problem(kind, shape)
+    answers = asked.model(inputs.flatten(0, 1)).view(len(inputs), len(asked), 2)
+    return answers.gather(2, asked.targets.view(1, -1, 1).expand(len(inputs), -1, 1))[..., 0]
+
+
+def without(asked, places: list[int]) -> Tensor:
+    """The problem's inputs with all channels of these places at the baseline."""
+    inputs = asked.inputs.clone()
+    inputs.flatten(2)[:, :, places] = 0
+    return inputs
+
+
+@every_problem
+def test_contributions_sum_to_what_the_input_changes(kind, shape):
+    asked = problem(kind, shape)
+    full, empty = logit(kind, shape, torch.stack([asked.inputs, torch.zeros_like(asked.inputs)]))
+    torch.testing.assert_close(exact(asked).flatten(1).sum(1), full - empty, atol=1e-5, rtol=1e-5)
+
+
+@every_problem
+def test_contributions_are_what_places_change_alone_or_by_shapleys_formula(kind, shape):
+    asked = problem(kind, shape)
+    places = asked.shape.numel()
+    pairs = asked.model.features
+    partner = {place: place for place in range(places)}
+    if isinstance(pairs, Pairs):
+        partner |= dict(zip(pairs.first.tolist(), pairs.second.tolist(), strict=True))
+        partner |= dict(zip(pairs.second.tolist(), pairs.first.tolist(), strict=True))
+    # Only its partner changes what a place adds, so of all orders of the places two kinds are left: before and after it.
+    first = [without(asked, [partner[place]]) for place in range(places) if partner[place] != place]
+    found = exact(asked).flatten(1)
+    full = logit(kind, shape, asked.inputs[None])[0]
+    for place in range(places):
+        last = full - logit(kind, shape, without(asked, [place])[None])[0]
+        other = partner[place]
+        if other != place:
+            pair = torch.stack([without(asked, [other]), without(asked, [place, other])])
+            alone = logit(kind, shape, pair)
+            last = (last + alone[0] - alone[1]) / 2
+        torch.testing.assert_close(found[:, place], last, atol=2e-5, rtol=1e-4)
+    assert isinstance(pairs, Pairs) == bool(first)
+
+
+@every_problem
+def test_a_problem_has_both_classes_and_no_certainty(kind, shape):
+    asked = problem(kind, shape)
+    p = Probe(asked).full
+    assert set(asked.targets.tolist()) == {0, 1}
+    assert 0.55 < float(p.median()) < 0.99
+    assert asked.truth.flatten(1).any(1).all()
+    assert not asked.truth.flatten(1).all(1).any()
+
+
+def wrong(name: str, fn, **changes: object) -> Metric:
+    """A metric of that name like `deletion`, but for what is changed."""
+    return replace(METRICS["deletion"], name=name, fn=fn, params=(), injected=("probe", "attribution"), **changes)
+
+
+def mean_deletion(probe: Probe, attribution: Tensor) -> Tensor:
+    return probe.deletion(attribution, 20).mean(1)
+
+
+def first_batch_only(probe: Probe, attribution: Tensor) -> Tensor:
+    scores = probe.deletion(attribution, 20).mean(1)
+    return torch.where(torch.arange(len(scores)) < probe.problem.batch_size, scores, scores[0])
+
+
+def neighbours(probe: Probe, attribution: Tensor) -> Tensor:
+    scores = probe.deletion(attribution, 20).mean(1)
+    return scores + 0.1 * scores.mean()
+
+
+def constant(attribution: Tensor) -> Tensor:
+    return torch.full((len(attribution),), 0.5)
+
+
+def absolute(probe: Probe, attribution: Tensor) -> Tensor:
+    """Correlation of |attribution| with |what each place changes|."""
+    lost = (probe.full[:, None] - probe.leave_one_out("pixel")).abs()
+    return torch.stack(
+        [torch.corrcoef(torch.stack(both))[0, 1] for both in zip(attribution.abs().flatten(1), lost, strict=True)]
+    )
+
+
+def grey_only(probe: Probe, attribution: Tensor) -> Tensor:
+    if probe.problem.inputs.shape[1] == 3:
+        raise IndexError("too many channels")
+    return probe.deletion(attribution, 20).mean(1)
+
+
+def test_a_sound_metric_passes_and_its_flag_inverted_fails():
+    sound = conformance.check(wrong("sound", mean_deletion))
+    assert sound.passed, sound.faults
+    assert sound.takes == list(SHAPES)
+    assert sound.sign == "counts"
+    assert all(value > 0.8 for value in sound.superiority.values())
+    inverted = conformance.check(wrong("inverted", mean_deletion, higher_is_better=True))
+    assert not inverted.passed
+    assert inverted.faults[0] == "the order is the reverse of its direction (higher is better)"
+
+
+def test_one_that_reads_only_the_first_batch_is_caught():
+    found = conformance.check(wrong("first", first_batch_only))
+    assert "a score depends on batches of 5 on 1-D" in found.faults
+
+
+def test_one_whose_scores_depend_on_their_company_is_caught():
+    found = conformance.check(wrong("company", neighbours))
+    assert [fault for fault in found.faults if "its company" in fault]
+
+
+def test_a_constant_is_caught():
+    found = conformance.check(wrong("constant", constant))
+    assert not found.passed
+    assert found.faults[0] == "noisy(1) is not told from noisy(0.1) on 1-D, grey, RGB"
+
+
+def test_one_that_is_blind_to_signs_is_told_so_and_not_asked_to_put_the_negative_last():
+    found = conformance.check(wrong("absolute", absolute, higher_is_better=True))
+    assert found.uses_sign == "ignored"
+    assert ("random", "negated") not in found.superiority
+    assert found.passed, found.faults
+
+
+def test_one_that_raises_on_colours_fails_there_and_takes_the_rest():
+    found = conformance.check(wrong("grey", grey_only))
+    assert found.input_shapes == ["1-D", "grey"]
+    assert [fault for fault in found.faults if fault.startswith("raises on RGB: IndexError: too many channels")]
+
+
+def test_scaling_shifting_and_absolute_values_are_told():
+    found = conformance.check(wrong("sound", mean_deletion))
+    assert found.changes["times 10"] == 0  # the order is all that counts
+    assert found.changes["plus 1"] == 0
+    assert found.changes["absolute"] > 0.1
+
+
+def test_superiority_by_hand():
+    assert conformance.superiority(np.array([1.0, 2.0, -1.0, 0.0, np.nan])) == (2 + 0.5) / 4
+    assert np.isnan(conformance.superiority(np.array([np.nan])))
+
+
+def test_a_control_is_the_same_for_a_sample_alone_as_in_company():
+    asked = problem("linear", "1-D")
+    together = explain_all(CONTROLS["noisy(1)"], asked, task="t", seed=0).attribution
+    alone = explain_all(CONTROLS["noisy(1)"], asked.take([3]), task="t", seed=0).attribution
+    torch.testing.assert_close(alone[0], together[3])
+
+
+class Quiet:
+    """A progress bar that counts."""
+
+    total: float | None = None
+    seen = 0
+
+    def update(self, n: float | None = 1) -> None:
+        self.seen += int(n or 0)
+
+    def set_description_str(self, desc: str | None = None) -> None: ...
+    def refresh(self) -> None: ...
+
+
+def test_only_what_is_not_known_is_checked_again(tmp_path):
+    metric = wrong("mine", mean_deletion)
+    first, again, changed = Quiet(), Quiet(), Quiet()
+    table = up_to_date([metric], tmp_path, first)
+    up_to_date([metric], tmp_path, again)
+    up_to_date([wrong("mine", first_batch_only)], tmp_path, changed)
+    assert (first.seen, again.seen, changed.seen) == (1, 0, 1)
+    assert table["verdict"].tolist() == ["pass"]
+    assert verdict_by_id(tmp_path) == {metric.id: "fail"}  # of the newest code
+
+
+def test_the_shipped_table_is_of_the_metrics_as_they_are():
+    shipped = read_verdicts(SHIPPED_VERDICTS)
+    known = set(zip(shipped["metric_id"], shipped["code"], strict=True))
+    stale = [m.name for m in conformance.judged(METRICS.values()) if (m.id, code_hash(m)) not in known]
+    assert not stale, "renew it with `python -m bench check metrics --out OUT` and copy OUT/conformance.csv"
+
+
+def test_own_metrics_pass_but_for_those_that_are_told_in_the_docs():
+    shipped = read_verdicts(SHIPPED_VERDICTS).set_index("metric")
+    own = shipped[~shipped.index.str.startswith("quantus_") & shipped["family"].isin(RANKING_FAMILIES)]
+    assert own.index[own["verdict"] == "fail"].tolist() == ["road"]
