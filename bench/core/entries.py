@@ -45,9 +45,14 @@ class Entry:
     promises: frozenset[str] = frozenset()  # of a method: some of PROMISES
 
     @property
+    def settings(self) -> tuple[tuple[str, Any], ...]:
+        """The settings that are part of the id, in this order."""
+        return self.params
+
+    @property
     def id(self) -> str:
         """For example `smoothgrad@1[samples=32,sigma=0.15]`."""
-        inside = ",".join(f"{key}={value}" for key, value in self.params)
+        inside = ",".join(f"{key}={value}" for key, value in self.settings)
         return f"{self.name.split('[')[0]}@{self.version}" + (f"[{inside}]" if inside else "")
 
     @property
@@ -69,8 +74,18 @@ class Task(Entry):
 
 @dataclass(frozen=True)
 class Metric(Entry):
-    """A number per sample that says how good an attribution is."""
+    """A number per sample that says how good an attribution is.
+
+    `view` holds the settings of the perturbation (vocabulary.VIEW) that differ from the defaults, for example
+    `(("baseline", "blur"),)`: the metric's own code is the same, the probe that it asks is another.
+    """
 
     higher_is_better: bool = True
     label: str = ""  # with unit, as an axis names it
     limits: tuple[float | None, float | None] = (None, None)
+    view: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def settings(self) -> tuple[tuple[str, Any], ...]:
+        """Hyper-parameters, then the settings of the view; so the id of a plain metric does not depend on views."""
+        return self.params + self.view

@@ -30,3 +30,9 @@ EXCLUSION_REASONS = {  # why a metric has no vote
     "beats_oracle": "puts another map above the truth itself",
 }
 FAMILY_ORDER = ("faithfulness", "localisation", "randomisation", "robustness", "axiom", "complexity", "cost")
+# How a metric that asks the probe may perturb and read the model; the first of each is the default.
+BASELINES = ("task", "zero", "mean", "blur", "noise", "background")  # what stands for an absent feature
+OUTPUTS = ("softmax", "logit")  # of the explained class
+FEATURES = ("pixel", "patch64", "segment20")  # what is removed at once; any patchN and segmentN is allowed
+VIEW = {"baseline": BASELINES, "output": OUTPUTS, "features": FEATURES}
+FEATURES_PATTERN = r"pixel|(patch|segment)[1-9]\d*"

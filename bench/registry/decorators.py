@@ -1,9 +1,4 @@
-"""The three registries, the decorators that fill them, and the discovery of plug-in files.
-
-`methods/` and `tasks/` are generic import names, so they are folders of plug-in files and no packages: each file runs
-under a module name of its own, `bench.methods.<stem>`, by which others can import it. A user's files join in by `--plugins` or
-by an entry point.
-"""
+"""The three registries and the decorators that fill them."""
 
 from __future__ import annotations
 
@@ -15,17 +10,18 @@ from torch import Tensor, nn
 
 from bench.core.entries import Entry, Metric, Recipe, Task
 from bench.core.errors import RequestError
+from bench.core.nearest import unknown
 from bench.core.vocabulary import COSTS, OPTIONAL_FIELDS, PROMISES
 
 Function = Callable[..., Any]
 
 
 class Explain(Protocol):
-    """The method asked again, on other inputs (N, C, *S) of the same samples: -> attributions (N, *S).
+    """Explains other inputs (N, C, *S) of the same samples with the method that is judged: -> attributions (N, *S).
 
-    A method with randomness draws afresh for every `draw`; 0 repeats the draw of the attribution that is judged. `model`
-    and `targets` (N,), if given, take the place of the problem's; `shift` is added to what else it knows of its inputs
-    (Problem.shifted). Equal questions of all metrics are answered once.
+    A method with randomness draws new numbers for every `draw`; 0 repeats the draw of the attribution that is judged. `model`
+    and `targets` (N,), if given, replace those of the problem; `shift` is added to the problem's baseline, background and
+    bounds (Problem.shifted). Equal calls from several metrics are computed once.
     """
 
     def __call__(
@@ -61,18 +57,15 @@ def method(
 ) -> Callable[[Function], Function]:
     """Registers `fn(problem, [rng], *, hyper-parameters) -> (N, *S)` under its own name.
 
-    `cost`: "fast", "medium" or "slow"; slow ones run in profile `full`, and wherever they are asked for by name. `promises`:
-    what is true of every map (core.PROMISES).
+    `cost`: "fast", "medium" or "slow"; slow methods run in profile `full` or when named. `promises`: properties that every
+    map has (vocabulary.PROMISES). Raises RequestError for an unknown argument, cost or promise.
     """
 
     def register(fn: Function) -> Function:
         read = _read(fn, "method", needs)
-        strange = sorted({cost} - {"", *COSTS}) + sorted(set(promises) - set(PROMISES))
-        if strange:
-            raise RequestError(
-                f"method '{fn.__name__}' has the cost or promise '{strange[0]}'; costs are {', '.join(COSTS)}, "
-                f"promises {', '.join(PROMISES)}"
-            )
+        for word, given, allowed in (("cost", {cost} - {""}, COSTS), ("promise", set(promises), PROMISES)):
+            for name in sorted(given - set(allowed)):
+                raise RequestError(unknown(word, name, allowed, of=f"method {fn.__name__}"))
         _add(METHODS, Entry(**read, cite=cite, family=family, version=version, cost=cost, promises=frozenset(promises)))
         return fn
 
@@ -92,9 +85,9 @@ def metric(
 ) -> Callable[[Function], Function]:
     """Registers `fn(probe, attribution, [rng, explain, cost], *, hyper-parameters)` under its own name.
 
-    `cost`: "slow" for one that runs in profile `full` only, or when named.
+    `cost`: "slow" for a metric that runs in profile `full` only, or when named.
 
-    It returns scores (N,), or a curve (N, steps + 1) over even steps from nothing to everything perturbed; a curve is
+    The function returns scores (N,), or a curve (N, steps + 1) over even steps from nothing to everything perturbed; a curve is
     stored whole and its score is the area under it.
     """
 
@@ -155,15 +148,12 @@ def _read(fn: Function, kind: str, needs: Iterable[str] = ()) -> dict[str, Any]:
     """Name, hyper-parameters and injected arguments of a function, read off its signature."""
     parameters = inspect.signature(fn).parameters.values()
     injected = tuple(p.name for p in parameters if p.default is p.empty)
-    for asked, offered, verb, may in (
-        (injected, OFFERED[kind], "asks for", f"without a default a {kind} may ask for"),
-        (needs, OPTIONAL_FIELDS, "needs", "a task may offer"),
+    for word, given, allowed in (
+        ("argument without a default", injected, OFFERED[kind]),
+        ("entry in needs", needs, OPTIONAL_FIELDS),
     ):
-        strange = sorted(set(asked) - set(offered))
-        if strange:
-            raise RequestError(
-                f"{kind} '{fn.__name__}' {verb} {', '.join(strange)}; {may}: {', '.join(sorted(offered))}"
-            )
+        for name in sorted(set(given) - set(allowed)):
+            raise RequestError(unknown(word, name, sorted(allowed), of=f"{kind} {fn.__name__}"))
     return {
         "name": fn.__name__,
         "fn": fn,
@@ -177,6 +167,7 @@ def _add(registry: dict[str, Any], entry: Entry) -> None:
     known = registry.get(entry.name)
     if known is not None and inspect.getfile(known.fn) != inspect.getfile(entry.fn):
         raise RequestError(
-            f"'{entry.name}' is registered twice: in {inspect.getfile(known.fn)} and {inspect.getfile(entry.fn)}"
+            f"'{entry.name}' is registered twice: in {inspect.getfile(known.fn)} and {inspect.getfile(entry.fn)}; "
+            "rename one of them"
         )
     registry[entry.name] = entry

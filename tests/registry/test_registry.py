@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from bench.engine.explain import explain_all
 from bench.engine.loading import discover
 from bench.registry import decorators
 from bench.registry.decorators import METHODS, METRICS, TASKS, method
-from bench.registry.selection import select, with_params
+from bench.registry.selection import select, split, with_params
 
 PACKAGE = "bench.tried"
 
@@ -106,20 +107,20 @@ def test_metric_label_is_its_name_in_words_unless_given():
 @pytest.mark.parametrize(
     ("decorator", "offered"),
     [
-        (decorators.method(cite="", family="test"), "a method may ask for: problem, rng"),
+        (decorators.method(cite="", family="test"), "method lost (allowed: problem, rng)"),
         (
             decorators.metric(cite="", family="test", higher_is_better=True),
-            "a metric may ask for: attribution, cost, explain, probe, rng",
+            "metric lost (allowed: attribution, cost, explain, probe, rng)",
         ),
-        (decorators.task(cite="", family="test", samples=list, profiles={}), "a task may ask for: data, sample_ids"),
+        (decorators.task(cite="", family="test", samples=list, profiles={}), "task lost (allowed: data, sample_ids)"),
     ],
     ids=["method", "metric", "task"],
 )
-def test_an_argument_that_nobody_hands_over_is_refused_with_those_there_are(decorator, offered):
+def test_an_unknown_argument_is_refused_with_those_allowed(decorator, offered):
     def lost(moon):
         return moon
 
-    with pytest.raises(RequestError, match=f"'lost' asks for moon; without a default {offered}$"):
+    with pytest.raises(RequestError, match=f"^unknown argument without a default 'moon' of {re.escape(offered)}$"):
         decorator(lost)
     assert "lost" not in {**decorators.METHODS, **decorators.METRICS, **decorators.TASKS}
 
@@ -140,7 +141,7 @@ def test_an_unknown_name_is_told_with_the_nearest(known, kind, wrong, nearest):
 
 
 def test_a_name_unlike_any_other_gets_the_list():
-    with pytest.raises(RequestError, match=r"^unknown task 'qqq' \(there is: .*hmt, .*mnist1d"):
+    with pytest.raises(RequestError, match=r"^unknown task 'qqq' \(allowed: .*hmt, .*mnist1d"):
         select(TASKS, ["qqq"], "task")
 
 
@@ -182,14 +183,95 @@ def test_settings_need_not_be_numbers():
 
 
 def test_a_wrong_hyper_parameter_is_told_with_the_nearest():
-    said = r"unknown hyper-parameter of smoothgrad 'sample'; did you mean 'samples'\? \(there is: samples, sigma\)"
+    said = r"unknown setting 'sample' of smoothgrad; did you mean 'samples'\? \(allowed: samples, sigma\)"
     with pytest.raises(RequestError, match=said):
         select(METHODS, ["smoothgrad[sample=8]"], "method")
 
 
 def test_a_hyper_parameter_where_there_is_none():
-    with pytest.raises(RequestError, match=r"unknown hyper-parameter of random 'k' \(there is: none\)"):
+    with pytest.raises(RequestError, match=r"unknown setting 'k' of random \(allowed: none\)"):
         select(METHODS, ["random[k=1]"], "method")
+
+
+@pytest.mark.parametrize(
+    ("registry", "pattern", "message"),
+    [
+        (METHODS, "smoothgrad[samples=8,samples=9]", "smoothgrad[samples=8,samples=9]: samples is given twice; give it once"),
+        (METHODS, "smoothgrad[samples]", "smoothgrad[samples]: settings are written name=value, for example"),
+        (METHODS, "smoothgrad[]", "smoothgrad[]: settings are written name=value, for example smoothgrad[samples=32]"),
+        (METHODS, "smoothgrad[samples=8,]", "smoothgrad[samples=8,]: settings are written name=value"),
+        (METHODS, "smoothgrad[sigma=1e400]", "smoothgrad[sigma=1e400]: sigma must be a finite number; the default is 0.15"),
+        (METHODS, "smoothgrad[sigma=nan]", "smoothgrad[sigma=nan]: sigma must be a number; the default is 0.15"),
+        (METHODS, "smoothgrad[samples=1e400]", "smoothgrad[samples=1e400]: samples must be a whole number; the default is 32"),
+        (METHODS, "smoothgrad[samples=True]", "smoothgrad[samples=True]: samples must be a whole number; the default is 32"),
+        (METHODS, "negated[of=a/b]", "negated[of=a/b]: the text may not be empty or hold '/', '\\', '..'"),
+        (METHODS, "negated[of=..]", "negated[of=..]: the text may not be empty"),
+        (METHODS, "negated[of=a\\b]", "negated[of=a\\b]: the text may not be empty"),
+        (METHODS, "negated[of=]", "negated[of=]: the text may not be empty"),
+        (METHODS, ",", "',' names no method; name at least one, for example "),
+        (METHODS, "", "'' names no method; name at least one, for example "),
+        (METRICS, "drop[k=inf]", "drop[k=inf]: k must be a number; the default is None"),
+        (METRICS, "drop[k=1e999]", "drop[k=1e999]: k must be a finite number; the default is None"),
+        (METRICS, "drop[baselin=blur]", "unknown setting 'baselin' of drop; did you mean 'baseline'?"),
+        (METRICS, "drop[baseline=blurr]", "unknown baseline 'blurr' of drop; did you mean 'blur'? (allowed: task, "),
+        (METRICS, "drop[output=logits]", "unknown output 'logits' of drop; did you mean 'logit'? (allowed: softmax, logit)"),
+        (METRICS, "drop[features=patch]", "unknown features 'patch' of drop; did you mean 'patchN'? (allowed: pixel, "),
+        (METRICS, "deletion[features=patch0]", "unknown features 'patch0' of deletion; did you mean 'patchN'? (allowed: "),
+        (METRICS, "sparseness[baseline=blur]", "unknown setting 'baseline' of sparseness (allowed: none)"),
+    ],
+)  # fmt: skip
+def test_wrong_settings_are_refused_with_those_allowed(registry, pattern, message):
+    with pytest.raises(RequestError) as error:
+        select(registry, [pattern], "method")
+    assert str(error.value).startswith(message)
+
+
+def test_a_long_list_is_cut_to_the_nearest():
+    with pytest.raises(RequestError) as error:
+        select(METHODS, ["smothgrad"], "method")
+    total = len(METHODS)
+    assert re.fullmatch(
+        r"unknown method 'smothgrad'; did you mean 'smoothgrad'\? \(smoothgrad, (\w+, ){2}\.\.\. "
+        rf"{total} in all; `python -m bench list methods` shows them\)",
+        str(error.value),
+    )
+
+
+def test_no_pattern_at_all_is_refused():
+    with pytest.raises(RequestError, match=r"^no metric is named; name at least one, for example "):
+        select(METRICS, [], "metric")
+    with pytest.raises(RequestError, match=r"^',' holds no name; separate names by commas"):
+        split(["drop", ","])
+
+
+def test_names_are_separated_by_commas_outside_brackets():
+    assert split(["a,b[x=1,y=2]", " c , d,"]) == ["a", "b[x=1,y=2]", "c", "d"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "identity"),
+    [
+        ("deletion[baseline=blur,output=logit]", "deletion[baseline=blur,output=logit]",
+         "deletion@2[steps=20,features=pixel,baseline=blur,output=logit]"),
+        ("deletion[output=logit, steps=10]", "deletion[steps=10,output=logit]",
+         "deletion@2[steps=10,features=pixel,output=logit]"),
+        ("drop[features=patch64]", "drop[features=patch64]", "drop@1[k=None,features=patch64]"),
+        ("drop[features=segment7,k=0.5]", "drop[k=0.5,features=segment7]", "drop@1[k=0.5,features=segment7]"),
+        ("drop[baseline=task,output=softmax,features=pixel]", "drop", "drop@1[k=None]"),
+        ("deletion[features=patch64]", "deletion[features=patch64]", "deletion@2[steps=20,features=patch64]"),
+    ],
+)  # fmt: skip
+def test_settings_of_the_view_enter_name_and_id_where_they_differ(pattern, name, identity):
+    (entry,) = select(METRICS, [pattern], "metric")
+    assert (entry.name, entry.id) == (name, identity)
+
+
+def test_only_settings_that_are_no_hyper_parameters_belong_to_the_view():
+    assert with_params(METRICS["deletion"], "features=patch64,baseline=mean").view == (("baseline", "mean"),)
+    assert with_params(METRICS["drop"], "features=patch64,baseline=mean").view == (
+        ("baseline", "mean"),
+        ("features", "patch64"),
+    )
 
 
 def test_a_users_file_of_twelve_lines_is_a_method(tmp_path):
@@ -276,7 +358,7 @@ def test_a_file_that_raises_is_named_and_leaves_nothing(tmp_path, text, said):
 def test_a_wrong_signature_in_a_file_names_the_file(tmp_path):
     text = method_text("lost").replace("(problem)", "(problem, moon)")
     path = plugin(tmp_path, "lunar", text)
-    with pytest.raises(RequestError, match=r"(?s)(?=.*lunar\.py)(?=.*'lost' asks for moon)"):
+    with pytest.raises(RequestError, match=r"(?s)(?=.*lunar\.py)(?=.*'moon' of method lost)"):
         discover(path, PACKAGE)
     assert f"{PACKAGE}.lunar" not in sys.modules
 
@@ -301,11 +383,23 @@ def test_a_users_method_cannot_replace_one_of_ours_unseen(tmp_path):
     assert decorators.METHODS["saliency"] is METHODS["saliency"]
 
 
-@pytest.mark.parametrize(("settings", "word"), [({"cost": "cheap"}, "cheap"), ({"promises": {"truth"}}, "truth")])
-def test_an_unknown_cost_or_promise_is_refused(settings, word):
-    with pytest.raises(
-        RequestError, match=f"'{word}'; costs are fast, medium, slow, promises complete, null, linear, class"
-    ):
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"cost": "fasst"},
+            "unknown cost 'fasst' of method strange; did you mean 'fast'? (allowed: fast, medium, slow)",
+        ),
+        (
+            {"promises": {"truth"}},
+            "unknown promise 'truth' of method strange (allowed: complete, null, linear, class)",
+        ),
+        ({"needs": {"thruth"}}, "unknown entry in needs 'thruth' of method strange; did you mean 'truth'?"),
+    ],
+    ids=["cost", "promise", "needs"],
+)
+def test_an_unknown_cost_promise_or_need_is_refused(settings, message):
+    with pytest.raises(RequestError, match=f"^{re.escape(message)}"):
 
         @method(cite="", family="test", **settings)
         def strange(problem):
