@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 from scipy.optimize import brentq
 
 REPEATS = 1000  # bootstrap replicates; the ends of a 95 % interval then vary by about a twentieth of its width
@@ -210,8 +210,6 @@ def samples_needed(gap: np.ndarray, *, tests: int = 1, power: float = 0.8) -> fl
     such a power, and SciPy's noncentral t is NaN far out in it. Infinite where there is no difference, NaN on fewer than two
     samples; where it never varies the least of which all have to agree.
     """
-    from statsmodels.stats.power import TTestPower
-
     known, level = gap[~np.isnan(gap)], (1 - LEVEL) / tests
     if len(known) < 2:
         return np.nan
@@ -222,8 +220,8 @@ def samples_needed(gap: np.ndarray, *, tests: int = 1, power: float = 0.8) -> fl
     effect = mean / max(spread, 1e-9 * mean)
 
     def lacking(n: float) -> float:
-        found = TTestPower().power(effect, n, level / 2, alternative="larger")
-        return power - (1.0 if np.isnan(found) else float(found))  # SciPy gives none where it is 1
+        below = special.nctdtr(n - 1, effect * np.sqrt(n), stats.t.isf(level / 2, n - 1))
+        return power - (1.0 if np.isnan(below) else float(1 - below))  # SciPy gives none where the power is 1
 
     enough = 10 + 2 * ((stats.norm.isf(level / 2) + 1) / effect) ** 2  # the normal approximation says half as many
     return least if lacking(least) <= 0 else float(np.ceil(brentq(lacking, least, max(enough, least + 1))))

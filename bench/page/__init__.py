@@ -28,7 +28,7 @@ Samples = Mapping[str, list[dict[str, Any]]]
 NAME = "report.html"
 LARGEST = 10_000_000  # bytes of the file
 FOLDER = Path(__file__).parent
-LIBRARIES = ("vendor/d3.min.js", "vendor/plot.umd.min.js")
+LIBRARIES = {"vendor/d3.min.js": "vendor/d3.LICENSE", "vendor/plot.umd.min.js": "vendor/plot.LICENSE"}
 SCRIPTS = ("dom.js", "grid.js", "charts.js", "board.js", "card.js", "samples.js", "views.js")
 
 
@@ -85,7 +85,7 @@ def _content(tables: Tables, checks: pd.DataFrame, run: Mapping[str, Any]) -> di
 
 def _page(content: Mapping[str, Any], samples: Mapping[str, Any]) -> str:
     """The template with everything put in its place."""
-    scripts = [_text(name) for name in LIBRARIES]
+    scripts = [f"/*\n{_text(licence)}*/\n{_text(name)}" for name, licence in LIBRARIES.items()]
     scripts.append('"use strict";\n{\n' + "\n".join(_text(f"parts/{name}") for name in SCRIPTS) + "\n}")
     blocks = [_block("content", content)]
     blocks += [_block(f"samples-{number}", samples[task]) for number, task in enumerate(samples)]

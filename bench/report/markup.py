@@ -18,7 +18,7 @@ def comparison_markdown(table: pd.DataFrame, *, before: str, after: str, everyth
     shown = table if everything else table[~table["verdict"].isin([SAME, COST])]
     text = f"### {cell(before)} → {cell(after)}\n\n{len(table)} comparisons: {told}.\n"
     if len(shown):
-        text += f"\n{_comparison_lines(shown).to_markdown(index=False, disable_numparse=True)}\n\n{COMPARISON_NOTES}\n"
+        text += f"\n{pipe_table(_comparison_lines(shown))}\n\n{COMPARISON_NOTES}\n"
     few, count = too_few(table), int(table["p"].notna().sum())
     if few:
         tasks = ", ".join(map(cell, few))
@@ -92,11 +92,19 @@ def cell(text: object) -> str:
     return " ".join(str(text).split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
 
 
+def pipe_table(table: pd.DataFrame) -> str:
+    """A table of text as GitHub's Markdown draws it, with columns of one width."""
+    rows = [list(map(str, table)), *table.astype(str).to_numpy().tolist()]
+    widths = [max(len(rows[0][i]) + 2, *(len(row[i]) for row in rows)) for i in range(len(rows[0]))]
+    lines = ["| " + " | ".join(map(str.ljust, row, widths)) + " |" for row in rows]
+    return "\n".join([lines[0], "|" + "|".join(":" + "-" * (width + 1) for width in widths) + "|", *lines[1:]])
+
+
 def markdown(board: pd.DataFrame, long: pd.DataFrame) -> str:
     """GitHub's Markdown."""
     table = short(board, long)
     table["method"] = table["method"].map(cell)
-    return f"{table.to_markdown(index=False, disable_numparse=True)}\n\n{cell(_caption(board))}\n"
+    return f"{pipe_table(table)}\n\n{cell(_caption(board))}\n"
 
 
 def latex(board: pd.DataFrame, long: pd.DataFrame) -> str:

@@ -125,6 +125,11 @@ def test_kept_libraries_are_as_published_and_licensed():
         assert "Permission to use, copy, modify, and/or distribute" in licence.read_text(encoding="utf-8")
 
 
+def test_the_page_carries_the_licences_of_the_libraries_in_it(text):
+    for name in ("d3", "plot"):
+        assert (ROOT / "bench" / "page" / "vendor" / f"{name}.LICENSE").read_text(encoding="utf-8") in text
+
+
 # --- the same every time
 
 

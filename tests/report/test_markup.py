@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 
+import pandas as pd
 import pytest
 from test_board import THREE, rows
 
@@ -28,6 +29,11 @@ def test_markdown_has_a_line_for_each_ranked_method(board_and_long):
     assert [line[0] for line in cells[2:]] == ["good", "same", "random", "a_b%"]
     assert cells[5] == ["a_b%", "incomplete", "", "", "0"]  # it lacks scores
     assert "toy, 4 samples" in lines[-1]
+
+
+def test_a_table_is_that_of_tabulate():
+    table = pd.DataFrame({"method": ["a", "a long name"], "drop ↓": ["1.5", ""], "n": ["3", "12345678"]})
+    assert markup.pipe_table(table) == table.to_markdown(index=False, disable_numparse=True)
 
 
 def test_latex_escapes_what_it_must(board_and_long):
