@@ -74,7 +74,6 @@ def fuse(low: Tensor, high: Tensor) -> Tensor:
 
 def _block_outputs(problem: Problem, layers: tuple[str, ...]) -> list[tuple[Tensor, Tensor]]:
     """Feature maps of each block and the gradient of the explained class's probability with respect to them."""
-    assert problem.targets is not None
     with torch.enable_grad(), activations(problem.model, layers) as seen:
         inputs = problem.inputs.detach().clone().requires_grad_()
         chosen = problem.model(inputs).softmax(1).gather(1, problem.targets[:, None]).sum()
@@ -90,7 +89,7 @@ def _layer_map(problem: Problem, features: Tensor, gradients: Tensor, keep: Call
         sample, channel = pairs.unbind(1)
         masks = scaled(upsample(features[sample, channel].unsqueeze(1), problem.shape), EPSILON)
         masked = problem.baseline + masks * (problem.inputs[sample] - problem.baseline)
-        targets = problem.targets[sample]  # type: ignore[index]
+        targets = problem.targets[sample]
         score = problem.model(masked).softmax(1).gather(1, targets[:, None])[:, 0].double()
         masks = masks[:, 0].double()
         share = score / (masks.flatten(1).sum(1) + EPSILON)

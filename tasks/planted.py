@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bench.core.hashing import model_digest
-from bench.core.problem import Problem
+from bench.core.problem import PREDICTED, Problem
 from bench.registry.decorators import task
 
 STEPS = (slice(2, 18),)  # of a signal of 40
@@ -52,7 +52,7 @@ def planted(problem: Problem, patch: tuple[slice, ...]) -> Problem:
         layers=tuple(f"network.{layer}" for layer in problem.layers),
         top_k=float(truth[0].double().mean()),
         fingerprint=model_digest(model),
-        targets=None,
+        targets=PREDICTED,
         truth=truth,
     )
 

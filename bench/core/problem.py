@@ -11,12 +11,15 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+PREDICTED = torch.empty(0, dtype=torch.int64)  # the targets of a problem whose model chooses the explained classes
+
 
 @dataclass(frozen=True)
 class Problem:
     """A model and the inputs on which its decisions are to be explained.
 
-    `targets` None means "what the model predicts"; the runner fills it in before any method sees the problem.
+    Where a task gives no `targets` (or None) they are PREDICTED, a tensor of length 0: the classes that the model predicts
+    are explained. The harness fills them in before any method or metric sees the problem.
     """
 
     model: nn.Module  # eval mode; (N, C, *S) -> logits (N, K)
@@ -26,13 +29,17 @@ class Problem:
     layers: tuple[str, ...]  # names of the block-end layers, first to last
     top_k: float  # share of the features that `drop`, `increase` and `topk_deletion` look at
     fingerprint: str  # of the weights, and of anything else the task knows to matter to all samples
-    targets: Tensor | None = None  # (N,) explained class
+    targets: Tensor = PREDICTED  # (N,) explained class
     truth: Tensor | None = None  # (N, *S) bool, where the evidence really is
     background: Tensor | None = None  # (B, C, *S) typical inputs, for methods that average over what might have been
     bounds: Tensor | None = None  # (2, C, 1, ...) lowest and highest value an input can have; None where there is none
     labels: Tensor | None = None  # (N,) true class, for captions only
     class_names: tuple[str, ...] = ()
     batch_size: int = 32  # how many inputs the model takes at once; changes speed and memory, never a result
+
+    def __post_init__(self) -> None:
+        if self.targets is None:
+            object.__setattr__(self, "targets", PREDICTED)
 
     def __len__(self) -> int:
         return len(self.sample_ids)
@@ -52,7 +59,7 @@ class Problem:
             self,
             inputs=self.inputs[list(rows)],
             sample_ids=tuple(self.sample_ids[row] for row in rows),
-            targets=of(self.targets),
+            targets=self.targets[list(rows)] if len(self.targets) else self.targets,
             truth=of(self.truth),
             labels=of(self.labels),
         )

@@ -12,7 +12,7 @@ import torch
 
 from bench.core.entries import Entry, Task
 from bench.core.errors import RequestError
-from bench.core.problem import Problem
+from bench.core.problem import PREDICTED, Problem
 from bench.engine import sandbox
 from bench.engine.explain import absent, bisect_failures, explain
 from bench.engine.plan import Plan, load
@@ -48,7 +48,7 @@ def problem(
     targets = found.targets
     if target is not None:
         targets = torch.tensor([_class(task, target, found)], device=found.inputs.device)
-    elif targets is None:
+    elif not len(targets):
         targets = _logits(found).argmax(1)
     return replace(found, targets=targets)
 
@@ -69,7 +69,6 @@ def explained(method: Entry, one: Problem, *, task: Task, seed: int) -> Explanat
 
 def caption(one: Problem, task: Task) -> str:
     """Which input, which class, and what the model says."""
-    assert one.targets is not None
     target, logits = int(one.targets[0]), _logits(one)
     p, best = logits.softmax(1)[0], int(logits.argmax(1)[0])
     text = f"{task.name} · {one.sample_ids[0]}: {_name(one, target)} (p = {p[target]:.2f})"
@@ -114,7 +113,7 @@ def _own(one: Problem, file: Path, task: Task) -> Problem:
     shape = tuple(one.inputs.shape[1:])
     values = _values(file, shape, task) if file.suffix in SHAPED else _image(file, shape, task, one.bounds)
     inputs = torch.from_numpy(values).to(one.inputs)[None]
-    return replace(one, inputs=inputs, sample_ids=(file.name,), truth=None, labels=None, targets=None)
+    return replace(one, inputs=inputs, sample_ids=(file.name,), truth=None, labels=None, targets=PREDICTED)
 
 
 def _values(file: Path, shape: tuple[int, ...], task: Task) -> np.ndarray:

@@ -108,5 +108,7 @@ def _check(problem: Problem, ids: Sequence[str]) -> None:
 
 def sample_digests(problem: Problem) -> list[str]:
     """What each sample is: its input, its truth, and its class where the task chooses that."""
-    fields = [values for values in (problem.inputs, problem.truth, problem.targets) if values is not None]
+    fields = [
+        values for values in (problem.inputs, problem.truth, problem.targets) if values is not None and len(values)
+    ]
     return [digest(*(values[row] for values in fields)) for row in range(len(problem))]

@@ -26,7 +26,7 @@ def isolated(problem: Problem) -> Problem:
         model=copy.deepcopy(problem.model),
         inputs=problem.inputs.detach().clone(),
         baseline=problem.baseline.clone(),
-        targets=None if problem.targets is None else problem.targets.clone(),
+        targets=problem.targets.clone(),
         truth=None if problem.truth is None else problem.truth.clone(),
         background=None if problem.background is None else problem.background.clone(),
         bounds=None if problem.bounds is None else problem.bounds.clone(),

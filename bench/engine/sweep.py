@@ -22,11 +22,10 @@ from bench.core.files import atomic
 from bench.core.hashing import digest
 from bench.core.problem import Problem
 from bench.core.progress import Progress
-from bench.core.random import SampleRng
 from bench.engine.explain import Explained, explain_all
 from bench.engine.plan import Outcome, Plan, chunked, load, sample_digests
 from bench.engine.score import Scores, score
-from bench.engine.settings import FEATURES, Setting, Sweep, described, own_baseline, settings
+from bench.engine.settings import FEATURES, Setting, Sweep, described, settings
 from bench.network.cost import Cost
 from bench.network.timing import pace
 from bench.perturbation.baselines import BASELINES
@@ -82,7 +81,6 @@ def _run_chunk(
     progress.set_description_str(f"{task.name} · timing the model")
     problem = _at_speed(problem, plan.batch_size)
     probe = Probe(problem, names=(plan.seed, task.id), tally=outcome.tally)
-    probes = {name: _with_baseline(probe, name, plan.seed, task) for name in dict.fromkeys(name for name, _ in groups)}
     for method in plan.methods:
         cells = lacking[method.id]
         wanted = sorted({row for rows in cells.values() for row in rows})
@@ -98,7 +96,7 @@ def _run_chunk(
             for setting in asked:
                 rows = cells[setting.id]
                 if rows and (setting.baseline, setting.features) == (baseline, features):
-                    view = probes[baseline].view(output=setting.output, features=features).take(rows)
+                    view = probe.view(output=setting.output, features=features, baseline=baseline).take(rows)
                     part = explained.take([wanted.index(row) for row in rows])
                     found.append(
                         (setting, rows, score(setting.metric, method, view, part, task=task.id, seed=plan.seed))
@@ -115,15 +113,6 @@ def _run_chunk(
 def _at_speed(problem: Problem, batch_size: int | None) -> Problem:
     """The problem with the batch size asked for, or with the fastest."""
     return replace(problem, batch_size=batch_size or pace(problem).batch_size)
-
-
-def _with_baseline(probe: Probe, name: str, seed: int, task: Task) -> Probe:
-    """The probe, with that baseline for what is absent."""
-    problem = probe.problem
-    if name == own_baseline(problem):
-        return probe
-    rng = SampleRng((seed, task.id, "baseline", name), problem.sample_ids, problem.inputs.device)
-    return probe.with_baseline(BASELINES[name](problem, rng))
 
 
 def _table(

@@ -45,7 +45,7 @@ def place(problem: Problem, device: torch.device) -> Problem:
         model=problem.model.to(device).to(memory_format=form).eval(),
         inputs=problem.inputs.to(device),
         baseline=problem.baseline.to(device),
-        targets=moved(problem.targets),
+        targets=problem.targets.to(device),
         truth=moved(problem.truth),
         labels=moved(problem.labels),
         background=moved(problem.background),

@@ -91,5 +91,4 @@ def _over_space(problem: Problem, layer: str, maps: Tensor) -> Tensor:
 
 def chosen(problem: Problem, logits: Tensor) -> Tensor:
     """What the explained class gets: (N, K) -> (N,)."""
-    assert problem.targets is not None
     return logits.gather(1, problem.targets[:, None])[:, 0]

@@ -28,7 +28,6 @@ OTHERS = (Activation, AvgPool, MaxPool, Mean, Scaling, Sum, nn.Flatten, nn.Unfla
 
 def logit(problem: Problem, logits: Tensor) -> Tensor:
     """Logits (N, K) with only the explained class's kept: where propagation starts."""
-    assert problem.targets is not None
     return torch.zeros_like(logits).scatter(1, problem.targets[:, None], chosen(problem, logits)[:, None])
 
 
@@ -60,7 +59,6 @@ def relevance(
 
 def one(problem: Problem, logits: Tensor) -> Tensor:
     """A relevance of 1 for the explained class, whatever its logit."""
-    assert problem.targets is not None
     return torch.zeros_like(logits).scatter(1, problem.targets[:, None], 1)
 
 

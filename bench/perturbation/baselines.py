@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
+from bench.core.errors import NotApplicable
 from bench.core.problem import Problem
 from bench.core.random import SampleRng
 from bench.perturbation.masking import blurred
@@ -37,7 +38,8 @@ def _noise(problem: Problem, rng: SampleRng) -> Tensor:
 
 def _background(problem: Problem, rng: SampleRng) -> Tensor:
     """One of the task's background inputs, drawn for each sample."""
-    assert problem.background is not None
+    if problem.background is None:
+        raise NotApplicable("the baseline 'background' needs background inputs, which the task does not have")
     return problem.background[(rng.uniform(()) * len(problem.background)).long()]
 
 

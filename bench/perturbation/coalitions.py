@@ -24,7 +24,6 @@ def cells_of(problem: Problem, features: str) -> Partition:
 
 def logits(problem: Problem, cells: Partition, present: Tensor) -> Tensor:
     """The class's logit with only the cells there that are `present` (N, M, cells) bool: (N, M)."""
-    assert problem.targets is not None
     size, many = present.shape[:2]
     answers = problem.inputs.new_empty(size * many)
     with torch.no_grad():

@@ -63,6 +63,13 @@ class Partition:
         labels = self.labels.expand(len(values), *self.labels.shape[1:])
         return values.gather(1, labels.flatten(1)).view(labels.shape)
 
+    def inside(self, samples: Tensor, cells: Tensor, shape: Sequence[int]) -> Tensor:
+        """The places of one cell of each of these samples: (B,), (B,) -> (B, *shape) bool."""
+        chosen = cells.view(-1, *(1,) * len(shape))
+        if self.labels is None:
+            return torch.arange(self.number, device=cells.device).view(1, *shape) == chosen
+        return (self.labels if self.alike else self.labels[samples]) == chosen
+
 
 def partition(name: str, inputs: Tensor) -> Partition:
     """The cells of that name for inputs (N, C, *S). Raises BenchError for a name of none."""

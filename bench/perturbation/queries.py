@@ -1,18 +1,25 @@
-"""What is asked of the model and what is read of its answers."""
+"""The query engine: asks a problem's model in batches, counts what it asks, and asks nothing twice.
+
+A query is one input that the model is asked about. All probes of a problem share one engine, so an answer that one of them
+has asked for costs the others nothing. An answer holds every output (OUTPUTS) of the explained class.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor
 
+from bench.core.problem import Problem
+from bench.network.device import out_of_memory
+
 T = TypeVar("T")
-Make = Callable[[slice, Tensor], Tensor]  # which queries, and the rows of their samples -> inputs (B, C, *S)
-Read = Callable[[Tensor, Tensor], Tensor]  # logits (B, K), rows of their samples -> what is wanted of them (B, ...)
-OUTPUTS = ("softmax", "logit")  # of the explained class: what is read of an answer, and in this order kept of each
+OUTPUTS = ("softmax", "logit")  # of the explained class: what is read of an answer, kept in this order
+Make = Callable[[slice], Tensor]  # which of the queries -> their inputs (B, C, *S)
+Read = Callable[[Tensor, slice], Tensor]  # logits (B, K), of which queries -> what is read of them (B, ...)
 
 
 @dataclass
@@ -23,17 +30,161 @@ class Tally:
     shared: int = 0
 
 
-def _probability(logits: Tensor, targets: Tensor) -> Tensor:
-    """Softmax in the model's own precision, so that a rise too small for the model to tell is none. (B, K), (B,) -> (B,)"""
-    return logits.softmax(1).gather(1, targets[:, None])[:, 0].double()
+class Queries:
+    """A problem's model and every answer of it that may be asked for again.
+
+    A problem without targets gets them here: the classes that the model predicts. `names` tell apart the random numbers
+    of different runs.
+    """
+
+    def __init__(self, problem: Problem, *, names: Sequence[object] = (), tally: Tally | None = None) -> None:
+        self.problem, self.names, self.tally = problem, tuple(names), tally or Tally()
+        self._batch_size = problem.batch_size
+        self._tables: dict[Hashable, Table] = {}
+        self._memory: dict[Hashable, object] = {}
+        if not len(problem.targets):
+            rows = torch.arange(len(problem), device=problem.inputs.device)
+            answers = self.ask(len(rows), lambda part: problem.inputs[rows[part]], lambda logits, _: predicted(logits))
+            self.problem = replace(problem, targets=answers[:, 0].long())
+            self._table(("full",)).write(rows, torch.zeros_like(rows), answers[:, 1:])
+
+    def ask(self, number: int, make: Make, read: Read) -> Tensor:
+        """What is read of the model's answers to so many queries, in their order: (number, ...).
+
+        A batch that does not fit the memory is halved, and so are all after it.
+        """
+        answers: list[Tensor] = []
+        start = 0
+        while start < number:
+            part = slice(start, min(start + self._batch_size, number))
+            try:
+                with torch.inference_mode():
+                    logits = self.problem.model(make(part))
+                    answers.append(read(logits, part))
+            except (RuntimeError, MemoryError) as error:
+                size = part.stop - part.start
+                if size == 1 or not out_of_memory(error):
+                    raise
+                self._batch_size = size // 2
+                continue
+            self.tally.asked += len(logits)
+            start = part.stop
+        return torch.cat(answers) if answers else torch.empty(0, device=self.problem.inputs.device)
+
+    def outputs(self, rows: Tensor, make: Make) -> Tensor:
+        """OUTPUTS of the explained class for queries about the samples `rows` (M,) of the problem: (M, 2)."""
+        targets = self.problem.targets[rows]
+        answers = self.ask(len(rows), make, lambda logits, part: outputs_of(logits, targets[part]))
+        return answers.view(-1, len(OUTPUTS))
+
+    def full(self, rows: Tensor) -> Tensor:
+        """OUTPUTS for the unperturbed inputs of these samples: (M,) -> (M, 2)."""
+        inputs, column = self.problem.inputs, torch.zeros_like(rows[:1])
+        return self.table(("full",), rows, column, lambda samples, _: inputs[rows[samples]])[:, 0]
+
+    def empty(self, rows: Tensor) -> Tensor:
+        """OUTPUTS for the problem's baseline alone, one query for all samples: (M,) -> (M, 2)."""
+        problem = self.problem
+        same = problem.baseline.expand_as(problem.inputs[:1])
+        logits = self.once("empty", lambda: self.ask(1, lambda _: same, lambda logits, _: logits))[0]
+        targets = problem.targets[rows]
+        return torch.stack([logits.softmax(0)[targets].double(), logits[targets].double()], dim=1)
+
+    def by_key(self, keys: Sequence[Hashable], rows: Tensor, make: Callable[[Tensor], Tensor]) -> Tensor:
+        """OUTPUTS for queries about the samples `rows` (M,), of equal keys only the first is asked: (M, 2).
+
+        `make` turns positions (B,) in the keys into inputs.
+        """
+        known: dict[Hashable, list[float]] = self.once("by key", dict)
+        first_seen = {key: m for m, key in reversed(list(enumerate(keys))) if key not in known}
+        fresh = torch.tensor(sorted(first_seen.values()), dtype=torch.long, device=rows.device)
+        answers = self.outputs(rows[fresh], lambda part: make(fresh[part])).tolist()
+        known.update(zip((keys[m] for m in fresh.tolist()), answers, strict=True))
+        self.tally.shared += len(keys) - len(first_seen)
+        return torch.tensor([known[key] for key in keys], dtype=torch.float64, device=rows.device)
+
+    def table(
+        self,
+        key: Hashable,
+        rows: Tensor,
+        columns: Tensor,
+        make: Callable[[Tensor, Tensor], Tensor],
+        *,
+        wanted: Tensor | None = None,
+        slots: Tensor | None = None,
+    ) -> Tensor:
+        """Answers that are kept, of which only those that nobody has asked for before are asked: (N, M, 2).
+
+        `rows` (N,): the samples of the problem. `columns` (N, M) or (M,): which questions of the table `key` are asked of
+        each. `make` turns positions in `rows` and in the columns, (B,) each, into inputs. `wanted` (N, M): where it is
+        False nothing is asked, and the answer is NaN. `slots` (N,): the table's lines, by default one for each sample.
+        """
+        columns = columns.to(rows.device).expand(len(rows), -1)
+        slots = (rows if slots is None else slots)[:, None].expand_as(columns)
+        table = self._table(key)
+        lacking = ~table.has(slots, columns)
+        if wanted is not None:
+            lacking &= wanted
+        samples, positions = lacking.nonzero().unbind(1)
+        if len(samples):
+            answers = self.outputs(rows[samples], lambda part: make(samples[part], positions[part]))
+            table.write(slots[samples, positions], columns[samples, positions], answers)
+        return table.values[slots, columns]
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What `make` returns when the key is first asked for, kept from then on."""
+        if key not in self._memory:
+            self._memory[key] = make()
+        return cast(T, self._memory[key])
+
+    def _table(self, key: Hashable) -> Table:
+        if key not in self._tables:
+            self._tables[key] = Table(self.problem.inputs.device)
+        return self._tables[key]
+
+
+class Table:
+    """Answers by line and column, (lines, columns, 2) float64: NaN where nothing was asked. It grows as it is used."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.values = torch.empty(0, 0, len(OUTPUTS), dtype=torch.float64, device=device)
+        self._asked = torch.empty(0, 0, dtype=torch.bool, device=device)
+
+    def has(self, lines: Tensor, columns: Tensor) -> Tensor:
+        """Which answers are there already: (N, M), (N, M) -> (N, M) bool. Makes room for all of them."""
+        if columns.numel():
+            self._grow(1 + int(lines.max()), 1 + int(columns.max()))
+        return self._asked[lines, columns]
+
+    def write(self, lines: Tensor, columns: Tensor, answers: Tensor) -> None:
+        """Keeps answers: (B,), (B,), (B, 2)."""
+        self.has(lines, columns)
+        self.values[lines, columns] = answers
+        self._asked[lines, columns] = True
+
+    def _grow(self, lines: int, columns: int) -> None:
+        high, wide = self._asked.shape
+        if lines <= high and columns <= wide:
+            return
+        # twice as many lines, so that a table that many attributions add to is not copied for each of them
+        size = (max(lines, 2 * high) if lines > high else high, max(columns, wide))
+        values = self.values.new_full((*size, len(OUTPUTS)), torch.nan)
+        values[:high, :wide] = self.values
+        asked = self._asked.new_zeros(size)
+        asked[:high, :wide] = self._asked
+        self.values, self._asked = values, asked
 
 
 def outputs_of(logits: Tensor, targets: Tensor) -> Tensor:
-    """OUTPUTS of the given classes: (B, K), (B,) -> (B, 2)."""
-    return torch.stack([_probability(logits, targets), logits.gather(1, targets[:, None])[:, 0].double()], dim=1)
+    """OUTPUTS of the given classes: (B, K), (B,) -> (B, 2) float64.
+
+    The softmax is in the model's own precision, so that a rise too small for the model to represent is none.
+    """
+    p, logit = (values.gather(1, targets[:, None])[:, 0].double() for values in (logits.softmax(1), logits))
+    return torch.stack([p, logit], dim=1)
 
 
-def prediction(logits: Tensor, _rows: Tensor) -> Tensor:
-    """The class that the model chooses, and OUTPUTS of it: (B, 3)."""
+def predicted(logits: Tensor) -> Tensor:
+    """The class that the model chooses, and OUTPUTS of it: (B, K) -> (B, 3) float64."""
     chosen = logits.argmax(1)
     return torch.cat([chosen.double()[:, None], outputs_of(logits, chosen)], dim=1)

@@ -220,7 +220,6 @@ def exact(problem: Problem) -> Tensor:
     """The exact attribution of the explained class. (N, *S)"""
     model = problem.model
     assert isinstance(model, ClosedForm)
-    assert problem.targets is not None
     return model.contributions(problem.inputs, problem.baseline.expand_as(problem.inputs), problem.targets)
 
 

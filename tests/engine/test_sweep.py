@@ -100,21 +100,20 @@ def toy(weights: list[float], inputs: list[list[float]]) -> Task:
 
 
 def test_curves_with_absent_values_of_each_sample_by_hand():
-    plain = votes([1.0, 2.0], [[3.0, 1.0], [1.0, 1.0]])
-    probe = plain.with_baseline(torch.tensor([[[2.0, 2.0]], [[0.0, -1.0]]]))
+    plain = votes([1.0, 2.0], [[3.0, 1.0], [2.0, -4.0]])  # their means are 2 and -1
     maps = torch.tensor([[1.0, 0.0], [1.0, 0.0]])  # feature 0 goes first
-    # sample 0: full 3 + 2, without feature 0 it is 2 + 2, empty 2 + 4; sample 1: 3, 0 + 2, 0 - 2
-    removed = [[5.0, 4.0, 6.0], [3.0, 2.0, -2.0]]
-    kept = [[6.0, 7.0, 5.0], [-2.0, -1.0, 3.0]]  # sample 0 with feature 0 alone: 3 + 4; sample 1: 1 - 2
+    # sample 0: full 3 + 2, without feature 0 it is 2 + 2, empty 2 + 4; sample 1: 2 - 8, -1 - 8, -1 - 2
+    removed = [[5.0, 4.0, 6.0], [-6.0, -9.0, -3.0]]
+    kept = [[6.0, 7.0, 5.0], [-3.0, 0.0, -6.0]]  # sample 0 with feature 0 alone: 3 + 4; sample 1: 2 - 2
     for output, read in (("logit", float), ("softmax", sigmoid)):
-        view = probe.view(output=output)
+        view = plain.view(output=output, baseline="mean")
         assert view.deletion(maps, 2).tolist() == [pytest.approx([read(v) for v in row]) for row in removed]
         assert view.insertion(maps, 2).tolist() == [pytest.approx([read(v) for v in row]) for row in kept]
-        assert view.full.tolist() == pytest.approx([read(5.0), read(3.0)])
-        assert view.empty.tolist() == pytest.approx([read(6.0), read(-2.0)])
+        assert view.full.tolist() == pytest.approx([read(5.0), read(-6.0)])
+        assert view.empty.tolist() == pytest.approx([read(6.0), read(-3.0)])
         assert view.leave_one_out("pixel")[0].tolist() == pytest.approx([read(4.0), read(7.0)])
-        assert view.take([1]).p_without_top(maps[1:], torch.tensor([[1]])).item() == pytest.approx(read(2.0))
-        assert view.take([1]).empty.tolist() == pytest.approx([read(-2.0)])
+        assert view.take([1]).p_without_top(maps[1:], torch.tensor([[1]])).item() == pytest.approx(read(-9.0))
+        assert view.take([1]).empty.tolist() == pytest.approx([read(-3.0)])
     assert plain.deletion(maps, 2)[0].tolist() == pytest.approx([sigmoid(5), sigmoid(2), sigmoid(0)])
 
 
@@ -132,7 +131,7 @@ def test_both_outputs_come_from_the_same_queries():
 
 def test_the_full_input_is_asked_once_whatever_the_baseline():
     probe = votes([1.0, 2.0], [[3.0, 1.0], [1.0, 1.0]])
-    assert probe.full.tolist() == probe.with_baseline(torch.ones(2, 1, 1)).full.tolist()
+    assert probe.full.tolist() == probe.view(baseline="mean").full.tolist()
     assert probe.tally.asked == 2
 
 

@@ -64,7 +64,6 @@ def maps_of(problem: Problem) -> Tensor:
 
 def p(problem: Problem, inputs: Tensor) -> np.ndarray:
     """Of the explained class. (N,)"""
-    assert problem.targets is not None
     with torch.no_grad():
         return problem.model(inputs).softmax(1).gather(1, problem.targets[:, None])[:, 0].numpy()
 

@@ -249,6 +249,7 @@ def test_a_straight_curve_over_segments_has_half_the_area_whatever_their_number(
     from conftest import with_targets
 
     from bench.core.problem import Problem
+    from bench.perturbation.curves import at_even_shares
     from bench.perturbation.masking import area
     from bench.perturbation.probe import Probe
 
@@ -258,8 +259,7 @@ def test_a_straight_curve_over_segments_has_half_the_area_whatever_their_number(
     probe = Probe(with_targets(problem, 4))
     cells = probe.cells("segment12")
     assert len(set(cells.counts.tolist())) > 1
-    straight = lambda maps, counts, features: 1 - (counts / cells.counts[:, None]).clamp(max=1).double()  # noqa: E731
-    curve = probe._even_steps(straight, inputs[:, 0], 20, "segment12")
+    curve = at_even_shares(cells, 20, 6, lambda counts: 1 - (counts / cells.counts[:, None]).clamp(max=1).double())
     assert area(curve, cells.number).tolist() == pytest.approx([0.5] * 6)
 
 

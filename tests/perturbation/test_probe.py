@@ -239,14 +239,14 @@ def test_another_error_of_the_model_is_passed_on():
 
 
 def test_the_pace_tries_no_batch_that_would_fill_the_memory(monkeypatch):
-    from bench.network import device
+    from bench.network import timing
 
     problem = image_problem(samples=2, size=36)
     sizes: list[int] = []
     handle = problem.model.register_forward_pre_hook(lambda _model, inputs: sizes.append(len(inputs[0])))
-    one = device._bytes_of_one(problem)
-    monkeypatch.setattr(device, "BATCH_MEMORY", 2 * one * 5)  # outputs and gradients of five inputs
-    own = device.pace(problem)
+    one = timing._bytes_of_one(problem)
+    monkeypatch.setattr(timing, "BATCH_MEMORY", 2 * one * 5)  # outputs and gradients of five inputs
+    own = timing.pace(problem)
     handle.remove()
     assert set(sizes) == {1, 2, 4}
     assert own.batch_size in sizes
@@ -255,8 +255,8 @@ def test_the_pace_tries_no_batch_that_would_fill_the_memory(monkeypatch):
 
 
 def test_the_memory_of_an_input_is_that_of_all_layers_outputs():
-    from bench.network import device
+    from bench.network import timing
 
     problem = signal_problem(samples=2)
     # three convolutions and their ReLUs of 25 x 40, a flatten of 1000, a dense of 10; four bytes each
-    assert device._bytes_of_one(problem) == 4 * (6 * 25 * 40 + 1000 + 10)
+    assert timing._bytes_of_one(problem) == 4 * (6 * 25 * 40 + 1000 + 10)
