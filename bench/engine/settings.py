@@ -9,9 +9,9 @@ import numpy as np
 
 from bench.core.entries import Metric
 from bench.core.problem import Problem
+from bench.core.vocabulary import OUTPUTS
 from bench.perturbation.baselines import BASELINES
 from bench.perturbation.partition import partition
-from bench.perturbation.queries import OUTPUTS
 from bench.registry.decorators import METRICS
 from bench.registry.selection import with_params
 

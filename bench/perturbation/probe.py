@@ -20,17 +20,20 @@ from hashlib import blake2b
 import torch
 from torch import Tensor
 
+from bench.core import vocabulary
 from bench.core.errors import BenchError
+from bench.core.nearest import unknown
 from bench.core.problem import Problem
 from bench.core.random import SampleRng
+from bench.core.vocabulary import OUTPUTS
 from bench.perturbation.baselines import BASELINES
 from bench.perturbation.curves import Orders, at_even_shares, columns_of
 from bench.perturbation.imputation import impute
 from bench.perturbation.masking import blend, count, ranks
 from bench.perturbation.partition import Partition, partition
-from bench.perturbation.queries import OUTPUTS, Queries, T, Tally
+from bench.perturbation.queries import Queries, T, Tally
 
-OWN_BASELINE = "task"  # the problem's own
+OWN_BASELINE = vocabulary.BASELINES[0]  # the problem's own
 
 
 @dataclass(frozen=True)
@@ -76,10 +79,9 @@ class Probe:
         (pixel, patchN, segmentN). `baseline`: what stands for absent features, the task's own or one of BASELINES.
         Raises BenchError for a name of none, and NotApplicable for a baseline that the problem cannot serve.
         """
-        if output not in OUTPUTS:
-            raise BenchError(f"output={output} is none of {', '.join(OUTPUTS)}")
-        if baseline not in (OWN_BASELINE, *BASELINES):
-            raise BenchError(f"baseline={baseline} is none of {', '.join((OWN_BASELINE, *BASELINES))}")
+        for word, name, allowed in (("output", output, OUTPUTS), ("baseline", baseline, vocabulary.BASELINES)):
+            if name not in allowed:
+                raise BenchError(unknown(word, name, allowed))
         if baseline == "zero" and not self.problem.baseline.any():
             baseline = OWN_BASELINE
         return self._seen(replace(self._view, output=output, features=features, baseline=baseline))

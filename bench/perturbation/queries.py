@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from bench.core.problem import Problem
+from bench.core.vocabulary import OUTPUTS
 from bench.network.device import out_of_memory
 
 T = TypeVar("T")
-OUTPUTS = ("softmax", "logit")  # of the explained class: what is read of an answer, kept in this order
 Make = Callable[[slice], Tensor]  # which of the queries -> their inputs (B, C, *S)
 Read = Callable[[Tensor, slice], Tensor]  # logits (B, K), of which queries -> what is read of them (B, ...)
 
