@@ -15,6 +15,7 @@ from bench.analysis import agreement
 from bench.analysis.groups import share_a_letter
 from bench.analysis.task_tables import Tables
 from bench.core.vocabulary import CONTROLS, EXCLUSION_REASONS, ORACLE, RANDOM, RANKING_FAMILIES
+from bench.validation.ladders import CHANGE_LABELS, STEP_LABELS
 
 DIGITS = 5  # that a figure keeps; the CSV files hold six
 CELLS = (
@@ -155,8 +156,9 @@ def failures(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 def conformance(table: pd.DataFrame) -> dict[str, Any]:
     """What was found of each metric on closed-form problems: `steps` of the ladders, and `lines`, one per metric."""
-    steps = [str(name) for name in table if " > " in str(name) and table[name].notna().any()]
-    changes = [name for name in ("batch", "times 10", "plus 1", "absolute") if name in table]
+    table = table.rename(columns=STEP_LABELS | CHANGE_LABELS)
+    steps = [label for label in STEP_LABELS.values() if label in table and table[label].notna().any()]
+    changes = [name for name in ("batch", *CHANGE_LABELS.values()) if name in table]
     fields = [
         "metric",
         "metric_id",

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from bench.analysis.agreement import MEAN_TRUTH
 from bench.core.vocabulary import FAMILY_ORDER
 from bench.plots.style import FEW, family_look, hundredths, in_order, new_figure, with_arrow
+from bench.validation.ladders import STEP_LABELS
 
 
 def agreement(table: pd.DataFrame, square: pd.DataFrame, alphas: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
@@ -135,7 +136,7 @@ def trust(table: pd.DataFrame, task: str) -> Figure:
 
 def conformance(table: pd.DataFrame) -> Figure:
     """Metrics x steps of the ladder: how probably the better of two maps is scored better, with the verdict."""
-    steps = [name for name in map(str, table) if " > " in name and table[name].notna().any()]
+    steps = [name for name in STEP_LABELS if name in table and table[name].notna().any()]
     families = {name: i for i, name in enumerate(FAMILY_ORDER)}
     order = table.assign(_family=table["family"].map(families), _failed=table["verdict"] == "fail")
     order = order.sort_values(["_family", "_failed", "metric"], kind="stable")
@@ -153,7 +154,7 @@ def conformance(table: pd.DataFrame) -> Figure:
         annot_kws={"size": 7.5},
         cbar_kws={"label": "probability that the better map is scored better", "pad": 0.015, "aspect": 40},
     )
-    axes.set_xticklabels([name.replace(" > ", "\n> ") for name in steps], rotation=0, fontsize=8)
+    axes.set_xticklabels([STEP_LABELS[name].replace(" > ", "\n> ") for name in steps], rotation=0, fontsize=8)
     named = [
         f"{'fails  ' if failed else ''}{name}" for name, failed in zip(values.index, order["_failed"], strict=True)
     ]

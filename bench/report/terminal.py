@@ -12,23 +12,21 @@ import pandas as pd
 from bench.analysis.sensitivity import ALL, CONTROL
 from bench.core import vocabulary
 from bench.storage.scores import Store
-from bench.validation.conformance import CHANGES
+from bench.validation.ladders import CHANGE_LABELS, STEP_LABELS
 from bench.validation.verdicts import VERDICTS_FILE, read_verdicts
 
 
 def conformance_text(table: pd.DataFrame) -> str:
-    """The table as text for a terminal: verdict, sign, shapes, steps, and why a metric fails."""
-    steps = [name for name in map(str, table) if " > " in name and table[name].notna().any()]
-    short = {name: name.replace("noisy(0.1)", "n0.1").replace("noisy(1)", "n1").replace(" > ", ">") for name in steps}
-    shown = table.set_index("metric")[
-        ["verdict", "family", "uses_sign", "input_shapes", *steps, *CHANGES, "seconds"]
-    ].rename(columns=short)
-    numbers: dict[Any, Callable[[Any], str]] = dict.fromkeys((*short.values(), *CHANGES, "seconds"), _two_digits)
+    """The table of verdicts as text for a terminal, then why metrics fail."""
+    steps = [name for name in STEP_LABELS if name in table and table[name].notna().any()]
+    short = {name: STEP_LABELS[name].replace("noisy", "n").replace(" > ", ">") for name in steps} | CHANGE_LABELS
+    columns = ["verdict", "family", "uses_sign", "input_shapes", *short, "seconds"]
+    shown = table.set_index("metric")[columns].rename(columns=short)
+    numbers: dict[Any, Callable[[Any], str]] = dict.fromkeys((*short.values(), "seconds"), _two_digits)
     text = shown.rename_axis(None).to_string(formatters=numbers, line_width=200, na_rep="")
-    why = [
-        f"  {name}: {reason}" for name, reason in zip(table["metric"], table["failure_reasons"], strict=True) if reason
-    ]
-    return text + ("\nfails:\n" + "\n".join(why) if why else "")
+    failed = table[table["failure_reasons"] != ""]
+    reasons = [f"  {line['metric']}: {line['failure_reasons']}" for line in failed.to_dict("records")]
+    return "\n".join([text, *(["failed checks:"] if reasons else []), *reasons])
 
 
 def _two_digits(value: float) -> str:

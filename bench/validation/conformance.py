@@ -1,8 +1,8 @@
-"""Judges metrics before they may judge: each is run on closed-form problems where the exact attribution is known.
+"""Checks metrics on closed-form problems, where the exact attribution is known.
 
-A metric has to put maps in the order that its family stands for (LADDERS), in its stated direction, in every shape of input
-that it takes; and its scores must not depend on the batch, on the order of the samples, or on the device. One that fails keeps
-its column in the leaderboards, is marked, and takes no part in ranks.
+A metric has to order maps as its family demands (LADDERS), in its stated direction, for every shape of input that it
+accepts. A sample's score must not depend on the batch size, on the other samples, on their order, or on the device. A metric
+that fails keeps its column in the leaderboards, is marked, and takes no part in ranks.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,61 +26,41 @@ from bench.engine.explain import Explained, explain_all
 from bench.engine.score import Scores, score
 from bench.network.device import place
 from bench.perturbation.probe import Probe
-from bench.validation.closed_form import CONTROLS, KINDS, SHAPES, problem
+from bench.validation.closed_form import CONTROLS, SHAPES, problem
+from bench.validation.ladders import COLUMNS, LADDERS, LENIENT, STEPS, step_column
 
-SIGNED = ("exact", "noisy(0.1)", "noisy(1)", "random", "negated")
-# Family, or metric where it asks something else -> what is better, best first, and the problems on which it is.
-LADDERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "faithfulness": (SIGNED, tuple(KINDS)),
-    "localisation": (SIGNED, tuple(KINDS)),
-    "axiom": (("exact", "noisy(1)"), tuple(KINDS)),
-    "complexity": (
-        ("exact", "noisy(0.1)", "noisy(1)"),
-        ("gate", "AND/OR", "live patch"),
-    ),  # the exact map is sparse there
-    "robustness": (("exact", "noisy(0.1)", "noisy(1)", "random"), tuple(KINDS)),
-    "input_invariance": (("exact", "from zero"), ("linear", "live patch")),  # others take in the input before any layer
-    "randomisation": (("exact", "half model", "model-free"), tuple(KINDS)),
-}
-LENIENT = ("exact", "noisy(0.1)")  # so little noise need not show; it must not be preferred
-STEPS = tuple(dict.fromkeys(pair for ladder, _ in LADDERS.values() for pair in pairwise(ladder)))
 LEVEL = 0.01  # of the sign test of each step; a sound metric is at 1e-6 and less
-SAME = 1e-3  # of the scores' spread: float32 probabilities in another order of adding give 1e-5
-FEW = 8  # metrics; so few are checked faster than processes start
-TRIALS = {"batches of 5": 1, "the order of samples": 1, "its company": 3}  # -> parts: three samples alone
+SAME = 1e-3  # of the scores' standard deviation: float32 probabilities, added in another order, differ by 1e-5
+# What must not matter to a sample's score -> in how many parts it is tried; the last: three samples, each alone.
+TRIALS = {"the batch size": 1, "the order of the samples": 1, "the other samples": 3}
 CHANGES: dict[str, Callable[[Tensor], Tensor]] = {
-    "times 10": lambda maps: 10 * maps,
-    "plus 1": lambda maps: maps + 1,
+    "times_10": lambda maps: 10 * maps,
+    "plus_1": lambda maps: maps + 1,
     "absolute": torch.Tensor.abs,
 }
-COLUMNS = [
-    *("metric", "metric_id", "family", "verdict", "failure_reasons", "uses_sign", "input_shapes"),
-    *(f"{better} > {worse}" for better, worse in STEPS),
-    *("batch", *CHANGES, "seconds"),
-]
 
 
 @dataclass
 class Verdict:
-    """What was found of one metric."""
+    """The outcome of the checks of one metric."""
 
     metric: Metric
     faults: list[str] = field(default_factory=list)
-    uses_sign: str = ""
+    uses_sign: str = ""  # "yes" or "no", where the ladder ends in the negated map
     input_shapes: list[str] = field(default_factory=list)
     superiority: dict[tuple[str, str], float] = field(default_factory=dict)
-    batch: float = np.nan  # greatest difference between batches, in spreads of the scores
-    changes: dict[str, float] = field(default_factory=dict)  # CHANGES -> greatest difference, likewise
+    batch: float = np.nan  # greatest difference between TRIALS, in standard deviations of the scores
+    changes: dict[str, float] = field(default_factory=dict)  # CHANGES -> greatest difference, in the same unit
     seconds: float = 0.0
 
     @property
     def passed(self) -> bool:
         return not self.faults
 
-    def row(self) -> dict[str, object]:
+    def row(self) -> dict[Any, Any]:
         """One line of the table (COLUMNS)."""
-        steps = {f"{better} > {worse}": self.superiority.get((better, worse), np.nan) for better, worse in STEPS}
-        start: dict[str, object] = {
+        steps = {step_column(*step): self.superiority.get(step, np.nan) for step in STEPS}
+        start: dict[Any, Any] = {
             "metric": self.metric.name,
             "metric_id": self.metric.id,
             "family": self.metric.family,
@@ -92,7 +73,7 @@ class Verdict:
 
 
 def judged(metrics: Iterable[Metric]) -> list[Metric]:
-    """Those of families that have a ladder; costs are measurements."""
+    """The metrics of families that have a ladder. Costs have none: they are measurements."""
     return [metric for metric in metrics if metric.family in LADDERS]
 
 
@@ -114,7 +95,7 @@ def check(metric: Metric) -> Verdict:
         if set(statuses) == {"skipped"}:
             continue
         if "failed" in statuses:
-            verdict.faults.append(f"raises on {shape}: {_shortened(notes[statuses.index('failed')])}")
+            verdict.faults.append(f"fails on {shape}: {_shortened(notes[statuses.index('failed')])}")
             continue
         verdict.input_shapes.append(shape)
         found[shape] = {rung: np.concatenate([one.values for one in scores]) for rung, scores in runs.items()}
@@ -130,7 +111,7 @@ def _judge_order(verdict: Verdict, ladder: tuple[str, ...], found: dict[str, dic
     steps = list(pairwise(ladder))
     if found and "negated" in ladder:
         blind = all(_same(of["exact"], of["negated"]) for of in found.values())
-        verdict.uses_sign = "ignored" if blind else "counts"
+        verdict.uses_sign = "no" if blind else "yes"
         if blind:
             steps = [step for step in steps if "negated" not in step]
     orient = 1 if verdict.metric.higher_is_better else -1
@@ -146,22 +127,24 @@ def _judge_order(verdict: Verdict, ladder: tuple[str, ...], found: dict[str, dic
                 stats.binomtest(less, more + less, alternative="greater").pvalue < LEVEL if more + less else False
             )
             if reversed_ or (strict and not right):
-                wrong.setdefault(f"{worse} {'beats' if reversed_ else 'is not told from'} {better}", []).append(shape)
+                wrong.setdefault(
+                    f"{worse} is {'scored better' if reversed_ else 'not scored worse'} than {better}", []
+                ).append(shape)
     flipped = steps and all(verdict.superiority[step] < 0.5 for step in steps)
     if wrong and flipped:
         flag = "higher" if verdict.metric.higher_is_better else "lower"
-        verdict.faults.append(f"the order is the reverse of its direction ({flag} is better)")
+        verdict.faults.append(f"the scores run against the stated direction ({flag} is better)")
     verdict.faults += [f"{what} on {', '.join(shapes)}" for what, shapes in wrong.items()]
 
 
 def superiority(gaps: np.ndarray) -> float:
-    """Probability that the better of two is scored better, ties counting half; NaN are left out."""
+    """Probability that the better of two maps is scored better; a tie counts half, NaN are left out. (N,)"""
     known = gaps[~np.isnan(gaps)]
     return float(((known > 0) + 0.5 * (known == 0)).mean()) if len(known) else np.nan
 
 
 def _judge_batches(verdict: Verdict, ladder: tuple[str, ...], kinds: tuple[str, ...], shape: str) -> None:
-    """Fills in what batches, order, device and changes of the map do, on one problem of each shape."""
+    """Fills in how much scores change with the batch, the order, the device and the map, on one problem of a shape."""
     metric, kind, rung = verdict.metric, kinds[0], ladder[min(2, len(ladder) - 1)]
     expected = _scores(metric, rung, kind, shape).values
     for what in (*TRIALS, *(("the device",) if torch.cuda.is_available() else ())):
@@ -169,10 +152,12 @@ def _judge_batches(verdict: Verdict, ladder: tuple[str, ...], kinds: tuple[str, 
         found = np.concatenate(
             [score(metric, control, probe, maps, task=kind, seed=0).values for control, probe, maps in asked]
         )
-        gap = _difference(found, expected[::-1] if what == "the order of samples" else expected[: len(found)], expected)
+        gap = _difference(
+            found, expected[::-1] if what == "the order of the samples" else expected[: len(found)], expected
+        )
         verdict.batch = float(np.fmax(verdict.batch, gap))
         if not gap <= SAME:
-            verdict.faults.append(f"a score depends on {what} on {shape}")
+            verdict.faults.append(f"a sample's score depends on {what} on {shape}")
     for name in CHANGES:
         control, probe, maps = _trial(rung, kind, shape, name, 0)
         gap = _difference(score(metric, control, probe, maps, task=kind, seed=0).values, expected, expected)
@@ -181,13 +166,13 @@ def _judge_batches(verdict: Verdict, ladder: tuple[str, ...], kinds: tuple[str, 
 
 @cache
 def _trial(rung: str, kind: str, shape: str, what: str, part: int) -> tuple[Entry, Probe, Explained]:
-    """What has to give the same scores: other batches, the reverse order, samples alone; or a change of the maps."""
+    """A trial that must give the same scores (other batch size, reverse order, one sample alone), or one of CHANGES."""
     asked, control = problem(kind, shape), CONTROLS[rung]
-    if what == "batches of 5":
+    if what == "the batch size":
         asked = replace(asked, batch_size=5)
-    elif what == "the order of samples":
+    elif what == "the order of the samples":
         asked = asked.take(list(reversed(range(len(asked)))))
-    elif what == "its company":
+    elif what == "the other samples":
         asked = asked.take([part])
     elif what == "the device":
         asked = place(asked, torch.device("cuda"))
@@ -208,12 +193,12 @@ def changed(control: Entry, change: Callable[[Tensor], Tensor]) -> Entry:
 
 
 def _difference(one: np.ndarray, other: np.ndarray, scale: np.ndarray) -> float:
-    """Greatest difference, over the standard deviation of `scale` plus the score itself; infinite where one is undefined."""
+    """Greatest difference over the standard deviation of `scale` plus the score; infinite where only one is undefined."""
     if (np.isnan(one) != np.isnan(other)).any():
         return np.inf
     known = ~np.isnan(one)
     gap = np.abs(one - other)[known]
-    if not gap.any():  # nothing is known, or all is the same
+    if not gap.any():  # all undefined, or all equal
         return 0.0
     return float((gap / (np.nanstd(scale) + np.abs(other[known]))).max())
 

@@ -1,8 +1,7 @@
-"""Conformance verdicts on disk: what is known of a metric, and what has to be checked again."""
+"""Conformance verdicts on disk. A metric is checked again when its code, or code that it reaches, has changed."""
 
 from __future__ import annotations
 
-import inspect
 import multiprocessing
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,22 +20,26 @@ from bench.core.hashing import digest
 from bench.core.progress import Progress
 from bench.engine.loading import load_all
 from bench.registry.decorators import METRICS
-from bench.validation.conformance import COLUMNS, FEW, check, judged
+from bench.validation.conformance import check, judged
+from bench.validation.ladders import COLUMNS, OLD_COLUMNS, OLD_COLUMNS_OF_TEXT, OLD_USES_SIGN
+from bench.validation.reach import reached
 
 VERDICTS_FILE = "conformance.csv"  # in a results folder
-SHIPPED_VERDICTS = Path(__file__).with_name(VERDICTS_FILE)  # what was found of the project's own metrics
+SHIPPED_VERDICTS = Path(__file__).with_name(VERDICTS_FILE)  # of the project's own metrics
+FEW = 8  # metrics that are checked faster than processes start
 
 
 def read_verdicts(path: Path) -> pd.DataFrame:
-    """A table that was written before; empty where there is none."""
+    """A table of verdicts, empty if the file does not exist. Tables of older versions get today's columns."""
     texts = ["metric", "metric_id", "code", *COLUMNS[2:7]]
     if not path.is_file():
         return pd.DataFrame(columns=[*texts, *COLUMNS[7:]])
-    return pd.read_csv(path, dtype=dict.fromkeys(texts, str)).fillna(dict.fromkeys(texts, ""))
+    table = pd.read_csv(path, dtype=dict.fromkeys([*texts, *OLD_COLUMNS_OF_TEXT], str)).rename(columns=OLD_COLUMNS)
+    return table.fillna(dict.fromkeys(texts, "")).replace({"uses_sign": OLD_USES_SIGN})
 
 
 def verdict_by_id(out: Path) -> dict[str, str]:
-    """Id of a metric -> pass or fail, as far as a results folder tells."""
+    """Metric id -> verdict, for the metrics that a results folder has verdicts of."""
     table = read_verdicts(out / VERDICTS_FILE)
     return dict(zip(table["metric_id"], table["verdict"], strict=True))
 
@@ -44,58 +47,67 @@ def verdict_by_id(out: Path) -> dict[str, str]:
 def up_to_date(
     metrics: Iterable[Metric], out: Path, progress: Progress, *, plugins: Sequence[Path] = (), fresh: bool = False
 ) -> pd.DataFrame:
-    """The table of these metrics, in which those are checked that neither `out` nor the package knows; kept in `out`.
+    """The table of these metrics, written to `out`. Only metrics without a stored verdict for their code are checked.
 
-    What is known of a metric holds for its code and, where it calls Quantus, for that version. Many are checked by several
-    processes, which load `plugins` themselves.
+    Verdicts are stored in `out` and in the package; `fresh` ignores both. Many metrics are checked by several processes,
+    which load `plugins` themselves.
     """
-    asked = judged(metrics)
-    before = pd.concat(
-        [read_verdicts(out / VERDICTS_FILE), read_verdicts(SHIPPED_VERDICTS)], ignore_index=True
-    ).drop_duplicates(["metric_id", "code"])
-    lines = {} if fresh else {(line["metric_id"], line["code"]): line for line in before.to_dict("records")}
-    lacking = [metric for metric in asked if (metric.id, code_hash(metric)) not in lines]
-    progress.total = len(lacking)
+    asked = [(metric, code_hash(metric)) for metric in judged(metrics)]
+    lines = {} if fresh else _stored(out)
+    missing = [(metric, code) for metric, code in asked if (metric.id, code) not in lines]
+    progress.total = len(missing)
     progress.refresh()
-    for metric, row in _checked(lacking, plugins):
+    for metric, code, line in _checked(missing, plugins):
         progress.set_description_str(f"checked {metric.name}")
-        lines[metric.id, code_hash(metric)] = row
+        lines[metric.id, code] = line | {"code": code}
         progress.update()
-    found = pd.DataFrame([lines[metric.id, code_hash(metric)] | {"code": code_hash(metric)} for metric in asked])
-    found = found.reindex(columns=["metric", "metric_id", "code", *COLUMNS[2:]])
-    rest = read_verdicts(out / VERDICTS_FILE)
-    whole = pd.concat([found, rest[~rest["metric_id"].isin(found["metric_id"])]], ignore_index=True)
+    table = pd.DataFrame([lines[metric.id, code] for metric, code in asked])
+    table = table.reindex(columns=["metric", "metric_id", "code", *COLUMNS[2:]])
+    others = read_verdicts(out / VERDICTS_FILE)
+    whole = pd.concat([table, others[~others["metric_id"].isin(table["metric_id"])]], ignore_index=True)
     out.mkdir(parents=True, exist_ok=True)
     with atomic(out / VERDICTS_FILE) as part:
         whole.to_csv(part, index=False, float_format="%.4g", lineterminator="\n")
-    return found
+    return table
 
 
-def _checked(metrics: list[Metric], plugins: Sequence[Path]) -> Iterator[tuple[Metric, dict[str, object]]]:
-    """Each metric with its line of the table, as they come."""
+def _stored(out: Path) -> dict[tuple[str, str], dict[Any, Any]]:
+    """Lines of the tables by metric id and hash of the code; those of the results folder come before the shipped ones."""
+    tables = [read_verdicts(SHIPPED_VERDICTS), read_verdicts(out / VERDICTS_FILE)]
+    return {(line["metric_id"], line["code"]): line for table in tables for line in table.to_dict("records")}
+
+
+def _checked(
+    metrics: list[tuple[Metric, str]], plugins: Sequence[Path]
+) -> Iterator[tuple[Metric, str, dict[Any, Any]]]:
+    """Each metric and hash of its code with its line of the table, in the order in which the checks end."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if len(metrics) < FEW or cores < 2:
-        yield from ((metric, check(metric).row()) for metric in metrics)
+        yield from ((metric, code, check(metric).row()) for metric, code in metrics)
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(cores, context, initializer=_start_worker, initargs=(tuple(plugins),)) as pool:
-        asked = {pool.submit(_check_by_name, metric.name, metric.params): metric for metric in metrics}
+        asked = {pool.submit(_check_by_name, metric.name, metric.params): (metric, code) for metric, code in metrics}
         for done in as_completed(asked):
-            yield asked[done], done.result()
+            yield *asked[done], done.result()
 
 
 def _start_worker(plugins: tuple[Path, ...]) -> None:
-    """In a process of its own: one thread, and the registries filled."""
+    """Prepares a worker process: one thread, registries filled."""
     torch.set_num_threads(1)
     load_all(plugins)
 
 
-def _check_by_name(name: str, params: tuple[tuple[str, Any], ...]) -> dict[str, object]:
+def _check_by_name(name: str, params: tuple[tuple[str, Any], ...]) -> dict[Any, Any]:
     return check(replace(METRICS[name.split("[")[0]], name=name, params=params)).row()
 
 
 def code_hash(metric: Metric) -> str:
-    """A hash of the function that a metric is, and the version of Quantus where it calls that."""
-    source = inspect.getsource(metric.fn)
-    library = f"quantus {version('quantus')}" if "quantus" in metric.fn.__module__ else ""
-    return digest(source, library)[:12]
+    """A hash of what a verdict depends on: code that the metric and its check reach, and the metric's family and direction.
+
+    Where the metric reaches Quantus, the version of Quantus is part of it.
+    """
+    found = reached(metric.fn)
+    library = f"quantus {version('quantus')}" if "quantus" in found.libraries else ""
+    traits = metric.family, metric.higher_is_better, sorted(metric.needs)
+    return digest(found.hash, reached(check).hash, library, *traits)[:12]

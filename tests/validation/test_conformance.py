@@ -12,10 +12,13 @@ from torch import Tensor
 from bench.core.entries import Metric
 from bench.core.vocabulary import RANKING_FAMILIES
 from bench.engine.explain import explain_all
+from bench.page import data
 from bench.perturbation.probe import Probe
 from bench.registry.decorators import METRICS
+from bench.report.terminal import conformance_text
 from bench.validation import conformance
 from bench.validation.closed_form import CONTROLS, KINDS, SHAPES, Pairs, exact, problem
+from bench.validation.ladders import ALL_KINDS, COLUMNS
 from bench.validation.verdicts import SHIPPED_VERDICTS, code_hash, read_verdicts, up_to_date, verdict_by_id
 
 every_problem = pytest.mark.parametrize(("kind", "shape"), [(kind, shape) for kind in KINDS for shape in SHAPES])
@@ -116,47 +119,47 @@ def grey_only(probe: Probe, attribution: Tensor) -> Tensor:
 def test_a_sound_metric_passes_and_its_flag_inverted_fails():
     sound = conformance.check(wrong("sound", mean_deletion))
     assert sound.passed, sound.faults
-    assert sound.takes == list(SHAPES)
-    assert sound.sign == "counts"
+    assert sound.input_shapes == list(SHAPES)
+    assert sound.uses_sign == "yes"
     assert all(value > 0.8 for value in sound.superiority.values())
     inverted = conformance.check(wrong("inverted", mean_deletion, higher_is_better=True))
     assert not inverted.passed
-    assert inverted.faults[0] == "the order is the reverse of its direction (higher is better)"
+    assert inverted.faults[0] == "the scores run against the stated direction (higher is better)"
 
 
 def test_one_that_reads_only_the_first_batch_is_caught():
     found = conformance.check(wrong("first", first_batch_only))
-    assert "a score depends on batches of 5 on 1-D" in found.faults
+    assert "a sample's score depends on the batch size on 1-D" in found.faults
 
 
-def test_one_whose_scores_depend_on_their_company_is_caught():
-    found = conformance.check(wrong("company", neighbours))
-    assert [fault for fault in found.faults if "its company" in fault]
+def test_one_whose_scores_depend_on_other_samples_is_caught():
+    found = conformance.check(wrong("neighbours", neighbours))
+    assert "a sample's score depends on the other samples on 1-D" in found.faults
 
 
 def test_a_constant_is_caught():
     found = conformance.check(wrong("constant", constant))
     assert not found.passed
-    assert found.faults[0] == "noisy(1) is not told from noisy(0.1) on 1-D, grey, RGB"
+    assert found.faults[0] == "noisy(1) is not scored worse than noisy(0.1) on 1-D, grey, RGB"
 
 
 def test_one_that_is_blind_to_signs_is_told_so_and_not_asked_to_put_the_negative_last():
     found = conformance.check(wrong("absolute", absolute, higher_is_better=True))
-    assert found.uses_sign == "ignored"
+    assert found.uses_sign == "no"
     assert ("random", "negated") not in found.superiority
     assert found.passed, found.faults
 
 
-def test_one_that_raises_on_colours_fails_there_and_takes_the_rest():
+def test_one_that_raises_on_colours_fails_there_and_accepts_the_rest():
     found = conformance.check(wrong("grey", grey_only))
     assert found.input_shapes == ["1-D", "grey"]
-    assert [fault for fault in found.faults if fault.startswith("raises on RGB: IndexError: too many channels")]
+    assert [fault for fault in found.faults if fault.startswith("fails on RGB: IndexError: too many channels")]
 
 
-def test_scaling_shifting_and_absolute_values_are_told():
+def test_effects_of_scaling_shifting_and_absolute_values_are_in_the_verdict():
     found = conformance.check(wrong("sound", mean_deletion))
-    assert found.changes["times 10"] == 0  # the order is all that counts
-    assert found.changes["plus 1"] == 0
+    assert found.changes["times_10"] == 0  # the order is all that counts
+    assert found.changes["plus_1"] == 0
     assert found.changes["absolute"] > 0.1
 
 
@@ -165,7 +168,7 @@ def test_superiority_by_hand():
     assert np.isnan(conformance.superiority(np.array([np.nan])))
 
 
-def test_a_control_is_the_same_for_a_sample_alone_as_in_company():
+def test_a_control_is_the_same_for_a_sample_alone_as_among_others():
     asked = problem("linear", "1-D")
     together = explain_all(CONTROLS["noisy(1)"], asked, task="t", seed=0).attribution
     alone = explain_all(CONTROLS["noisy(1)"], asked.take([3]), task="t", seed=0).attribution
@@ -207,3 +210,65 @@ def test_own_metrics_pass_but_for_those_that_are_told_in_the_docs():
     shipped = read_verdicts(SHIPPED_VERDICTS).set_index("metric")
     own = shipped[~shipped.index.str.startswith("quantus_") & shipped["family"].isin(RANKING_FAMILIES)]
     assert own.index[own["verdict"] == "fail"].tolist() == ["road"]
+
+
+# Two lines of a table as version 0.1 wrote it.
+OLD = """\
+metric,metric_id,code,family,verdict,why,sign,takes,exact > noisy(0.1),noisy(0.1) > noisy(1),noisy(1) > random,\
+random > negated,exact > noisy(1),exact > from zero,exact > half model,half model > model-free,\
+batch,times 10,plus 1,absolute,seconds
+deletion,"deletion@2[steps=20,features=pixel]",123456789012,faithfulness,pass,,counts,"1-D, grey, RGB",\
+0.9187,0.9979,0.9938,1,,,,,7.317e-08,0,0,1.587,0.601
+quantus_monotonicity,quantus_monotonicity@1[steps=20],12e4567,faithfulness,fail,"noisy(1) is not told from noisy(0.1) on 1-D",\
+ignored,"1-D, grey, RGB",0.5,0.5,0.5,,,,,,0,0,0,0,0.5972
+"""
+
+
+def test_a_table_of_an_older_version_is_read_with_the_columns_of_today(tmp_path):
+    path = tmp_path / "conformance.csv"
+    path.write_text(OLD)
+    table = read_verdicts(path)
+    assert set(table) == {"code", *COLUMNS}
+    assert table["code"].tolist() == ["123456789012", "12e4567"]
+    assert table["uses_sign"].tolist() == ["yes", "no"]
+    assert table["input_shapes"].tolist() == ["1-D, grey, RGB"] * 2
+    assert table["failure_reasons"].tolist() == ["", "noisy(1) is not told from noisy(0.1) on 1-D"]
+    assert table.query("exact_vs_noisy_0_1 > 0.9 and times_10 == 0")["metric"].tolist() == ["deletion"]
+    assert table.query("random_vs_negated == 1 and plus_1 == 0 and noisy_0_1_vs_noisy_1 > 0.99")["metric"].tolist() == [
+        "deletion"
+    ]
+    assert verdict_by_id(tmp_path) == {
+        "deletion@2[steps=20,features=pixel]": "pass",
+        "quantus_monotonicity@1[steps=20]": "fail",
+    }
+
+
+def test_page_and_terminal_show_the_steps_of_the_ladders(tmp_path):
+    (tmp_path / "conformance.csv").write_text(OLD)
+    table = read_verdicts(tmp_path / "conformance.csv")
+    shown = data.conformance(table)
+    assert shown["steps"] == ["exact > noisy(0.1)", "noisy(0.1) > noisy(1)", "noisy(1) > random", "random > negated"]
+    assert shown["changes"] == ["batch", "times 10", "plus 1", "absolute"]
+    assert shown["lines"][0]["noisy(0.1) > noisy(1)"] == 0.9979
+    text = conformance_text(table)
+    assert "exact>n(0.1)" in text
+    assert text.endswith("failed checks:\n  quantus_monotonicity: noisy(1) is not told from noisy(0.1) on 1-D")
+
+
+def test_ladders_name_all_kinds_of_problems():
+    assert tuple(KINDS) == ALL_KINDS
+
+
+def test_columns_need_no_quoting_in_a_query():
+    assert all(name.isidentifier() for name in COLUMNS)
+
+
+def test_a_step_with_p_of_3_percent_counts_as_not_scored_worse():
+    """Of 14 gaps that are not 0, 11 are positive: p = 0.029; of 17, 14: p = 0.0064."""
+    for positive, negative, right in ((11, 3, False), (14, 3, True)):
+        gaps = np.r_[np.ones(positive), -np.ones(negative), np.zeros(32 - positive - negative)]
+        verdict = conformance.Verdict(wrong("mine", mean_deletion, higher_is_better=True))
+        conformance._judge_order(
+            verdict, ("noisy(0.1)", "noisy(1)"), {"1-D": {"noisy(0.1)": gaps, "noisy(1)": 0 * gaps}}
+        )
+        assert verdict.passed is right
