@@ -6,11 +6,11 @@ No gradient, so it does not saturate. Only what comes behind the feature maps is
 """
 
 import torch
-from bench.methods.grad_cam import weighed
 from torch import Tensor
 
 from bench.core.errors import BenchError
 from bench.core.problem import Problem
+from bench.methods.grad_cam import weighed
 from bench.network.canonical import after
 from bench.network.gradients import chosen, features
 from bench.registry.decorators import method

@@ -7,11 +7,11 @@ ask. Ranges over [0, number of blocks]; never negative.
 
 import numpy as np
 import torch
-from bench.methods.sise import fused, layer_maps
 from skimage.filters import threshold_otsu
 from torch import Tensor
 
 from bench.core.problem import Problem
+from bench.methods.sise import fused, layer_maps
 from bench.registry.decorators import method
 
 

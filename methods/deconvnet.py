@@ -7,11 +7,11 @@ Unsigned: the largest over the channels, as in `saliency`. Needs ReLUs.
 
 from typing import Any
 
-from bench.methods.guided_backprop import backward
 from torch import Tensor
 from torch.autograd import Function
 
 from bench.core.problem import Problem
+from bench.methods.guided_backprop import backward
 from bench.registry.decorators import method
 
 

@@ -8,10 +8,10 @@ without the noise. Signed; sums to the class's logit less its mean over the back
 """
 
 import torch
-from bench.methods.integrated_gradients import path_integral
 from torch import Tensor
 
 from bench.core.problem import Problem
+from bench.methods.integrated_gradients import path_integral
 from bench.network.gradients import at_once, repeated
 from bench.registry.decorators import method
 

@@ -7,10 +7,10 @@ The paper takes the class's exponential for the score, whose higher derivatives 
 """
 
 import torch
-from bench.methods.grad_cam import weighed
 from torch import Tensor
 
 from bench.core.problem import Problem
+from bench.methods.grad_cam import weighed
 from bench.network.gradients import features_and_slopes
 from bench.registry.decorators import method
 

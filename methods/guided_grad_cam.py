@@ -5,11 +5,11 @@
 As fine as the first, as much about the class as the second. Signed here, summed over channels; zero where Grad-CAM is.
 """
 
-from bench.methods.grad_cam import grad_cam
-from bench.methods.guided_backprop import GuidedReLU, backward
 from torch import Tensor
 
 from bench.core.problem import Problem
+from bench.methods.grad_cam import grad_cam
+from bench.methods.guided_backprop import GuidedReLU, backward
 from bench.registry.decorators import method
 
 

@@ -7,10 +7,10 @@ constant (a constant one shows nothing), and no gradient. Never negative.
 """
 
 import torch
-from bench.methods.grad_cam import weighed
 from torch import Tensor
 
 from bench.core.problem import Problem
+from bench.methods.grad_cam import weighed
 from bench.network.gradients import chosen, features
 from bench.perturbation.masking import scaled, upsample
 from bench.registry.decorators import method

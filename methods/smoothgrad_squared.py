@@ -5,11 +5,11 @@
 Squaring before the mean keeps what changes sign from copy to copy, which SmoothGrad cancels. Unsigned.
 """
 
-from bench.methods.smoothgrad import noisy_gradients
 from torch import Tensor
 
 from bench.core.problem import Problem
 from bench.core.random import SampleRng
+from bench.methods.smoothgrad import noisy_gradients
 from bench.registry.decorators import method
 
 
@@ -17,4 +17,4 @@ from bench.registry.decorators import method
 def smoothgrad_squared(problem: Problem, rng: SampleRng, *, samples: int = 32, sigma: float = 0.15) -> Tensor:
     """Squared gradient of the class's logit averaged over noisy inputs, summed over channels. -> (N, *S)"""
     squares = (slope.square() for slope in noisy_gradients(problem, rng, samples, sigma))
-    return (sum(squares) / samples).sum(1)  # type: ignore[union-attr]
+    return (sum(squares) / samples).sum(1)

@@ -7,11 +7,11 @@ zero for a linear model.
 """
 
 import torch
-from bench.methods.smoothgrad import noisy_gradients
 from torch import Tensor
 
 from bench.core.problem import Problem
 from bench.core.random import SampleRng
+from bench.methods.smoothgrad import noisy_gradients
 from bench.registry.decorators import method
 
 

@@ -6,10 +6,10 @@ The gradient averaged where the map fires, and not over all places as in Grad-CA
 """
 
 import torch
-from bench.methods.grad_cam import weighed
 from torch import Tensor
 
 from bench.core.problem import Problem
+from bench.methods.grad_cam import weighed
 from bench.network.gradients import features_and_slopes
 from bench.registry.decorators import method
 

@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from bench.tasks.hmt import CLASSES, STORED, background, files, find, network, prepare, read
 from torch import Tensor, nn
 
 from bench.core.errors import BenchError
@@ -26,6 +25,7 @@ from bench.core.problem import Problem
 from bench.registry.decorators import task
 from bench.task_tools.data import Data
 from bench.task_tools.weights import shipped
+from bench.tasks.hmt import CLASSES, STORED, background, files, find, network, prepare, read
 
 SIDE = STORED[0] // 2  # of a quadrant
 ROUNDS = 28  # of four mosaics: each pair of classes four times

@@ -10,15 +10,16 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import replace
+from types import EllipsisType
 
 import torch
-from bench.tasks import mnist1d, tissue
 from torch import Tensor, nn
 from torch.nn import functional
 
 from bench.core.hashing import model_digest
 from bench.core.problem import PREDICTED, Problem
 from bench.registry.decorators import task
+from bench.tasks import mnist1d, tissue
 
 STEPS = (slice(2, 18),)  # of a signal of 40
 STRIP = (slice(0, 30), slice(0, 80))  # of a tile of 80x80; made of whole cells of `patch64`
@@ -34,7 +35,8 @@ class Window(nn.Module):
         self.margins = tuple(margin for side in reversed(sides) for margin in side)  # last axis first, as `pad` wants
 
     def forward(self, values: Tensor) -> Tensor:
-        return functional.pad(values[(..., *self.patch)], self.margins, value=self.fill)
+        seen: tuple[EllipsisType | slice, ...] = (..., *self.patch)
+        return functional.pad(values[seen], self.margins, value=self.fill)
 
     def extra_repr(self) -> str:
         return f"{self.patch}, {self.fill}"
@@ -45,7 +47,8 @@ def planted(problem: Problem, patch: tuple[slice, ...]) -> Problem:
     fill = float(problem.baseline.flatten()[0])
     model = nn.Sequential(OrderedDict(window=Window(patch, problem.shape, fill), network=problem.model)).eval()
     truth = torch.zeros(len(problem), *problem.shape, dtype=torch.bool)
-    truth[(..., *patch)] = True
+    inside: tuple[EllipsisType | slice, ...] = (..., *patch)
+    truth[inside] = True
     return replace(
         problem,
         model=model,

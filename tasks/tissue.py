@@ -21,7 +21,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from bench.tasks.hmt import network
 from scipy.ndimage import map_coordinates
 from torch import Tensor
 
@@ -30,6 +29,7 @@ from bench.core.errors import BenchError
 from bench.core.problem import Problem
 from bench.registry.decorators import task
 from bench.task_tools.weights import shipped
+from bench.tasks.hmt import network
 
 Array = np.ndarray
 SIZE = 80
@@ -93,13 +93,13 @@ def frame(rng: np.random.Generator, *, bend: float, wave: float = 0.0) -> tuple[
 
 
 class Cells(NamedTuple):
-    """Cells that fill the plane: each pixel is of the cell with the nearest centre. All but `count` are (H, W)."""
+    """Cells that fill the plane: each pixel is of the cell with the nearest centre. All but `number` are (H, W)."""
 
     owner: Array  # number of the pixel's cell
     along: Array  # from the centre to the pixel, in pixels of the frame
     across: Array
     wall: Array  # distance to the cell's border
-    count: int
+    number: int
 
 
 def cells(
@@ -136,7 +136,7 @@ def nuclei(
     nucleolus: float = 0.0,
 ) -> Array:
     """Amounts (H, W, 3) with a nucleus laid into a `share` of the cells: an ellipse with a rim and grainy chromatin."""
-    n, owner = crowd.count, crowd.owner
+    n, owner = crowd.number, crowd.owner
     angle = rng.uniform(0, np.pi, n) * turned
     long = np.sqrt(rng.uniform(*aspect, n))
     size = np.where(rng.random(n) < share, rng.uniform(*radius, n), -9.0)
@@ -193,9 +193,9 @@ def adipose(rng: np.random.Generator) -> Structure:
     """Empty cells with thin walls; here and there a nucleus pressed against one."""
     fat = cells(rng, frame(rng, bend=1.5), 14, jitter=0.6)
     below = paint(plain((0.0, 0.015, 0.005)), (1.3 - fat.wall).clip(0, 1), (0.05, 0.28, 0.12))
-    side = 2 * np.pi * rng.random(fat.count)[fat.owner]
+    side = 2 * np.pi * rng.random(fat.number)[fat.owner]
     flat = (1 - np.abs(np.angle(np.exp(1j * (np.arctan2(fat.across, fat.along) - side)))) / 0.35).clip(0, 1)
-    flat *= (rng.random(fat.count) < 0.35)[fat.owner]
+    flat *= (rng.random(fat.number) < 0.35)[fat.owner]
     return paint(below, (2 * flat).clip(0, 1) * (2.0 - fat.wall).clip(0, 1), (0.85, 0.15, 0.03)), fat.owner
 
 
@@ -208,7 +208,7 @@ def glands(rng: np.random.Generator) -> Structure:
     below = paint(below, (ring.wall - 0.7).clip(0, 1), (0.07, 0.18, 0.06))
     below = paint(below, (ring.wall - 5.4).clip(0, 1), (0.04, 0.34, 0.11))
     below = paint(below, (ring.wall - 6.4).clip(0, 1), (0.02, 0.03, 0.01))
-    each = rng.random((ring.count, 16))[ring.owner, turn.astype(int)]
+    each = rng.random((ring.number, 16))[ring.owner, turn.astype(int)]
     depth = 1.4 - np.hypot((ring.wall - 2.7 - 0.8 * each) / 1.5, sideways)
     blue = (0.75 + 0.3 * each) * (1 + 0.2 * smooth(rng, 0.9))
     return paint(below, (depth + 0.5).clip(0, 1), np.stack([blue, 0.15 + 0 * blue, 0.03 + 0 * blue], -1)), ring.owner
@@ -235,9 +235,9 @@ def necrosis(rng: np.random.Generator) -> Structure:
 def erythrocytes(rng: np.random.Generator) -> Structure:
     """Red discs, paler in the middle, in a bleeding."""
     discs = cells(rng, frame(rng, bend=0.6), 6.2, jitter=0.6)
-    far = np.hypot(discs.along, discs.across) / rng.uniform(2.5, 3.1, discs.count)[discs.owner]
+    far = np.hypot(discs.along, discs.across) / rng.uniform(2.5, 3.1, discs.number)[discs.owner]
     red = np.array([0.02, 0.55, 0.42]) * (0.65 + 0.35 * far.clip(0, 1) ** 2)[..., None]
-    red = red * rng.uniform(0.8, 1.2, discs.count)[discs.owner][..., None]
+    red = red * rng.uniform(0.8, 1.2, discs.number)[discs.owner][..., None]
     return paint(plain((0.02, 0.08, 0.04)), (3 * (1 - far) + 0.5).clip(0, 1), red), discs.owner
 
 
