@@ -4,7 +4,7 @@ Rules. Orders are those of the mean scores that the leaderboards show, turned so
 As in the leaderboards, a method counts for a metric when it has a score on every sample on which any method has one; two
 metrics are compared over the methods that count for both. Controls are left out: that a metric puts noise below the
 methods is asked elsewhere, and would here pass for agreement about the methods. Intervals speak of the samples: all
-metrics and methods meet the same resamples. That other methods might have told another story is what `chance` is for,
+metrics and methods meet the same resamples. That other methods might have told another story is what `tau_critical` is for,
 the |tau| that unrelated orders of as many methods stay below in 95 % of all cases.
 """
 
@@ -20,7 +20,7 @@ from scipy.cluster import hierarchy
 from scipy.spatial.distance import squareform
 
 from bench.analysis import concordance, inference
-from bench.core.vocabulary import CONTROLS, FAMILY_ORDER, RANKING_FAMILIES
+from bench.core.vocabulary import CONTROLS, FAMILY_ORDER, RANKING_FAMILIES, Column
 
 TRUTH_FAMILY = "localisation"
 MEAN_TRUTH = "mean rank"  # over the metrics of the truth family
@@ -28,10 +28,17 @@ Silent = Collection[tuple[str, str]]
 BLOCK = 20  # replicates compared at once, to bound memory
 TRUST_COLUMNS = [
     *("task", "metric", "metric_family", "label", "higher_is_better"),
-    *("truth_metric", "n", "methods", "tau", "low", "high", "chance"),
+    *(Column.TRUTH_METRIC, Column.N_SAMPLES, Column.N_METHODS),
+    *("tau", Column.TAU_LOW, Column.TAU_HIGH, Column.TAU_CRITICAL),
 ]
-AGREEMENT_COLUMNS = ["task", "metric_a", "metric_b", "n", "methods", "tau", "low", "high", "chance"]
-ALPHA_COLUMNS = ["task", "family", "metrics", "methods", "alpha", "low", "high"]
+AGREEMENT_COLUMNS = [
+    *("task", Column.METRIC_A, Column.METRIC_B, Column.N_SAMPLES, Column.N_METHODS),
+    *("tau", Column.TAU_LOW, Column.TAU_HIGH, Column.TAU_CRITICAL),
+]
+ALPHA_COLUMNS = [
+    *("task", "metric_family", Column.N_METRICS, Column.N_METHODS),
+    *("alpha", Column.ALPHA_LOW, Column.ALPHA_HIGH),
+]
 
 
 class Tables(NamedTuple):
@@ -99,8 +106,10 @@ def clustered(agreement: pd.DataFrame) -> pd.DataFrame:
 
     A tau that is not known counts as 0.
     """
-    names = sorted({*agreement["metric_a"], *agreement["metric_b"]})
-    square = agreement.pivot(index="metric_a", columns="metric_b", values="tau").reindex(index=names, columns=names)
+    names = sorted({*agreement[Column.METRIC_A], *agreement[Column.METRIC_B]})
+    square = agreement.pivot(index=Column.METRIC_A, columns=Column.METRIC_B, values="tau").reindex(
+        index=names, columns=names
+    )
     square = square.fillna(square.T)
     if len(names) > 2:
         distance = 1 - square.fillna(0).to_numpy()
@@ -167,26 +176,31 @@ def _of_task(means: _Means) -> Tables:
         counts, about = ~np.isnan(with_mean.observed), with_mean.about
         methods = (counts[a] & counts[b]).sum(1)
         low, high = _interval(observed[a, b], resampled[:, a, b], len(about))
-        chance = {m: concordance.chance_tau(m) for m in set(methods.tolist())}
+        critical = {m: concordance.critical_tau(m) for m in set(methods.tolist())}
         return {
-            "n": (about[:, a] & about[:, b]).sum(0),
-            "methods": methods,
+            Column.N_SAMPLES: (about[:, a] & about[:, b]).sum(0),
+            Column.N_METHODS: methods,
             "tau": observed[a, b],
-            "low": low,
-            "high": high,
-            "chance": np.array([chance[m] for m in methods.tolist()]),
+            Column.TAU_LOW: low,
+            Column.TAU_HIGH: high,
+            Column.TAU_CRITICAL: np.array([critical[m] for m in methods.tolist()]),
         }
 
     names = with_mean.facts.index.to_numpy()
     a, b = np.triu_indices(len(means.facts), 1)
-    agreement = pd.DataFrame({"metric_a": names[a], "metric_b": names[b]} | compared(a, b))
+    agreement = pd.DataFrame({Column.METRIC_A: names[a], Column.METRIC_B: names[b]} | compared(a, b))
     truth = np.flatnonzero(with_mean.truth() | with_mean.of(MEAN_TRUTH))
     others = np.flatnonzero(~with_mean.of(TRUTH_FAMILY, MEAN_TRUTH))
     a, b = np.tile(others, len(truth)), np.repeat(truth, len(others))
     facts = with_mean.facts.iloc[a].reset_index(names="metric")
     facts["higher_is_better"] = facts["higher_is_better"].astype(bool)  # the mean rank has left a gap
-    trust = facts.assign(truth_metric=names[b], **compared(a, b), _mean=names[b] != MEAN_TRUTH, _tau=-observed[a, b])
-    trust = trust.sort_values(["_mean", "truth_metric", "_tau", "metric"], kind="stable")
+    trust = facts.assign(
+        **{Column.TRUTH_METRIC: names[b]},
+        **compared(a, b),
+        _mean=names[b] != MEAN_TRUTH,
+        _tau=-observed[a, b],
+    )
+    trust = trust.sort_values(["_mean", Column.TRUTH_METRIC, "_tau", "metric"], kind="stable")
     return Tables(*(table.assign(task=means.task) for table in (trust, agreement, _alphas(means))))
 
 
@@ -237,8 +251,8 @@ def _alphas(means: _Means) -> pd.DataFrame:
             for values in (means.observed, means.resampled)
         )
         low, high = _interval(observed[None], resampled[:, None], len(means.about))
-        row = {"family": family, "metrics": chosen.sum(), "methods": count.sum(), "alpha": float(observed)}
-        found.append(row | {"low": low[0], "high": high[0]})
+        row = {"metric_family": family, Column.N_METRICS: chosen.sum(), Column.N_METHODS: count.sum()}
+        found.append(row | {"alpha": float(observed), Column.ALPHA_LOW: low[0], Column.ALPHA_HIGH: high[0]})
     return pd.DataFrame(found, columns=ALPHA_COLUMNS[1:])
 
 

@@ -16,13 +16,15 @@ import pandas as pd
 
 from bench.analysis import inference
 from bench.analysis.score_matrix import scores_of
+from bench.core.vocabulary import BETTER, COST, LEVEL, WORSE, Column
 
 EVERYTHING = "(all)"  # in place of a metric, where a method is gone
-WORSE, BETTER, LOST, SAME, COST, UNCLEAR = "worse", "better", "lost", "same", "cost", "unclear"
+LOST, SAME, UNCLEAR = "lost", "same", "unclear"
 ORDER = (WORSE, LOST, BETTER, UNCLEAR, COST, SAME)
 COLUMNS = (
-    *("task", "method", "metric", "metric_family", "label", "higher_is_better", "n", "before", "after"),
-    *("difference", "low", "high", "p", "lost", "verdict"),
+    *("task", "method", "metric", "metric_family", "label", "higher_is_better"),
+    *(Column.N_SAMPLES, "before", "after"),
+    *("difference", Column.DIFFERENCE_LOW, Column.DIFFERENCE_HIGH, "p", Column.N_LOST, "verdict"),
 )
 
 
@@ -45,10 +47,13 @@ def _gone(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     """A line for each method that had scores and was not run again."""
     lost = before[(before["status"] == "ok") & ~before["method"].isin(after["method"].unique())]
     samples = lost.groupby("method", sort=True, observed=True)["sample_id"].nunique()
-    facts = {"metric": EVERYTHING, "metric_family": "", "label": "", "higher_is_better": True, "n": 0, "verdict": LOST}
-    numbers = dict.fromkeys(("before", "after", "difference", "low", "high", "p"), np.nan)
+    facts = {"metric": EVERYTHING, "metric_family": "", "label": "", "higher_is_better": True, "verdict": LOST}
+    numbers = dict.fromkeys(
+        ("before", "after", "difference", Column.DIFFERENCE_LOW, Column.DIFFERENCE_HIGH, "p"), np.nan
+    )
+    counts = {Column.N_SAMPLES: 0, Column.N_LOST: samples.to_numpy()}
     task = before["task"].iloc[0] if len(before) else ""
-    return pd.DataFrame({"task": task, "method": list(samples.index), "lost": samples.to_numpy()} | facts | numbers)
+    return pd.DataFrame({"task": task, "method": list(samples.index)} | counts | facts | numbers)
 
 
 def others(before: pd.DataFrame, after: pd.DataFrame) -> list[str]:
@@ -68,10 +73,10 @@ def judged(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
         return pd.DataFrame(columns=COLUMNS)
     table = pd.concat(found, ignore_index=True)
     table["p"] = inference.holm(table["p"].to_numpy(float))
-    significant = (table["p"] < 1 - inference.LEVEL).to_numpy(bool)
+    significant = (table["p"] < 1 - LEVEL).to_numpy(bool)
     gains = ((table["difference"] > 0) == table["higher_is_better"]).to_numpy(bool)
     table.loc[significant, "verdict"] = np.where(gains, BETTER, WORSE)[significant]
-    table.loc[(table["lost"] > 0) & (table["verdict"] != WORSE), "verdict"] = LOST
+    table.loc[(table[Column.N_LOST] > 0) & (table["verdict"] != WORSE), "verdict"] = LOST
     table = table.assign(_order=table["verdict"].map(ORDER.index))
     keys = ["_order", "task", "method", "metric"]
     return table.sort_values(keys, kind="stable").reset_index(drop=True)[list(COLUMNS)]
@@ -86,8 +91,8 @@ def _named(names: pd.Series, patterns: Sequence[str]) -> pd.Series:
 def too_few(table: pd.DataFrame) -> list[str]:
     """The tasks whose samples are so few that no change could be significant among so many tests."""
     tests = table[table["p"].notna()]
-    most = tests.groupby("task", sort=True)["n"].max().astype(float)
-    return list(most.index[len(tests) * 2.0 ** (1 - most) >= 1 - inference.LEVEL])
+    most = tests.groupby("task", sort=True)[Column.N_SAMPLES].max().astype(float)
+    return list(most.index[len(tests) * 2.0 ** (1 - most) >= 1 - LEVEL])
 
 
 def regressed(table: pd.DataFrame) -> bool:
@@ -114,21 +119,21 @@ def _metric(before: pd.DataFrame, after: pd.DataFrame, rounding: float) -> pd.Da
         {
             **{name: first[name] for name in ("task", "metric", "metric_family", "label", "higher_is_better")},
             "method": methods,
-            "n": counts.to_numpy(),
+            Column.N_SAMPLES: counts.to_numpy(),
             "before": old.where(gaps.notna()).mean().to_numpy(),
             "after": new.where(gaps.notna()).mean().to_numpy(),
             "difference": gaps.mean().to_numpy(),
-            "low": low,
-            "high": high,
-            "lost": (old.notna() & new.isna() & asked.notna()).sum().to_numpy(),
+            Column.DIFFERENCE_LOW: low,
+            Column.DIFFERENCE_HIGH: high,
+            Column.N_LOST: (old.notna() & new.isna() & asked.notna()).sum().to_numpy(),
         }
     )
     moved = (gaps.abs() > rounding).any().to_numpy()
-    judged = first["metric_family"] != "cost"
+    judged = first["metric_family"] != COST
     table["p"] = np.where(moved & judged, inference.paired_p(gaps.to_numpy()), np.nan)
     table["verdict"] = np.where(moved, UNCLEAR, SAME) if judged else COST
-    table = table if judged else table.assign(lost=0)
-    return table[(table["n"] > 0) | (table["lost"] > 0)]  # others have no input in common
+    table = table if judged else table.assign(**{Column.N_LOST: 0})
+    return table[(table[Column.N_SAMPLES] > 0) | (table[Column.N_LOST] > 0)]  # others have no input in common
 
 
 def _by_input(rows: pd.DataFrame, methods: list[str]) -> pd.DataFrame:

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import stats
 from scipy.sparse.csgraph import connected_components
 
-from bench.analysis.inference import LEVEL
+from bench.core.vocabulary import LEVEL
 
 
 def kendall(values: np.ndarray) -> np.ndarray:
@@ -40,7 +40,7 @@ def redundancy_groups(scores: np.ndarray, limit: float) -> np.ndarray:
     return np.asarray(connected_components(np.nan_to_num(correlation) > limit)[1])
 
 
-def chance_tau(m: int) -> float:
+def critical_tau(m: int) -> float:
     """The |tau| that two unrelated orders of m things exceed in at most 1 - LEVEL of all cases: exact, without ties."""
     share = np.ones(1)  # of the orders with 0, 1, 2, ... exchanged pairs
     for i in range(2, m + 1):

@@ -8,8 +8,9 @@ import numpy as np
 from scipy import special, stats
 from scipy.optimize import brentq
 
+from bench.core.vocabulary import LEVEL
+
 REPEATS = 1000  # bootstrap replicates; the ends of a 95 % interval then vary by about a twentieth of its width
-LEVEL = 0.95
 FEW = 8  # samples, below which an interval is Student's
 EXACT = 12  # samples, up to which a test counts all exchanges of signs
 ROUNDING = 1e-5  # of scores' spread or size; float32 sums in another order differ by less

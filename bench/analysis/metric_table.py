@@ -12,7 +12,7 @@ from bench.analysis.groups import letters
 from bench.analysis.score_matrix import grouped, mean_interval, scores_of, status_text
 from bench.analysis.skill import against_random
 from bench.analysis.votes import informative, no_random_score, rank_weights
-from bench.core.vocabulary import EXCLUSION_REASONS, FAMILY_ORDER, RANDOM
+from bench.core.vocabulary import COST, EXCLUSION_REASONS, FAMILY_ORDER, LEVEL, NO, RANDOM, Column
 
 
 def long_table(rows: pd.DataFrame, verdicts: Mapping[str, str] | None = None) -> pd.DataFrame:
@@ -22,33 +22,44 @@ def long_table(rows: pd.DataFrame, verdicts: Mapping[str, str] | None = None) ->
     """
     tables = [_metric_table(part, verdicts or {}) for _, part in grouped(rows, ["task", "metric"])]
     if not tables:
-        return pd.DataFrame(columns=["task", "method", "metric", "n"])
+        return pd.DataFrame(columns=["task", "method", "metric", Column.N_SAMPLES])
     table = pd.concat(tables, ignore_index=True)
-    table["informative"] = informative(table)
-    table.loc[(table["informative"] == "no") & (table["exclusion_reason"] == ""), "exclusion_reason"] = "uninformative"
-    table["redundancy_group"], table["rank_weight"] = rank_weights(rows, table)
+    table[Column.INFORMATIVE] = informative(table)
+    uninformative = (table[Column.INFORMATIVE] == NO) & (table[Column.EXCLUSION_REASON] == "")
+    table.loc[uninformative, Column.EXCLUSION_REASON] = "uninformative"
+    table[Column.REDUNDANCY_GROUP], table[Column.RANK_WEIGHT] = rank_weights(rows, table)
     families = {name: i for i, name in enumerate(FAMILY_ORDER)}
     order = table["metric_family"].map(families).fillna(len(families))
     table = table.assign(_order=order, _rank=table["rank"].fillna(np.inf))
     table = table.sort_values(["task", "_order", "metric", "_rank", "method"], kind="stable")
-    return table.drop(columns=["_order", "_rank", "min_attainable_p"]).reset_index(drop=True)
+    return table.drop(columns=["_order", "_rank", Column.MIN_ATTAINABLE_P]).reset_index(drop=True)
 
 
 def metric_table(long: pd.DataFrame) -> pd.DataFrame:
     """One row per task and metric: what it is worth there, and its vote in the mean rank."""
     columns = ["task", "metric", "metric_id", "metric_family", "label", "higher_is_better", "conformance"]
     columns += [
-        "informative",
-        "beats_random",
-        "p_majority_beats_random",
-        "exclusion_reason",
-        "rank_weight",
-        "redundancy_group",
-        "friedman",
-        "n_required_top_two",
+        Column.INFORMATIVE,
+        Column.SHARE_BEATS_RANDOM,
+        Column.P_MAJORITY_BEATS_RANDOM,
+        Column.EXCLUSION_REASON,
+        Column.RANK_WEIGHT,
+        Column.REDUNDANCY_GROUP,
+        Column.P_FRIEDMAN,
+        Column.N_REQUIRED_TOP_TWO,
     ]
     found = long[columns] if len(long) else pd.DataFrame(columns=columns)
     return found.drop_duplicates(["task", "metric"]).reset_index(drop=True)
+
+
+def counted(long: pd.DataFrame) -> tuple[list[str], list[str]]:
+    """The metrics of one task that count in the rank and rank any method, and the methods that all of these rank."""
+    ranks = (
+        long[long[Column.RANK_WEIGHT] > 0]
+        .pivot(index="method", columns="metric", values="rank")
+        .dropna(axis=1, how="all")
+    )
+    return list(ranks), sorted(ranks.index[ranks.notna().all(axis=1)]) if len(ranks.columns) else []
 
 
 def _metric_table(rows: pd.DataFrame, verdicts: Mapping[str, str]) -> pd.DataFrame:
@@ -69,56 +80,56 @@ def _metric_table(rows: pd.DataFrame, verdicts: Mapping[str, str]) -> pd.DataFra
             "metric_family": first["metric_family"],
             "label": first["label"],
             "higher_is_better": bool(first["higher_is_better"]),
-            "n": n.to_numpy(),
+            Column.N_SAMPLES: n.to_numpy(),
             "mean": scores.mean().to_numpy(),
-            "low": np.nan,
-            "high": np.nan,
+            Column.MEAN_LOW: np.nan,
+            Column.MEAN_HIGH: np.nan,
             "rank": np.nan,
             "group": "",
-            "p_best": np.nan,
-            "p_random": np.nan,
-            "superiority": np.nan,
+            Column.P_VS_BEST: np.nan,
+            Column.P_VS_RANDOM: np.nan,
+            Column.SUPERIORITY: np.nan,
             "status": [statuses[name] for name in methods],
             "skill": np.nan,
-            "skill_low": np.nan,
-            "skill_high": np.nan,
+            Column.SKILL_LOW: np.nan,
+            Column.SKILL_HIGH: np.nan,
             "conformance": verdict,
-            "informative": "",
-            "exclusion_reason": verdict if verdict in EXCLUSION_REASONS else "",
-            "beats_random": np.nan,
-            "p_majority_beats_random": np.nan,
-            "min_attainable_p": np.nan,
-            "friedman": np.nan,
-            "n_required_top_two": np.nan,
+            Column.INFORMATIVE: "",
+            Column.EXCLUSION_REASON: verdict if verdict in EXCLUSION_REASONS else "",
+            Column.SHARE_BEATS_RANDOM: np.nan,
+            Column.P_MAJORITY_BEATS_RANDOM: np.nan,
+            Column.MIN_ATTAINABLE_P: np.nan,
+            Column.P_FRIEDMAN: np.nan,
+            Column.N_REQUIRED_TOP_TWO: np.nan,
         }
     ).set_index("method", drop=False)
-    if len(scores) and first["metric_family"] != "cost":
-        table["low"], table["high"] = mean_interval(scores.to_numpy())
+    if len(scores) and first["metric_family"] != COST:
+        table[Column.MEAN_LOW], table[Column.MEAN_HIGH] = mean_interval(scores.to_numpy())
         asked = pd.DataFrame(
             inference.snap_rounding_ties(scores.to_numpy()), index=scores.index, columns=scores.columns
         )
         _judge(table, asked)
         if RANDOM in scores and scores[RANDOM].notna().any():
             against_random(table, asked)
-            if table["exclusion_reason"].iloc[0] in ("", "beats_oracle") and no_random_score(rows, scores):
-                table["exclusion_reason"] = "no_random_score"
+            if table[Column.EXCLUSION_REASON].iloc[0] in ("", "beats_oracle") and no_random_score(rows, scores):
+                table[Column.EXCLUSION_REASON] = "no_random_score"
     return table
 
 
 def _judge(table: pd.DataFrame, scores: pd.DataFrame) -> None:
     """Fills in rank, group and tests of the methods that have all the scores."""
-    full = table.index[table["n"] == len(scores)]
+    full = table.index[table[Column.N_SAMPLES] == len(scores)]
     higher = bool(table["higher_is_better"].iloc[0])
     rank = pd.Series(inference.ranks(scores[full].mean().to_numpy(), higher_is_better=higher), index=full)
     best_first = rank.sort_values(kind="stable").index
     p = inference.pairwise(scores[best_first].to_numpy())
     table.loc[full, "rank"] = rank
-    table.loc[best_first, "group"] = letters(p < 1 - inference.LEVEL)
+    table.loc[best_first, "group"] = letters(p < 1 - LEVEL)
     if len(full) > 1:
-        table.loc[best_first[1:], "p_best"] = p[0, 1:]
+        table.loc[best_first[1:], Column.P_VS_BEST] = p[0, 1:]
         gap = (scores[best_first[0]] - scores[best_first[1]]).to_numpy()
-        table["friedman"] = inference.friedman(scores[full].to_numpy())
-        table["n_required_top_two"] = inference.samples_needed(gap, tests=pair_count(len(full)))
+        table[Column.P_FRIEDMAN] = inference.friedman(scores[full].to_numpy())
+        table[Column.N_REQUIRED_TOP_TWO] = inference.samples_needed(gap, tests=pair_count(len(full)))
 
 
 def pair_count(methods: int) -> int:

@@ -9,9 +9,13 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis import inference
+from bench.core.vocabulary import Column
 from bench.perturbation.masking import even_counts
 
-CURVE_COLUMNS = ["task", "metric", "method", "label", "higher_is_better", "method_family", "share", "p", "low", "high"]
+CURVE_COLUMNS = [
+    *("task", "metric", "method", "label", "higher_is_better", "method_family"),
+    *("share", "p", Column.P_LOW, Column.P_HIGH),
+]
 
 
 def current(rows: pd.DataFrame) -> pd.DataFrame:
@@ -34,7 +38,7 @@ def failures(rows: pd.DataFrame) -> pd.DataFrame:
     return (
         without.groupby(keys, sort=True, observed=True)
         .size()
-        .rename("n")
+        .rename(Column.N_SAMPLES)
         .reset_index()
         .astype(dict.fromkeys(keys, object))
     )
@@ -52,7 +56,10 @@ def mean_curves(rows: pd.DataFrame) -> pd.DataFrame:
         points = {"share": even_counts(curves.shape[1] - 1, features).numpy() / features, "p": curves.mean(0)}
         found.append(
             pd.DataFrame(
-                {"task": task, "metric": metric, "method": method} | facts | points | {"low": low, "high": high}
+                {"task": task, "metric": metric, "method": method}
+                | facts
+                | points
+                | {Column.P_LOW: low, Column.P_HIGH: high}
             )
         )
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=CURVE_COLUMNS)

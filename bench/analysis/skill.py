@@ -9,27 +9,29 @@ import pandas as pd
 
 from bench.analysis import inference
 from bench.analysis.votes import beats_oracle
-from bench.core.vocabulary import CONTROLS, ORACLE, RANDOM
+from bench.core.vocabulary import CONTROLS, LEVEL, LOCALISATION, ORACLE, RANDOM, Column
 
 
 def against_random(table: pd.DataFrame, scores: pd.DataFrame) -> None:
     """Fills in skill, and whether the metric tells methods from the random control."""
     values = scores if table["higher_is_better"].iloc[0] else -scores
-    truth = ORACLE in values and table["metric_family"].iloc[0] == "localisation"
+    truth = ORACLE in values and table["metric_family"].iloc[0] == LOCALISATION
     gaps = values.sub(values[RANDOM], axis=0)
-    table["skill"], table["skill_low"], table["skill_high"] = _skill(values, values[ORACLE] if truth else None)
-    table["p_random"] = inference.p_vs_reference(values.to_numpy(), values.columns.get_loc(RANDOM))  # type: ignore[arg-type]
-    table["superiority"] = inference.superiority(gaps.to_numpy())
+    table["skill"], table[Column.SKILL_LOW], table[Column.SKILL_HIGH] = _skill(
+        values, values[ORACLE] if truth else None
+    )
+    table[Column.P_VS_RANDOM] = inference.p_vs_reference(values.to_numpy(), values.columns.get_loc(RANDOM))  # type: ignore[arg-type]
+    table[Column.SUPERIORITY] = inference.superiority(gaps.to_numpy())
     others = [name for name in gaps if name != RANDOM and table.loc[name, "method_family"] != CONTROLS]
     explain = [name for name in others if gaps[name].notna().sum() > 1]
     if explain:
         own = gaps[explain].to_numpy()
         beaten = inference.superiority(own.T)  # share of the methods that are better, on each sample
-        table["beats_random"] = (inference.p_greater(own) < 1 - inference.LEVEL).mean()
-        table["p_majority_beats_random"] = inference.p_greater(beaten[:, None] - 0.5)[0]
-        table["min_attainable_p"] = 2.0 ** -(~np.isnan(beaten)).sum()
-    if truth and not table["exclusion_reason"].iloc[0] and beats_oracle(values):
-        table["exclusion_reason"] = "beats_oracle"
+        table[Column.SHARE_BEATS_RANDOM] = (inference.p_greater(own) < 1 - LEVEL).mean()
+        table[Column.P_MAJORITY_BEATS_RANDOM] = inference.p_greater(beaten[:, None] - 0.5)[0]
+        table[Column.MIN_ATTAINABLE_P] = 2.0 ** -(~np.isnan(beaten)).sum()
+    if truth and not table[Column.EXCLUSION_REASON].iloc[0] and beats_oracle(values):
+        table[Column.EXCLUSION_REASON] = "beats_oracle"
 
 
 def _skill(values: pd.DataFrame, truth: pd.Series | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

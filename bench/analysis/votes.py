@@ -7,7 +7,7 @@ import pandas as pd
 
 from bench.analysis import concordance, inference
 from bench.analysis.score_matrix import oriented
-from bench.core.vocabulary import ORACLE, RANDOM, RANKING_FAMILIES
+from bench.core.vocabulary import LEVEL, NO, ORACLE, RANDOM, RANKING_FAMILIES, UNDEFINED, YES, Column
 
 ENOUGH = 0.5  # share of the methods that an informative metric puts above the random control
 BEYOND = 1e-6  # of the truth's score; less is rounding
@@ -23,14 +23,17 @@ def informative(long: pd.DataFrame) -> pd.Series:
     found = pd.Series("", index=long.index)
     asked = long[
         long["metric_family"].isin(RANKING_FAMILIES)
-        & (long["exclusion_reason"] == "")
-        & long["p_majority_beats_random"].notna()
+        & (long[Column.EXCLUSION_REASON] == "")
+        & long[Column.P_MAJORITY_BEATS_RANDOM].notna()
     ]
     for _, lines in asked.groupby("task"):
-        of_metric = lines.groupby("metric")[["p_majority_beats_random", "min_attainable_p", "beats_random"]].first()
-        possible = of_metric["min_attainable_p"] * len(of_metric) < 1 - inference.LEVEL
-        sure = inference.holm(of_metric["p_majority_beats_random"].to_numpy()) < 1 - inference.LEVEL
-        told = pd.Series(np.where(sure & (of_metric["beats_random"] >= ENOUGH), "yes", "no"), index=of_metric.index)
+        columns = [Column.P_MAJORITY_BEATS_RANDOM, Column.MIN_ATTAINABLE_P, Column.SHARE_BEATS_RANDOM]
+        of_metric = lines.groupby("metric")[columns].first()
+        possible = of_metric[Column.MIN_ATTAINABLE_P] * len(of_metric) < 1 - LEVEL
+        sure = inference.holm(of_metric[Column.P_MAJORITY_BEATS_RANDOM].to_numpy()) < 1 - LEVEL
+        told = pd.Series(
+            np.where(sure & (of_metric[Column.SHARE_BEATS_RANDOM] >= ENOUGH), YES, NO), index=of_metric.index
+        )
         found[lines.index] = lines["metric"].map(told.where(possible, ""))
     return found
 
@@ -40,8 +43,8 @@ def rank_weights(rows: pd.DataFrame, long: pd.DataFrame) -> tuple[pd.Series, pd.
 
     The weight is 0 without a say, 1 alone, 1/m as one of m that are alike.
     """
-    scored = long.groupby(["task", "metric"])["n"].transform("max") > 0
-    say = long["metric_family"].isin(RANKING_FAMILIES) & (long["exclusion_reason"] == "") & scored
+    scored = long.groupby(["task", "metric"])[Column.N_SAMPLES].transform("max") > 0
+    say = long["metric_family"].isin(RANKING_FAMILIES) & (long[Column.EXCLUSION_REASON] == "") & scored
     alike, votes = long["metric"].copy(), say.astype(float)
     for task, lines in long[say].groupby("task"):
         own = rows[rows["task"] == task]
@@ -59,7 +62,7 @@ def rank_weights(rows: pd.DataFrame, long: pd.DataFrame) -> tuple[pd.Series, pd.
 
 def no_random_score(rows: pd.DataFrame, scores: pd.DataFrame) -> bool:
     """Is the random control undefined (and not merely yet to be run) on a sample that others are scored on?"""
-    own = rows[(rows["method"] == RANDOM) & (rows["status"] == "undefined")]
+    own = rows[(rows["method"] == RANDOM) & (rows["status"] == UNDEFINED)]
     return bool(scores.loc[scores.index.isin(own["sample_id"]), RANDOM].isna().any())
 
 

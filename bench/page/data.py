@@ -14,28 +14,46 @@ import pandas as pd
 from bench.analysis import agreement
 from bench.analysis.groups import share_a_letter
 from bench.analysis.task_tables import Tables
-from bench.core.vocabulary import CONTROLS, EXCLUSION_REASONS, ORACLE, RANDOM, RANKING_FAMILIES
+from bench.core.vocabulary import CONTROLS, EXCLUSION_REASONS, ORACLE, RANDOM, RANKING_FAMILIES, Column
 from bench.validation.ladders import CHANGE_LABELS, STEP_LABELS
 
 DIGITS = 5  # that a figure keeps; the CSV files hold six
-CELLS = (
-    "mean",
-    "low",
-    "high",
-    "n",
-    "rank",
-    "group",
-    "skill",
-    "skill_low",
-    "skill_high",
-    "p_random",
-    "superiority",
-    "status",
-)
-ABOUT_METRIC = (
-    *("metric_id", "metric_family", "label", "higher_is_better", "conformance", "informative", "beats_random"),
-    *("rank_weight", "redundancy_group", "friedman", "n_required_top_two"),
-)
+CELLS = {  # key on the page -> column of the long table
+    "mean": "mean",
+    "low": Column.MEAN_LOW,
+    "high": Column.MEAN_HIGH,
+    "n": Column.N_SAMPLES,
+    "rank": "rank",
+    "group": "group",
+    "skill": "skill",
+    "skill_low": Column.SKILL_LOW,
+    "skill_high": Column.SKILL_HIGH,
+    "p_random": Column.P_VS_RANDOM,
+    "superiority": Column.SUPERIORITY,
+    "status": "status",
+}
+ABOUT_METRIC = {  # key on the page -> column of the metric table
+    **{name: name for name in ("metric_id", "metric_family", "label", "higher_is_better", "conformance")},
+    "informative": Column.INFORMATIVE,
+    "beats_random": Column.SHARE_BEATS_RANDOM,
+    "rank_weight": Column.RANK_WEIGHT,
+    "redundancy_group": Column.REDUNDANCY_GROUP,
+    "friedman": Column.P_FRIEDMAN,
+    "n_required_top_two": Column.N_REQUIRED_TOP_TWO,
+    "outdated": Column.OUTDATED,
+}
+SHORT = {  # column -> key on the page
+    "method_family": "family",
+    "metric_family": "family",
+    Column.N_SAMPLES: "n",
+    Column.N_METHODS: "methods",
+    Column.N_METRICS: "metrics",
+    Column.TAU_LOW: "low",
+    Column.TAU_HIGH: "high",
+    Column.TAU_CRITICAL: "chance",
+    Column.ALPHA_LOW: "low",
+    Column.ALPHA_HIGH: "high",
+}
 
 
 def plain(value: Any) -> Any:
@@ -67,11 +85,11 @@ def board(task: str, tables: Tables) -> dict[str, Any]:
     long = tables.long[tables.long["task"] == task]
     facts = tables.metrics[tables.metrics["task"] == task].set_index("metric")
     names = list(dict.fromkeys(long["metric"]))
-    own = ["method", "method_id", "family", "n", "status"] + [
-        name for name in ("rank", "rank_low", "rank_high", "group", "n_required_vs_best") if name in wide
-    ]
-    own += [name for name in wide if str(name).startswith("mean_rank") and wide[name].notna().any()]
-    methods = records(wide[own])
+    own = ["method", "method_id", "method_family", Column.N_SAMPLES, "status"]
+    own += ["rank", Column.RANK_LOW, Column.RANK_HIGH, Column.TOP_GROUP, Column.VS_RANDOM, "group"]
+    own += [Column.N_REQUIRED_VS_BEST, Column.OUTDATED]
+    own += [name for name in wide if str(name).startswith(Column.MEAN_RANK) and wide[name].notna().any()]
+    methods = records(wide[own].rename(columns=SHORT))
     ranked = [line for line in methods if line.get("rank") is not None]
     best = next((line for line in ranked if line["family"] != CONTROLS), ranked[0] if ranked else {})
     first = str(best.get("group") or "")
@@ -87,11 +105,11 @@ def board(task: str, tables: Tables) -> dict[str, Any]:
         "metrics": [_metric(name, facts.loc[name], long) for name in names],
         "cells": {
             field: plain(
-                long.pivot(index="method", columns="metric", values=field)
+                long.pivot(index="method", columns="metric", values=column)
                 .reindex(index=wide["method"], columns=names)
                 .to_numpy()
             )
-            for field in CELLS
+            for field, column in CELLS.items()
         },
         "curves": _curves(tables.curves[tables.curves["task"] == task]),
     }
@@ -99,18 +117,20 @@ def board(task: str, tables: Tables) -> dict[str, Any]:
 
 def silence(facts: Mapping[str, Any]) -> str:
     """Why a metric has no vote in the ranks; empty where it has one."""
-    if facts["rank_weight"] > 0:
+    if facts[Column.RANK_WEIGHT] > 0:
         return ""
     if facts["metric_family"] not in RANKING_FAMILIES:
         return f"{facts['metric_family']} takes no part in ranks: it does not ask whether a map is true"
-    return EXCLUSION_REASONS.get(facts["exclusion_reason"], "no method has a score")
+    return EXCLUSION_REASONS.get(facts[Column.EXCLUSION_REASON], "no method has a score")
 
 
 def _metric(name: str, facts: pd.Series, long: pd.DataFrame) -> dict[str, Any]:
-    about: dict[str, Any] = {key: facts[key] for key in ABOUT_METRIC}
-    worth = silence(about | {"exclusion_reason": facts["exclusion_reason"]})
+    about: dict[str, Any] = {key: facts[column] for key, column in ABOUT_METRIC.items()}
+    worth = silence({str(key): value for key, value in facts.items()})
     return plain(
-        {"metric": name} | about | {"exclusion_reason": worth, "n": long.loc[long["metric"] == name, "n"].max()}
+        {"metric": name}
+        | about
+        | {Column.EXCLUSION_REASON: worth, "n": long.loc[long["metric"] == name, Column.N_SAMPLES].max()}
     )
 
 
@@ -129,13 +149,17 @@ def beliefs(task: str, found: agreement.Tables) -> dict[str, Any]:
     pairs = found.agreement[found.agreement["task"] == task]
     known = pairs["tau"].notna().any()
     order = list(agreement.clustered(pairs).index) if known else []
-    fields = ["metric_a", "metric_b", "tau", "low", "high", "chance", "n", "methods"]
+    fields = [Column.METRIC_A, Column.METRIC_B, "tau", Column.TAU_LOW, Column.TAU_HIGH, Column.TAU_CRITICAL]
+    fields += [Column.N_SAMPLES, Column.N_METHODS]
+    alphas = found.alphas[found.alphas["task"] == task].drop(columns="task")
+    trust = found.trust[(found.trust["task"] == task) & found.trust["tau"].notna()].drop(columns="task")
+    own = {name: key for name, key in SHORT.items() if name != "metric_family"}
     return {
         "order": plain(order),
-        "fields": fields,
+        "fields": [SHORT.get(name, name) for name in fields],
         "pairs": plain(pairs[fields].to_numpy(dtype=object)) if known else [],
-        "alphas": records(found.alphas[found.alphas["task"] == task].drop(columns="task")),
-        "trust": records(found.trust[(found.trust["task"] == task) & found.trust["tau"].notna()].drop(columns="task")),
+        "alphas": records(alphas.rename(columns=SHORT)),
+        "trust": records(trust.rename(columns=own)),
     }
 
 
@@ -144,9 +168,9 @@ def failures(table: pd.DataFrame) -> list[dict[str, Any]]:
     order = {"failed": 0, "undefined": 1, "skipped": 2}
     found = []
     for (task, status, note), part in table.groupby(["task", "status", "note"], sort=True):
-        samples = part.groupby("method", sort=True)["n"].max()  # of the metric that lacks most
+        samples = part.groupby("method", sort=True)[Column.N_SAMPLES].max()  # of the metric that lacks most
         found.append(
-            {"task": task, "status": status, "note": note, "n": int(part["n"].sum())}
+            {"task": task, "status": status, "note": note, "n": int(part[Column.N_SAMPLES].sum())}
             | {"methods": list(samples.items()), "metrics": sorted(set(part["metric"]))}
         )
     return plain(

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from bench.analysis.agreement import clustered
 from bench.analysis.task_tables import Tables
-from bench.core.vocabulary import RANKING_FAMILIES
+from bench.core.vocabulary import COST, NOT_RUN, RANKING_FAMILIES, Column
 from bench.plots.beliefs import agreement, conformance, trust
 from bench.plots.boards import critical_difference, heatmap, ranks, wins
 from bench.plots.maps import gallery, side_by_side
@@ -50,12 +50,12 @@ __all__ = [
 
 def all_of_task(task: str, rows: pd.DataFrame, tables: Tables, *, maps: dict[str, Any]) -> Iterator[tuple[str, Figure]]:
     """Name and figure of every plot that the task's tables allow. How metrics agree is shown where there are enough of them."""
-    wide, long = tables.wide[tables.wide["status"] != "slow"], tables.long
+    wide, long = tables.wide[tables.wide["status"] != NOT_RUN], tables.long
     pairs, trusted = tables.beliefs.agreement, tables.beliefs.trust
     with mpl.rc_context({"text.parse_math": False}):  # two dollars in a name are no formula
         if wide["rank"].notna().any():
             yield "ranks", ranks(wide, long, task)
-        if (long["metric_family"] != "cost").any():
+        if (long["metric_family"] != COST).any():
             yield "heatmap", heatmap(wide, long, task)
         if wide["rank"].notna().sum() > 1:
             yield "critical_difference", critical_difference(wide, task)
@@ -65,7 +65,7 @@ def all_of_task(task: str, rows: pd.DataFrame, tables: Tables, *, maps: dict[str
             yield "distributions", distributions(rows, wide, long, task)
         if len(tables.curves):
             yield "curves", mean_curves(tables.curves, wide, task)
-        if {"seconds"} <= set(wide) and wide["mean_rank"].notna().any():
+        if {"seconds"} <= set(wide) and wide[Column.MEAN_RANK].notna().any():
             yield "cost", cost(wide, task)
         if "inputs" in maps:
             yield "gallery", gallery(maps, wide, task)

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.analysis.agreement import MEAN_TRUTH
-from bench.core.vocabulary import FAMILY_ORDER
+from bench.core.vocabulary import FAMILY_ORDER, Column
 from bench.plots.style import FEW, family_look, hundredths, in_order, new_figure, with_arrow
 from bench.validation.ladders import STEP_LABELS
 
@@ -47,10 +47,10 @@ def agreement(table: pd.DataFrame, square: pd.DataFrame, alphas: pd.DataFrame, l
     axes.tick_params(length=0)
     axes.tick_params(axis="y", pad=12)
     axes.set(xlabel="", ylabel="")
-    _mark_families(axes, facts["metric_family"], alphas.set_index("family"), -6 / 72 / (cell * len(names)))
+    _mark_families(axes, facts["metric_family"], alphas.set_index("metric_family"), -6 / 72 / (cell * len(names)))
     figure.suptitle(
-        f"{task}: do metrics agree on the order of the methods? {table['methods'].max()} methods, controls left out; "
-        f"unrelated orders stay within ±{table['chance'].max():.2f}",
+        f"{task}: do metrics agree on the order of the methods? {table[Column.N_METHODS].max()} methods, controls left out; "
+        f"unrelated orders stay within ±{table[Column.TAU_CRITICAL].max():.2f}",
         fontsize=10,
         x=0.01,
         ha="left",
@@ -83,19 +83,18 @@ def _alpha(alphas: pd.DataFrame, family: str) -> str:
     if family not in alphas.index:
         return ""
     row = alphas.loc[family]
-    span = f" [{row['low']:.2f}, {row['high']:.2f}]" if np.isfinite(row["low"]) else ""
+    span = f" [{row[Column.ALPHA_LOW]:.2f}, {row[Column.ALPHA_HIGH]:.2f}]" if np.isfinite(row[Column.ALPHA_LOW]) else ""
     return f": {row['alpha']:.2f}{span}"
 
 
 def trust(table: pd.DataFrame, task: str) -> Figure:
     """Kendall's tau of each metric with the ground truth, best first; small marks for single ground-truth metrics."""
-    of_mean = table[table["truth_metric"] == MEAN_TRUTH].reset_index(drop=True)
-    single = table[table["truth_metric"] != MEAN_TRUTH]
+    of_mean = table[table[Column.TRUTH_METRIC] == MEAN_TRUTH].reset_index(drop=True)
+    single = table[table[Column.TRUTH_METRIC] != MEAN_TRUTH]
     places = of_mean.index.to_numpy()
     figure, (axes,) = new_figure(1, 1, width=7.6, height=1.7 + 0.23 * len(of_mean))
-    axes.barh(
-        places, 2 * of_mean["chance"], left=-of_mean["chance"], height=1, color="0.9", label="as unrelated orders"
-    )
+    critical = of_mean[Column.TAU_CRITICAL]
+    axes.barh(places, 2 * critical, left=-critical, height=1, color="0.9", label="as unrelated orders")
     axes.axvline(0, color="0.5", lw=0.8)
     where = dict(zip(of_mean["metric"], places, strict=True))
     ticks: Any = {"marker": "|", "ms": 7, "color": "0.45", "mew": 0.9, "label": "with one ground-truth metric"}
@@ -103,7 +102,7 @@ def trust(table: pd.DataFrame, task: str) -> Figure:
     for family in in_order(of_mean["metric_family"]):
         own = of_mean[of_mean["metric_family"] == family]
         colour, marker = family_look(family)
-        ends = np.stack([own["tau"] - own["low"], own["high"] - own["tau"]])
+        ends = np.stack([own["tau"] - own[Column.TAU_LOW], own[Column.TAU_HIGH] - own["tau"]])
         axes.errorbar(
             own["tau"],
             own.index,
@@ -124,9 +123,9 @@ def trust(table: pd.DataFrame, task: str) -> Figure:
     axes.set_xlabel("Kendall's tau of a metric's order of the methods with that of the ground truth")
     figure.legend(loc="outside lower left", ncols=3, frameon=False, fontsize=8)
     figure.suptitle(
-        f"{task}: which metric to believe? Truth is the mean rank over {single['truth_metric'].nunique()} metrics of the\n"
-        f"ground truth; {of_mean['methods'].max()} methods, controls left out; "
-        f"intervals of 95 % over {of_mean['n'].max()} samples",
+        f"{task}: which metric to believe? Truth is the mean rank over {single[Column.TRUTH_METRIC].nunique()} metrics of the\n"
+        f"ground truth; {of_mean[Column.N_METHODS].max()} methods, controls left out; "
+        f"intervals of 95 % over {of_mean[Column.N_SAMPLES].max()} samples",
         fontsize=10,
         x=0.01,
         ha="left",

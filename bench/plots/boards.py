@@ -12,10 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.analysis.groups import LETTER, share_a_letter
-from bench.analysis.inference import LEVEL
-from bench.core.vocabulary import CONTROLS, RANKING_FAMILIES
+from bench.core.vocabulary import CONTROLS, LEVEL, RANDOM, RANKING_FAMILIES, Column, mean_rank_by
 from bench.plots.style import (
-    CONTROL,
     FEW,
     MANY,
     PALE,
@@ -32,23 +30,24 @@ def ranks(wide: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
     """The board at a glance: each method's rank with its interval and group, and its skill by each metric that has a vote."""
     board = wide[wide["rank"].notna()].reset_index(drop=True)
     methods, places = list(board["method"]), np.arange(len(board), dtype=float)
-    voting = long[(long["rank_weight"] > 0) & (long["redundancy_group"] == long["metric"])]
+    voting = long[(long[Column.RANK_WEIGHT] > 0) & (long[Column.REDUNDANCY_GROUP] == long["metric"])]
     names = list(dict.fromkeys(voting["metric"]))
     height = 1.7 + 0.2 * len(board)
     figure, (left, right) = new_figure(
         1, 2, width=6.3 + 0.22 * len(names), height=height, sharey=True, width_ratios=(4.2, 0.3 + 0.22 * len(names))
     )
     for column, family in enumerate(RANKING_FAMILIES):
-        if f"mean_rank_{family}" in board:
+        mean_rank = mean_rank_by(family)[0]
+        if mean_rank in board:
             colour, marker = family_look(family)
-            where = board[f"mean_rank_{family}"], places + 0.18 - 0.36 * column
+            where = board[mean_rank], places + 0.18 - 0.36 * column
             left.scatter(*where, color=colour, marker=marker, s=11, label=f"mean rank by {family}", zorder=3)
-    ends = np.abs(np.stack([board["rank"] - board["rank_low"], board["rank_high"] - board["rank"]]))
+    ends = np.abs(np.stack([board["rank"] - board[Column.RANK_LOW], board[Column.RANK_HIGH] - board["rank"]]))
     left.errorbar(
         board["rank"], places, xerr=ends, fmt="D", ms=4.5, color="black", lw=1.3, capsize=2.5, label="rank", zorder=4
     )
-    if CONTROL in methods:
-        left.axvline(board.loc[board["method"] == CONTROL, "rank"].iloc[0], color="black", ls="--", lw=0.9)
+    if RANDOM in methods:
+        left.axvline(board.loc[board["method"] == RANDOM, "rank"].iloc[0], color="black", ls="--", lw=0.9)
     for place, group in zip(places, board["group"], strict=True):
         left.text(1.015, place, group, transform=left.get_yaxis_transform(), va="center", fontsize=7.5)
     left.set(xlabel="rank, 95 % interval (left is better)", xlim=(0.3, len(board) + 0.7))
@@ -63,8 +62,8 @@ def ranks(wide: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
     right.xaxis.tick_top()
     right.grid(False)
     right.tick_params(length=0)
-    above = f"skill by metric: blue above the {CONTROL}\ncontrol, red and – below, pale: as it"
-    said = above if CONTROL in set(long["method"]) else "blue above the metric's mean,\nred and – below"
+    above = f"skill by metric: blue above the {RANDOM}\ncontrol, red and – below, pale: as it"
+    said = above if RANDOM in set(long["method"]) else "blue above the metric's mean,\nred and – below"
     right.set_xlabel(said, loc="right")  # a few metrics are narrower than it
     _mark_losses(right, (colour < -PALE).to_numpy().T)
     right.set_xticks(np.arange(len(names) + 1) - 0.5, minor=True)
@@ -94,7 +93,7 @@ def critical_difference(wide: pd.DataFrame, task: str) -> Figure:
     figure, (axes,) = new_figure(1, 1, width=9.5, height=1.2 + 0.09 * bars + 0.19 * (len(board) / 2 + 1), grid=False)
     # Numbers stand for the methods: the library keeps names in sets, whose order would change the file from run to run.
     drawn = scikit_posthocs.critical_difference_diagram(
-        board["mean_rank"],
+        board[Column.MEAN_RANK],
         pd.DataFrame(alike),
         ax=axes,
         label_fmt_left="{label}",
@@ -103,14 +102,14 @@ def critical_difference(wide: pd.DataFrame, task: str) -> Figure:
         marker_props={"s": 12},
         elbow_props={"lw": 0.7, "color": "0.55"},
         crossbar_props={"linewidth": 1.4, "marker": "o", "markersize": 2.6, "color": "0.15"},
-        text_h_margin=0.02 * max(1.0, np.ptp(board["mean_rank"])),
+        text_h_margin=0.02 * max(1.0, np.ptp(board[Column.MEAN_RANK])),
     )
     for text in drawn["labels"]:
         line = board.loc[int(text.get_text())]
         text.set_color("black")
         text.set_text(f" {line['method']} {line['mean_rank']:.1f} ")
-        text.set_fontweight("bold" if line["method"] == CONTROL else "normal")
-        text.set_fontstyle("italic" if line["family"] == CONTROLS else "normal")
+        text.set_fontweight("bold" if line["method"] == RANDOM else "normal")
+        text.set_fontstyle("italic" if line["method_family"] == CONTROLS else "normal")
     axes.xaxis.set_label_position("top")
     axes.set_xlabel("mean rank (left is better)")
     axes.tick_params(labelsize=8)
@@ -123,7 +122,9 @@ def critical_difference(wide: pd.DataFrame, task: str) -> Figure:
 def wins(table: pd.DataFrame, wide: pd.DataFrame, task: str) -> Figure:
     """Methods x methods: how often the one of the line is scored better than that of the column."""
     methods = [name for name in wide["method"] if name in set(table["method"])]
-    share = table.pivot(index="method", columns="other", values="wins").reindex(index=methods, columns=methods)
+    share = table.pivot(index="method", columns=Column.OPPONENT, values=Column.WIN_RATE).reindex(
+        index=methods, columns=methods
+    )
     group = wide.set_index("method")["group"]
     same = np.array([[share_a_letter(group[a], group[b]) for b in methods] for a in methods])
     few = len(methods) <= FEW / 2
@@ -161,15 +162,15 @@ def wins(table: pd.DataFrame, wide: pd.DataFrame, task: str) -> Figure:
 
 def heatmap(wide: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
     """Metrics x methods, or the other way round: skill, in figures and in colour; the mean where there is no control."""
-    scored = long.groupby("metric")["n"].transform("max") > 0  # others need what the task lacks
+    scored = long.groupby("metric")[Column.N_SAMPLES].transform("max") > 0  # others need what the task lacks
     long = long[(long["metric_family"] != "cost") & (scored if scored.any() else ~scored)]
     metrics = list(dict.fromkeys(long["metric"]))
     methods = list(wide["method"])
     facts = long.drop_duplicates("metric").set_index("metric").loc[metrics]
-    has_zero = CONTROL in set(long["method"])
+    has_zero = RANDOM in set(long["method"])
     figures = _square(long, "skill" if has_zero else "mean", metrics, methods)
     colour = _colours(long, metrics, methods)
-    silent = facts["metric_family"].isin(RANKING_FAMILIES) & (facts["rank_weight"] == 0)
+    silent = facts["metric_family"].isin(RANKING_FAMILIES) & (facts[Column.RANK_WEIGHT] == 0)
     colour = colour.mul((~silent).astype(float), axis=0)  # a metric that has no vote is not to be looked at
     turned = len(methods) > MANY
     across, down = (len(metrics), len(methods)) if turned else (len(methods), len(metrics))
@@ -187,7 +188,7 @@ def heatmap(wide: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
         linewidths=1.2,
         annot_kws={"size": 7.5 if turned else 8.5},
         cbar_kws={
-            "label": f"worse  ←  {CONTROL if has_zero else 'mean'}  →  best",
+            "label": f"worse  ←  {RANDOM if has_zero else 'mean'}  →  best",
             "ticks": [],
             "pad": 0.015,
             "aspect": 40,
@@ -206,7 +207,7 @@ def heatmap(wide: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
     else:
         axes.set_xticklabels(named, rotation=0, fontsize=8.5)
     for label, name in zip(axes.get_yticklabels() if turned else axes.get_xticklabels(), methods, strict=True):
-        label.set_fontweight("bold" if name == CONTROL else "normal")
+        label.set_fontweight("bold" if name == RANDOM else "normal")
     for label, quiet in zip(axes.get_xticklabels() if turned else axes.get_yticklabels(), silent, strict=True):
         label.set_color("0.5" if quiet else "black")
     for place in np.flatnonzero(silent):
@@ -244,9 +245,9 @@ def _colours(long: pd.DataFrame, metrics: list[str], methods: list[str]) -> pd.D
 
     Where there is no random control the distance from the mean stands for skill.
     """
-    if CONTROL in set(long["method"]):
+    if RANDOM in set(long["method"]):
         skill = _square(long, "skill", metrics, methods)
-        same = ~(_square(long, "p_random", metrics, methods) < 1 - LEVEL).to_numpy(bool)
+        same = ~(_square(long, Column.P_VS_RANDOM, metrics, methods) < 1 - LEVEL).to_numpy(bool)
     else:
         means = _square(long, "mean", metrics, methods)
         higher = long.drop_duplicates("metric").set_index("metric").loc[metrics, "higher_is_better"]
@@ -267,8 +268,8 @@ def _set_methods(axes: Axes, board: pd.DataFrame, middle: float = 0.0) -> None:
     axes.set_yticks(np.arange(len(board)) + middle, list(board["method"]), rotation=0, fontsize=8)
     axes.set_ylim(len(board) - 0.5 + middle, middle - 0.5)
     for label, (_, line) in zip(axes.get_yticklabels(), board.iterrows(), strict=True):
-        label.set_fontweight("bold" if line["method"] == CONTROL else "normal")
-        label.set_fontstyle("italic" if line["family"] == CONTROLS else "normal")
+        label.set_fontweight("bold" if line["method"] == RANDOM else "normal")
+        label.set_fontstyle("italic" if line["method_family"] == CONTROLS else "normal")
 
 
 def _ranked(name: str, rank: float, between: str) -> str:
@@ -284,4 +285,4 @@ def _why_silent(facts: pd.Series) -> str:
         "beats_oracle": "above truth",
         "": "no score",
     }
-    return short.get(facts["exclusion_reason"], facts["exclusion_reason"])
+    return short.get(facts[Column.EXCLUSION_REASON], facts[Column.EXCLUSION_REASON])

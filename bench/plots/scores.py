@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
-from bench.core.vocabulary import CONTROLS, ORACLE, RANKING_FAMILIES
-from bench.plots.style import CONTROL, DPI, MANY, NAMED, look, new_figure, samples_of, with_arrow, with_powers
+from bench.core.vocabulary import CONTROLS, FAITHFULNESS, ORACLE, RANDOM, RANKING_FAMILIES, Column, mean_rank_by
+from bench.plots.style import DPI, MANY, NAMED, look, new_figure, samples_of, with_arrow, with_powers
 
 HEIGHTS = sorted(range(-32, 33, 4), key=abs)
 BESIDE = [(side, y) for y in HEIGHTS for side in (7, -7, 14, -14)]  # points (1/72 inch) from a dot to its name
@@ -21,7 +21,7 @@ BESIDE = [(side, y) for y in HEIGHTS for side in (7, -7, 14, -14)]  # points (1/
 def distributions(rows: pd.DataFrame, wide: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
     """Scores per sample of each method on each metric that has a vote, of several alike the first; the random mean marked."""
     asks = long[long["metric_family"].isin(RANKING_FAMILIES)]
-    voting = asks[(asks["rank_weight"] > 0) & (asks["redundancy_group"] == asks["metric"])]
+    voting = asks[(asks[Column.RANK_WEIGHT] > 0) & (asks[Column.REDUNDANCY_GROUP] == asks["metric"])]
     metrics = list(dict.fromkeys((voting if len(voting) else asks)["metric"]))
     methods = list(wide["method"])
     columns = min(8 if len(methods) > MANY else 4, max(1, len(metrics)))
@@ -38,10 +38,10 @@ def distributions(rows: pd.DataFrame, wide: pd.DataFrame, long: pd.DataFrame, ta
         table = long[long["metric"] == metric].set_index("method").reindex(methods)
         _boxes(axes, [own.loc[own["method"] == name, "score"].to_numpy() for name in methods], methods)
         places = np.arange(len(methods))
-        errors = np.abs(np.stack([table["mean"] - table["low"], table["high"] - table["mean"]]))
+        errors = np.abs(np.stack([table["mean"] - table[Column.MEAN_LOW], table[Column.MEAN_HIGH] - table["mean"]]))
         axes.errorbar(table["mean"], places, xerr=errors, fmt="D", ms=3.5, color="black", lw=1.2, capsize=2, zorder=4)
-        if CONTROL in methods:
-            axes.axvline(table.loc[CONTROL, "mean"], color="black", ls="--", lw=1)
+        if RANDOM in methods:
+            axes.axvline(table.loc[RANDOM, "mean"], color="black", ls="--", lw=1)
         axes.set_xlabel(with_arrow(table.dropna(subset=["label"]).iloc[0]))
         axes.set_ylabel("")
     for axes in panels[len(metrics) :]:
@@ -69,14 +69,14 @@ def _boxes(axes: Axes, scores: Sequence[np.ndarray], methods: Sequence[str]) -> 
 
 
 def _tint(name: str) -> str:
-    return "0.45" if name == CONTROL else "#9ecae1"
+    return "0.45" if name == RANDOM else "#9ecae1"
 
 
 def mean_curves(curves: pd.DataFrame, wide: pd.DataFrame, task: str) -> Figure:
     """Mean probability of the class while features are removed or put back, with bands of 95 %."""
     metrics = list(dict.fromkeys(curves["metric"]))
     methods = [name for name in wide["method"] if name in set(curves["method"])]
-    named = {*methods, CONTROL} if len(methods) <= MANY else {*methods[:NAMED], CONTROL}
+    named = {*methods, RANDOM} if len(methods) <= MANY else {*methods[:NAMED], RANDOM}
     figure, panels = new_figure(1, len(metrics), width=2.2 + 3.9 * len(metrics), height=3.8, sharey=True)
     for axes, metric in zip(panels, metrics, strict=True):
         for number, name in enumerate(methods):
@@ -87,9 +87,9 @@ def mean_curves(curves: pd.DataFrame, wide: pd.DataFrame, task: str) -> Figure:
                 axes.plot(100 * own["share"], own["p"], color="0.85", lw=0.8, zorder=1, label="the others")
                 continue
             colour, dashes, _ = look(name, number)
-            width = 2.2 if name == CONTROL else 1.4
+            width = 2.2 if name == RANDOM else 1.4
             axes.plot(100 * own["share"], own["p"], color=colour, ls=dashes, lw=width, label=name)
-            axes.fill_between(100 * own["share"], own["low"], own["high"], color=colour, alpha=0.13, lw=0)
+            axes.fill_between(100 * own["share"], own[Column.P_LOW], own[Column.P_HIGH], color=colour, alpha=0.13, lw=0)
         higher = bool(curves.loc[curves["metric"] == metric, "higher_is_better"].iloc[0])
         verb, better = ("put back", "higher is better") if higher else ("removed", "lower is better")
         axes.set(xlabel=f"features {verb}, highest attribution first (%)", xlim=(0, 100), ylim=(0, 1.02))
@@ -103,15 +103,16 @@ def mean_curves(curves: pd.DataFrame, wide: pd.DataFrame, task: str) -> Figure:
 
 def cost(wide: pd.DataFrame, task: str) -> Figure:
     """Seconds per sample (log) against the mean rank by faithfulness (by all metrics, where none asks that), Pareto front."""
-    by_faithfulness = "mean_rank_faithfulness" in wide and wide["mean_rank_faithfulness"].notna().any()
-    rank, of = ("mean_rank_faithfulness", " by faithfulness") if by_faithfulness else ("mean_rank", "")
+    rank, of = mean_rank_by(FAITHFULNESS)[0], " by faithfulness"
+    if rank not in wide or wide[rank].isna().all():
+        rank, of = Column.MEAN_RANK, ""
     board = wide.dropna(subset=[rank, "seconds"]).copy()
     board["seconds"] = board["seconds"].clip(lower=1e-6)
     figure, (axes,) = new_figure(1, 1, width=6.4, height=4.2)
-    explains = board["family"] != CONTROLS  # a control on the front would be no choice
+    explains = board["method_family"] != CONTROLS  # a control on the front would be no choice
     ordered = board[explains].sort_values(["seconds", rank], kind="stable")
     best = ordered[ordered[rank] < ordered[rank].cummin().shift(fill_value=np.inf)]  # the Pareto front
-    named = board if len(board) <= MANY else board[board["method"].isin([*best["method"], CONTROL, ORACLE])]
+    named = board if len(board) <= MANY else board[board["method"].isin([*best["method"], RANDOM, ORACLE])]
     numbers = {name: number for number, name in enumerate(named["method"])}
     for _, row in board.iterrows():
         colour, marker, order = "0.7", "o", 3

@@ -17,9 +17,8 @@ from PIL import Image
 
 from bench.core.errors import RequestError
 from bench.core.files import atomic
-from bench.core.vocabulary import FAMILY_ORDER
+from bench.core.vocabulary import FAMILY_ORDER, RANDOM, Column
 
-CONTROL = "random"
 PALE = 0.15  # share of its colour that an uncertain difference keeps
 MANY = 12  # methods; where there are more, pictures turn by a quarter or name only some
 FEW = 30  # metrics; where there are more, a matrix of them has no figures in it
@@ -98,7 +97,7 @@ def new_figure(
 
 def look(name: str, number: int) -> tuple[Any, Any, str]:
     """Colour, dashes and marker of a method."""
-    if name == CONTROL:
+    if name == RANDOM:
         return "black", "--", "s"
     colours = sns.color_palette("colorblind")
     return colours[number % len(colours)], DASHES[number % len(DASHES)], MARKERS[number % len(MARKERS)]
@@ -129,4 +128,4 @@ def hundredths(value: float) -> str:
 
 
 def samples_of(wide: pd.DataFrame) -> int:
-    return int(wide["n"].max())
+    return int(wide[Column.N_SAMPLES].max())

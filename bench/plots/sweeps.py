@@ -11,7 +11,8 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.plots.style import CONTROL, STYLE
+from bench.core.vocabulary import RANDOM
+from bench.plots.style import STYLE
 
 
 def sweep(ranks: pd.DataFrame, tau: pd.DataFrame, factors: pd.DataFrame, task: str) -> Figure:
@@ -56,7 +57,7 @@ def sweep(ranks: pd.DataFrame, tau: pd.DataFrame, factors: pd.DataFrame, task: s
             below.axhline(0, color="black", lw=0.6)
             axes.set_yticks(range(len(methods)), methods if column == 0 else [])
             for label, name in zip(axes.get_yticklabels(), methods, strict=False):
-                label.set_fontweight("bold" if name == CONTROL else "normal")
+                label.set_fontweight("bold" if name == RANDOM else "normal")
             if column == 0:
                 below.set_ylabel("Kendall's tau\nwith the default (▼)")
             else:

@@ -7,8 +7,8 @@ import re
 import numpy as np
 import pandas as pd
 
-from bench.analysis.comparison import COST, EVERYTHING, LOST, ORDER, SAME, too_few
-from bench.core.vocabulary import RANKING_FAMILIES
+from bench.analysis.comparison import EVERYTHING, LOST, ORDER, SAME, too_few
+from bench.core.vocabulary import COST, NOT_RUN, RANKING_FAMILIES, Column, mean_rank_by
 
 
 def comparison_markdown(table: pd.DataFrame, *, before: str, after: str, everything: bool = False) -> str:
@@ -39,18 +39,18 @@ def _comparison_lines(table: pd.DataFrame) -> pd.DataFrame:
             "task": table["task"].map(cell),
             "method": table["method"].map(cell),
             "metric": table["metric"].map(cell) + np.where(table["metric"] == EVERYTHING, "", arrows),
-            "n": table["n"].astype(str),
+            "n": table[Column.N_SAMPLES].astype(str),
             "before": table["before"].map(_number),
             "after": table["after"].map(_number),
             "difference": table["difference"].map("{:+.3g}".format).replace("+nan", "").replace("nan", ""),
             "95 %": [
                 f"{_number(low)} to {_number(high)}" if np.isfinite(low) else ""
-                for low, high in zip(table["low"], table["high"], strict=True)
+                for low, high in zip(table[Column.DIFFERENCE_LOW], table[Column.DIFFERENCE_HIGH], strict=True)
             ],
             "p": table["p"].map("{:.2g}".format).replace("nan", ""),
             "verdict": [
                 " and ".join([verdict] * (verdict != LOST) + [f"{count} {LOST}"] * (count > 0))
-                for verdict, count in zip(table["verdict"], table["lost"], strict=True)
+                for verdict, count in zip(table["verdict"], table[Column.N_LOST], strict=True)
             ],
         }
     )
@@ -73,13 +73,14 @@ WHAT_IT_SAYS = (
 
 def short(board: pd.DataFrame, long: pd.DataFrame) -> pd.DataFrame:
     """One line per method: rank with interval or why there is none, group, mean rank of each family, a few metrics. Text."""
-    board = board[board["status"] != "slow"]
+    board = board[board["status"] != NOT_RUN]
     facts = long.drop_duplicates("metric").set_index("metric")
     table = pd.DataFrame({"method": board["method"], "rank": [_rank(line) for _, line in board.iterrows()]})
     table["group"] = board["group"]
     for family in RANKING_FAMILIES:
-        if f"mean_rank_{family}" in board and board[f"mean_rank_{family}"].notna().any():
-            table[family] = board[f"mean_rank_{family}"].map("{:.1f}".format).replace("nan", "")
+        mean_rank = mean_rank_by(family)[0]
+        if mean_rank in board and board[mean_rank].notna().any():
+            table[family] = board[mean_rank].map("{:.1f}".format).replace("nan", "")
     for name in HEADLINES:
         if name in board and name in facts.index and board[name].notna().any():
             arrow = "↑" if facts.loc[name, "higher_is_better"] else "↓"
@@ -126,9 +127,9 @@ def _rank(line: pd.Series) -> str:
     if pd.isna(line["rank"]):
         return str(line["status"])
     return f"{line['rank']:g}" + (
-        f" ({line['rank_low']:g}-{line['rank_high']:g})" if pd.notna(line["rank_low"]) else ""
+        f" ({line['rank_low']:g}-{line['rank_high']:g})" if pd.notna(line[Column.RANK_LOW]) else ""
     )
 
 
 def _caption(board: pd.DataFrame) -> str:
-    return f"{board['task'].iloc[0]}, {board['n'].max()} samples. {WHAT_IT_SAYS}"
+    return f"{board['task'].iloc[0]}, {board[Column.N_SAMPLES].max()} samples. {WHAT_IT_SAYS}"

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.analysis.sensitivity import ALL, CONTROL
+from bench.analysis.board import FIRST, LAST
+from bench.analysis.sensitivity import ALL
 from bench.core import vocabulary
+from bench.core.vocabulary import RANDOM, Column
 from bench.storage.scores import Store
 from bench.validation.ladders import CHANGE_LABELS, STEP_LABELS
 from bench.validation.verdicts import VERDICTS_FILE, read_verdicts
@@ -39,10 +41,10 @@ def sweep_text(tables: Mapping[str, pd.DataFrame]) -> str:
     wins = wins[wins["metric"] == ALL]
     shown = pd.DataFrame(
         {
-            "mean rank": wins["mean_rank"].map("{:.1f}".format),
+            "mean rank": wins[Column.MEAN_RANK].map("{:.1f}".format),
             "ranks": [f"{row.best_rank:g}-{row.worst_rank:g}" for row in wins.itertuples()],
             "best in": wins["wins"].map("{:.0%}".format),
-            f"beats {CONTROL} in": wins["beats_random"].map("{:.0%}".format),
+            f"beats {RANDOM} in": wins["beats_random"].map("{:.0%}".format),
         }
     )
     shown.index = pd.Index(wins["method"], name=None)
@@ -65,36 +67,35 @@ def boards_text(out: Path) -> str:
     if not path.is_file():
         return "no leaderboard yet: nothing has been scored"
     board = pd.read_csv(path)
-    first = max(place for place, name in enumerate(board.columns) if name.startswith("mean_rank")) + 1  # then metrics
     parts = []
     for task, own in board.groupby("task", sort=True):
-        metrics = [name for name in own.columns[first:] if own[name].notna().any()]
+        metrics = [name for name in own.columns.drop([*FIRST, *LAST], errors="ignore") if own[name].notna().any()]
         more = ""
         if len(metrics) > MOST_COLUMNS:
             files = f"{out / 'leaderboards' / str(task)}.csv and {out / 'plots' / str(task)}_heatmap.png"
             more = f"\nall {len(metrics)} metrics are in {files}"
-            metrics = ["mean_rank", *(name for name in metrics if name in HEADLINES)]
+            metrics = [Column.MEAN_RANK, *(name for name in metrics if name in HEADLINES)]
         ranked = own["rank"].notna()
-        span = own["rank_low"].map("{:g}".format) + "-" + own["rank_high"].map("{:g}".format)
+        span = own[Column.RANK_LOW].map("{:g}".format) + "-" + own[Column.RANK_HIGH].map("{:g}".format)
         table = pd.DataFrame(
             {
                 "rank": own["rank"].map("{:g}".format).where(ranked, own["status"]),
-                "95 %": span.where(own["rank_low"].notna(), ""),
+                "95 %": span.where(own[Column.RANK_LOW].notna(), ""),
             }
             | {name.replace("quantus_", "q_"): own[name].map("{:.4g}".format).replace("nan", "-") for name in metrics}
         )
         table.index = pd.Index(own["method"], name=None)
-        table = table.drop(index=own.loc[own["status"] == "slow", "method"])
+        table = table.drop(index=own.loc[own["status"] == vocabulary.NOT_RUN, "method"])
         more += "".join(f"\n{line}" for line in _notes(out, str(task), own))
         how = ", ranked by mean rank over the metrics that have a vote" if ranked.any() else ""
-        parts.append(f"\n{task}: {own['n'].max()} samples{how}\n{table.to_string(line_width=160)}{more}")
+        parts.append(f"\n{task}: {own[Column.N_SAMPLES].max()} samples{how}\n{table.to_string(line_width=160)}{more}")
     return "\n".join(parts) + "\n"
 
 
 def _notes(out: Path, task: str, own: pd.DataFrame) -> list[str]:
     """What a reader has to know of a board: which metrics have no say, and what was left out."""
     path = out / "leaderboards" / f"{task}_metrics.csv"
-    metrics = pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=["metric", "exclusion_reason"])
+    metrics = pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=["metric", Column.EXCLUSION_REASON])
     verdicts = dict(zip(*(read_verdicts(out / VERDICTS_FILE)[name] for name in ("metric", "verdict")), strict=True))
     kind = metrics["metric_family"].isin(vocabulary.RANKING_FAMILIES) if len(metrics) else []
     ranking = metrics[kind] if len(metrics) else metrics
@@ -102,11 +103,11 @@ def _notes(out: Path, task: str, own: pd.DataFrame) -> list[str]:
         name for name in Store(out).left_out("metrics").get(task, ()) if name not in own or own[name].isna().all()
     ]
     told = {
-        f"no vote, {why}": ranking.loc[ranking["exclusion_reason"] == name, "metric"]
+        f"no vote, {why}": ranking.loc[ranking[Column.EXCLUSION_REASON] == name, "metric"]
         for name, why in vocabulary.EXCLUSION_REASONS.items()
     } | {
         "left out, slow (--profile full, or by name)": [
-            *own.loc[own["status"] == "slow", "method"],
+            *own.loc[own["status"] == vocabulary.NOT_RUN, "method"],
             *(name for name in absent if verdicts.get(name) != "fail"),
         ],
         "left out, fail their checks (--profile full, or by name)": [

@@ -15,6 +15,7 @@ from bench.analysis import score_matrix
 from bench.analysis.task_tables import Tables, joined, of_task
 from bench.core.files import atomic, write_csv
 from bench.core.progress import Progress
+from bench.registry.decorators import METHODS, METRICS
 from bench.report.markup import latex, markdown
 from bench.storage.scores import Store
 from bench.validation.verdicts import VERDICTS_FILE, read_verdicts, verdict_by_id
@@ -77,14 +78,27 @@ def write_page(out: Path, path: Path, progress: Progress) -> None:
 def _tasks(out: Path, progress: Progress) -> Iterator[tuple[str, pd.DataFrame, Tables, Maps]]:
     """Each task with its rows, tables and kept maps, one at a time, so that the scores of one are in memory."""
     store, verdicts = Store(out), verdict_by_id(out)
-    tasks, left_out = store.tasks(), store.left_out("methods")
+    tasks, left_out, versions = store.tasks(), store.left_out("methods"), _versions()
     progress.total = PICTURES * len(tasks) + 1
     for task in tasks:
         progress.set_description_str(f"{task} · tables")
         rows = score_matrix.current(store.read(task))
         if len(rows):
-            yield task, rows, of_task(rows, verdicts=verdicts, left_out=left_out), _current_maps(store, task, rows)
+            yield (
+                task,
+                rows,
+                of_task(rows, verdicts=verdicts, left_out=left_out, versions=versions),
+                _current_maps(store, task, rows),
+            )
         gc.collect()  # figures are full of cycles
+
+
+def _versions() -> dict[str, dict[str, int]]:
+    """The versions of the methods and metrics that are registered now: kind -> name -> version."""
+    return {
+        kind: {name: entry.version for name, entry in entries.items()}
+        for kind, entries in (("method", METHODS), ("metric", METRICS))
+    }
 
 
 def _write_page(out: Path, path: Path, tables: Tables, samples: Samples, progress: Progress) -> None:

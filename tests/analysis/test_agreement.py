@@ -74,8 +74,8 @@ def test_trust_worked_by_hand():
     assert table["tau"].tolist() == pytest.approx([2 / 3, 2 / 3])
     row = one(table, truth_metric="truth")
     assert row[["task", "metric", "metric_family", "label"]].tolist() == ["toy", "guess", "faithfulness", "guess (%)"]
-    assert row[["n", "methods"]].tolist() == [2, 4]
-    assert row["chance"] == 1  # of 24 orders 2 have |tau| 1, more than 5 %: four methods prove nothing
+    assert row[["n_samples", "n_methods"]].tolist() == [2, 4]
+    assert row["tau_critical"] == 1  # of 24 orders 2 have |tau| 1, more than 5 %: four methods prove nothing
 
 
 def test_both_directions_count():
@@ -107,9 +107,9 @@ def test_on_noisy_scores_a_copy_of_the_truth_has_tau_1_in_every_resample_and_its
     )
     table = agreement.trust(rows)
     for name in ("copy", "error"):
-        assert one(table, metric=name, truth_metric="truth")[["tau", "low", "high"]].tolist() == [1, 1, 1]
+        assert one(table, metric=name, truth_metric="truth")[["tau", "tau_low", "tau_high"]].tolist() == [1, 1, 1]
     other = one(table, metric="independent", truth_metric="truth")
-    assert other["low"] < other["high"] < 1  # so the replicates do vary
+    assert other["tau_low"] < other["tau_high"] < 1  # so the replicates do vary
 
 
 def test_random_metrics_have_a_tau_about_0_and_intervals_that_cover_it_in_19_of_20_cases():
@@ -118,8 +118,8 @@ def test_random_metrics_have_a_tau_about_0_and_intervals_that_cover_it_in_19_of_
     table = agreement.trust(store({"truth": ("localisation", True, truth)} | random))
     table = table[table["truth_metric"] == "truth"]
     # of 40 cases 2 are allowed to stray; a binomial exceeds 6 in one of 300 such tests
-    assert ((table["low"] > 0) | (table["high"] < 0)).sum() <= 6
-    assert (table["tau"].abs() > table["chance"]).sum() <= 6
+    assert ((table["tau_low"] > 0) | (table["tau_high"] < 0)).sum() <= 6
+    assert (table["tau"].abs() > table["tau_critical"]).sum() <= 6
     assert abs(table["tau"].mean()) < 0.08  # three standard errors: one has a standard deviation of 0.16
 
 
@@ -135,8 +135,8 @@ def test_a_metric_that_follows_the_truth_is_trusted_more_than_one_that_hardly_do
     )
     table = agreement.trust(rows)
     follows, hardly = (one(table, metric=name, truth_metric="truth") for name in ("follows", "hardly"))
-    assert follows["low"] > hardly["high"]
-    assert follows["low"] > follows["chance"]
+    assert follows["tau_low"] > hardly["tau_high"]
+    assert follows["tau_low"] > follows["tau_critical"]
 
 
 def test_the_mean_truth_is_the_mean_rank_over_the_ground_truth_metrics():
@@ -174,16 +174,16 @@ def test_taus_are_those_of_the_leaderboards_means():
     for row in table.itertuples():
         both = means[[row.metric_a, row.metric_b]].dropna()
         assert row.tau == pytest.approx(scipy_stats.kendalltau(both[row.metric_a], both[row.metric_b])[0])
-        assert row.methods == len(both) == (6 if "up" in (row.metric_a, row.metric_b) else 7)
-        assert row.n == (11 if "down" in (row.metric_a, row.metric_b) else 12)
-        assert row.low <= row.high
+        assert row.n_methods == len(both) == (6 if "up" in (row.metric_a, row.metric_b) else 7)
+        assert row.n_samples == (11 if "down" in (row.metric_a, row.metric_b) else 12)
+        assert row.tau_low <= row.tau_high
 
 
 def test_a_method_with_a_gap_takes_no_part_where_its_mean_is_not_comparable():
     gap = [*FOUR, [np.nan, 99.0]]
     rows = store({"truth": ("localisation", True, [*FOUR, [0.0, 0.0]]), "guess": ("faithfulness", True, gap)})
     row = one(agreement.trust(rows), truth_metric="truth")
-    assert row[["methods", "tau"]].tolist() == [4, 1]
+    assert row[["n_methods", "tau"]].tolist() == [4, 1]
 
 
 def test_controls_and_costs_take_no_part():
@@ -197,7 +197,7 @@ def test_controls_and_costs_take_no_part():
     )
     tables = agreement.tables(rows)
     assert set(tables.trust["metric"]) == {"guess"}
-    assert tables.trust["methods"].tolist() == [4, 4]
+    assert tables.trust["n_methods"].tolist() == [4, 4]
     assert tables.trust["tau"].tolist() == pytest.approx([2 / 3, 2 / 3])
     assert tables.agreement[["metric_a", "metric_b"]].to_numpy().tolist() == [["guess", "truth"]]
 
@@ -216,7 +216,7 @@ def test_ties_share_a_rank_and_a_metric_that_ties_all_has_no_tau():
     # each of the two leaves one pair of six open, not the same; on the other four they agree: 4 / sqrt(5 * 5)
     assert one(table, metric="guess", truth_metric="truth")["tau"] == pytest.approx(0.8)
     flat = one(table, metric="flat", truth_metric="truth")
-    assert np.isnan(flat[["tau", "low", "high"]].astype(float)).all()
+    assert np.isnan(flat[["tau", "tau_low", "tau_high"]].astype(float)).all()
     square = agreement.clustered(agreement.agreement(rows))
     assert square.loc["flat"].drop("flat").isna().all()
 
@@ -225,17 +225,19 @@ def test_copies_of_a_method_are_tied_in_every_resample_however_sums_round():
     scores = np.repeat(noisy([0.1, 0.7], 301, seed=0), [4, 3], axis=0)  # two methods, in four and three copies
     rows = store({"truth": ("localisation", True, scores), "guess": ("faithfulness", True, scores * 3)})
     row = one(agreement.trust(rows), truth_metric="truth")
-    assert row[["tau", "low", "high"]].tolist() == pytest.approx([1, 1, 1])
-    assert one(agreement.alphas(rows), family="all")[["alpha", "low", "high"]].tolist() == pytest.approx([1, 1, 1])
+    assert row[["tau", "tau_low", "tau_high"]].tolist() == pytest.approx([1, 1, 1])
+    assert one(agreement.alphas(rows), metric_family="all")[
+        ["alpha", "alpha_low", "alpha_high"]
+    ].tolist() == pytest.approx([1, 1, 1])
 
 
 def test_one_sample_gives_a_tau_and_no_interval():
     rows = store({"truth": ("localisation", True, np.asarray(FOUR)[:, :1]), "guess": ("axiom", True, SWAPPED)})
     rows = rows[rows["sample_id"] == "s0"]
     tables = agreement.tables(rows)
-    for table in tables:
+    for table, name in ((tables.trust, "tau"), (tables.agreement, "tau"), (tables.alphas, "alpha")):
         assert len(table)
-        assert table[["low", "high"]].isna().all(axis=None)
+        assert table[[f"{name}_low", f"{name}_high"]].isna().all(axis=None)
     assert tables.trust["tau"].tolist() == pytest.approx([2 / 3, 2 / 3])
 
 
@@ -243,14 +245,14 @@ def test_one_sample_gives_a_tau_and_no_interval():
 def test_two_methods_agree_or_not_and_either_is_chance(other, tau):
     rows = store({"truth": ("localisation", True, [[1.0], [2.0]]), "guess": ("faithfulness", True, other)})
     row = one(agreement.trust(rows), truth_metric="truth")
-    assert row[["tau", "methods", "chance"]].tolist() == [tau, 2, 1]
+    assert row[["tau", "n_methods", "tau_critical"]].tolist() == [tau, 2, 1]
 
 
 def test_one_method_has_no_order():
     tables = agreement.tables(
         store({"truth": ("localisation", True, [[1.0]]), "guess": ("faithfulness", True, [[2.0]])})
     )
-    assert tables.trust[["tau", "low", "high", "chance"]].isna().all(axis=None)
+    assert tables.trust[["tau", "tau_low", "tau_high", "tau_critical"]].isna().all(axis=None)
     assert tables.alphas.empty
 
 
@@ -279,8 +281,8 @@ def test_a_silent_metric_is_no_ground_truth_and_does_not_rank_but_is_judged_like
         ["truth", "dumb", -1],
     ]
     assert len(tables.agreement) == 6
-    assert one(tables.alphas, family="ranking")[["metrics", "alpha"]].tolist() == [2, 1]
-    assert one(tables.alphas, family="all")["metrics"] == 4
+    assert one(tables.alphas, metric_family="ranking")[["n_metrics", "alpha"]].tolist() == [2, 1]
+    assert one(tables.alphas, metric_family="all")["n_metrics"] == 4
 
 
 def test_without_truth_there_is_nothing_to_trust():
@@ -314,10 +316,10 @@ def test_alphas_worked_by_hand():
             "single": ("axiom", True, order),
         }
     )
-    table = agreement.alphas(rows).set_index("family")
+    table = agreement.alphas(rows).set_index("metric_family")
     assert table.index.tolist() == ["faithfulness", "complexity", "ranking", "all"]
-    assert table["metrics"].tolist() == [2, 2, 2, 5]
-    assert table.loc["faithfulness", ["methods", "alpha", "low", "high"]].tolist() == [3, 1, 1, 1]
+    assert table["n_metrics"].tolist() == [2, 2, 2, 5]
+    assert table.loc["faithfulness", ["n_methods", "alpha", "alpha_low", "alpha_high"]].tolist() == [3, 1, 1, 1]
     # five orders, 1 2 3 three times and 3 2 1 twice: squared deviations of units 4.8, 0, 4.8, of all 10
     assert table.loc["all", "alpha"] == pytest.approx(1 - 14 / 15 * (5 / 4) * 9.6 / 10)
 
@@ -328,10 +330,11 @@ def test_alpha_falls_with_a_metric_of_another_opinion_and_skips_what_is_undefine
     nowhere = {"nowhere": ("faithfulness", True, np.full((10, 40), np.nan))}
     other = {"other": ("faithfulness", True, noisy(means[::-1], 40, 9))}
     plain, gone, mixed = (
-        one(agreement.alphas(store(metrics)), family="all") for metrics in (agree, agree | nowhere, agree | other)
+        one(agreement.alphas(store(metrics)), metric_family="all")
+        for metrics in (agree, agree | nowhere, agree | other)
     )
-    assert gone[["metrics", "alpha"]].tolist() == plain[["metrics", "alpha"]].tolist()
-    assert mixed["high"] < plain["low"]
+    assert gone[["n_metrics", "alpha"]].tolist() == plain[["n_metrics", "alpha"]].tolist()
+    assert mixed["alpha_high"] < plain["alpha_low"]
 
 
 def test_tasks_do_not_mix():

@@ -8,7 +8,8 @@ import pytest
 from scipy import stats as scipy_stats
 
 from bench.analysis import metric_table, score_matrix, task_tables, votes
-from bench.analysis.board import boards, wide_table, win_table, with_left_out
+from bench.analysis.board import boards, wide_table, with_left_out
+from bench.analysis.wins import win_table
 
 RAISES = {"up": True, "down": False}
 
@@ -75,7 +76,7 @@ def test_a_board_worked_by_hand():
     assert twice["n_required_vs_best"].to_dict() == pytest.approx(
         {"good": np.nan, "same": np.inf, "random": 7}, nan_ok=True
     )
-    assert (board["n"] == 4).all()
+    assert (board["n_samples"] == 4).all()
     assert (board["status"] == "complete").all()
 
 
@@ -84,8 +85,8 @@ def test_a_long_table_worked_by_hand():
     assert table.loc["up", "rank"].to_dict() == {"good": 1.5, "same": 1.5, "random": 3}
     assert table.loc["down", "rank"].to_dict() == {"good": 1.5, "same": 1.5, "random": 3}
     assert table.loc["up", "group"].to_dict() == {"good": "a", "same": "a", "random": "b"}
-    assert table.loc[("up", "good"), "low"] >= 5
-    assert table.loc[("up", "good"), "high"] <= 7
+    assert table.loc[("up", "good"), "mean_low"] >= 5
+    assert table.loc[("up", "good"), "mean_high"] <= 7
     assert (table["status"] == "ok").all()
 
 
@@ -106,14 +107,14 @@ def test_a_method_with_a_missing_score_is_listed_last_without_a_rank():
     assert board["rank"].tolist()[:3] == [1.5, 1.5, 3]
     long = metric_table.long_table(rows(table)).set_index(["metric", "method"])
     assert long.loc[("up", "best"), "status"] == "undefined 1 of 4"
-    assert long.loc[("up", "best"), "n"] == 3
+    assert long.loc[("up", "best"), "n_samples"] == 3
     assert long.loc[("up", "best"), "group"] == ""
 
 
 def test_a_method_with_fewer_samples_is_incomplete():
     table = THREE | {"new": {"up": [9.0, 9.0], "down": [0.0, 0.0], "seconds": [0.0] * 2}}
     board = wide_table(rows(table)).set_index("method")
-    assert board.loc["new", ["status", "n"]].tolist() == ["incomplete", 2]
+    assert board.loc["new", ["status", "n_samples"]].tolist() == ["incomplete", 2]
     assert board.index[-1] == "new"
 
 
@@ -122,7 +123,7 @@ def test_a_sample_on_which_a_metric_is_undefined_for_all_counts_for_none():
     board = wide_table(rows(table)).set_index("method")
     assert (board["status"] == "complete").all()
     assert board.loc["random", "up"] == pytest.approx(4 / 3)
-    assert metric_table.long_table(rows(table)).set_index(["metric", "method"]).loc[("up", "good"), "n"] == 3
+    assert metric_table.long_table(rows(table)).set_index(["metric", "method"]).loc[("up", "good"), "n_samples"] == 3
 
 
 def test_two_settings_of_a_method_are_two_methods():
@@ -142,20 +143,20 @@ def test_a_score_of_an_input_that_has_changed_since_counts_no_more():
     changed = rows({"good": {"up": [9.0]}}, sample_digest="changed", written="2026-02-02")
     frame = pd.concat([old[(old["method"] != "good") | (old["sample_id"] != "s0")], changed], ignore_index=True)
     board = wide_table(score_matrix.current(frame)).set_index("method")
-    assert board["n"].to_dict() == {"good": 2, "random": 1}
+    assert board["n_samples"].to_dict() == {"good": 2, "random": 1}
     assert board.loc["random", "status"] == "incomplete"
 
 
 def test_costs_get_no_rank_no_group_and_no_interval():
     table = metric_table.long_table(rows(THREE)).set_index("metric").loc["seconds"]
-    assert table[["rank", "low", "high"]].isna().all(axis=None)
+    assert table[["rank", "mean_low", "mean_high"]].isna().all(axis=None)
     assert (table["group"] == "").all()
 
 
 def test_one_sample_is_no_ground_for_an_interval():
     one = {name: {"up": metrics["up"][:1]} for name, metrics in THREE.items()}
     assert wide_table(rows(one))[["rank_low", "rank_high"]].isna().all(axis=None)
-    assert metric_table.long_table(rows(one))[["low", "high"]].isna().all(axis=None)
+    assert metric_table.long_table(rows(one))[["mean_low", "mean_high"]].isna().all(axis=None)
 
 
 def test_rank_intervals_end_at_ranks():
@@ -169,7 +170,7 @@ def test_seeds_are_averaged_per_sample():
     first = rows({"random": {"up": [0.0, 2.0]}})
     second = rows({"random": {"up": [2.0, 2.0]}}, seed=1)
     table = metric_table.long_table(pd.concat([first, second]))
-    assert table[["n", "mean"]].iloc[0].tolist() == [2, 1.5]
+    assert table[["n_samples", "mean"]].iloc[0].tolist() == [2, 1.5]
 
 
 @pytest.mark.parametrize("methods", [["random"], ["good"], ["good", "same"]])
@@ -194,14 +195,14 @@ def test_what_was_left_out_has_a_line_until_it_has_been_run():
     board = wide_table(rows(THREE))
     told = with_left_out(board, {"toy": ["slow one", "good"], "another": ["x"]})
     assert told["method"].tolist() == [*board["method"], "slow one"]
-    assert told.iloc[-1][["n", "status"]].tolist() == [0, "slow"]
+    assert told.iloc[-1][["n_samples", "status"]].tolist() == [0, "not run"]
     assert with_left_out(board, {}).equals(board)
 
 
 def test_failures_are_grouped_by_reason():
     table = score_matrix.failures(rows({"a": {"up": [np.nan, 1.0, np.nan]}, "b": {"up": [1.0, 1.0, 1.0]}}))
     assert table.to_dict("records") == [
-        {"task": "toy", "method": "a", "metric": "up", "status": "undefined", "note": "why", "n": 2}
+        {"task": "toy", "method": "a", "metric": "up", "status": "undefined", "note": "why", "n_samples": 2}
     ]
 
 
@@ -212,8 +213,8 @@ def test_mean_curves_by_hand():
     curves = score_matrix.mean_curves(frame)
     assert curves["share"].tolist() == [0, 0.5, 1]
     assert curves["p"].tolist() == pytest.approx([1, 0.6, 0.1])
-    assert curves.loc[0, ["low", "high"]].tolist() == [1, 1]
-    assert 0.5 <= curves.loc[1, "low"] < 0.6 < curves.loc[1, "high"] <= 0.7
+    assert curves.loc[0, ["p_low", "p_high"]].tolist() == [1, 1]
+    assert 0.5 <= curves.loc[1, "p_low"] < 0.6 < curves.loc[1, "p_high"] <= 0.7
     seeds = pd.concat([frame, frame.assign(seed=1)], ignore_index=True)  # the same samples again are no more samples
     pd.testing.assert_frame_equal(score_matrix.mean_curves(seeds), curves)
 
@@ -271,7 +272,7 @@ def test_a_metric_by_which_most_methods_do_not_beat_random_is_uninformative_and_
     told = metric_table.metric_table(long).set_index("metric")
     assert told["informative"].to_dict() == {"up": "yes", "down": "no"}
     assert told["rank_weight"].to_dict() == {"up": 1, "down": 0}
-    assert told.loc["up", "beats_random"] == 1
+    assert told.loc["up", "share_beats_random"] == 1
     board = boards(rows(table), long).set_index("method")
     assert board["mean_rank"].to_dict() == {"good": 1, "bad": 2, "third": 3, "random": 4}
     assert "down" in board  # its column stays
@@ -365,7 +366,7 @@ def test_of_two_that_tie_no_number_of_samples_would_tell_the_second():
 def test_wins_worked_by_hand():
     """On `up` good and same win two of four; on `down` the same; random never wins."""
     found = rows(THREE)
-    wins = win_table(found, metric_table.long_table(found)).set_index(["method", "other"])["wins"]
+    wins = win_table(found, metric_table.long_table(found)).set_index(["method", "opponent"])["win_rate"]
     assert wins.to_dict() == {
         ("good", "same"): 0.5,
         ("same", "good"): 0.5,
@@ -383,7 +384,7 @@ def test_a_methods_mean_rank_follows_from_its_wins():
         {name: {"up": list(rng.integers(0, 4, 12) * 1.0), "down": list(rng.normal(size=12))} for name in "abcd"}
     )
     long = metric_table.long_table(found)
-    wins = win_table(found, long).groupby("other")["wins"].sum()
+    wins = win_table(found, long).groupby("opponent")["win_rate"].sum()
     board = boards(found, long).set_index("method")["mean_rank"]
     np.testing.assert_allclose(board.sort_index().to_numpy(float), 1 + wins.sort_index().to_numpy(float))
 
@@ -432,13 +433,13 @@ def test_tests_of_each_method_against_the_best_and_random_worked_by_hand():
     long = metric_table.long_table(rows(THREE)).set_index(["metric", "method"])
     up = long.loc["up"]
     # a gap that never varies: four equal signs come up in 2 of 16 cases, and there are two tests
-    assert up.loc["good", ["p_random", "superiority"]].tolist() == [2 * 2 / 16, 1]
-    assert np.isnan(up.loc["random", "p_random"])
+    assert up.loc["good", ["p_vs_random", "superiority"]].tolist() == [2 * 2 / 16, 1]
+    assert np.isnan(up.loc["random", "p_vs_random"])
     assert up.loc["random", "superiority"] == 0.5
     # against the best, which the samples chose, there are as many tests as pairs: three
-    assert up["p_best"].to_dict() == pytest.approx({"good": np.nan, "same": 1, "random": 0.375}, nan_ok=True)
+    assert up["p_vs_best"].to_dict() == pytest.approx({"good": np.nan, "same": 1, "random": 0.375}, nan_ok=True)
     # ranks per sample: good, same, random 2 1 3, 1 2 3, 1 2 3, 2 1 3: sums 6, 6, 12; 12 / (4 * 3 * 4) * 216 - 3 * 4 * 4 = 6
-    assert up["friedman"].iloc[0] == pytest.approx(np.exp(-6 / 2))  # chi-squared of two degrees of freedom
+    assert up["p_friedman"].iloc[0] == pytest.approx(np.exp(-6 / 2))  # chi-squared of two degrees of freedom
     assert up["n_required_top_two"].iloc[0] == np.inf  # the first two are equal
 
 
@@ -453,7 +454,7 @@ def test_a_metric_that_is_undefined_for_all_on_some_samples_keeps_its_vote():
 def test_a_method_that_a_metric_has_no_score_of_does_not_speak_against_the_metric():
     found = {"random": TWICE["random"], "good": TWICE["good"]} | {f"absent {i}": {"up": [np.nan] * 8} for i in range(4)}
     told = metric_table.metric_table(metric_table.long_table(rows(found))).set_index("metric")
-    assert told.loc["up", ["beats_random", "informative", "exclusion_reason"]].tolist() == [1, "yes", ""]
+    assert told.loc["up", ["share_beats_random", "informative", "exclusion_reason"]].tolist() == [1, "yes", ""]
 
 
 def test_a_method_that_was_scored_on_easy_samples_only_does_not_surpass_the_truth():

@@ -53,7 +53,7 @@ def test_differences_intervals_and_verdicts_by_hand():
     assert table["p"].to_dict() == pytest.approx(expected)
     assert table["verdict"].to_dict() == {"a": "better", "b": "worse", "c": "unclear"}
     low, high = inference.interval(inference.bootstrap_means(gaps["a"][:, None]), 12)
-    assert table.loc["a", ["low", "high"]].tolist() == pytest.approx([low[0], high[0]])
+    assert table.loc["a", ["difference_low", "difference_high"]].tolist() == pytest.approx([low[0], high[0]])
 
 
 def test_where_lower_is_better_less_is_better():
@@ -81,7 +81,7 @@ def test_costs_are_told_and_never_judged():
 
 def test_a_score_that_is_gone_is_a_regression_and_a_new_one_is_not():
     table = compared({"a": {"up": [np.nan, 2.0, 3.0, 4.0, 5.0, np.nan] * 2}})
-    assert table.loc[("a", "up"), ["lost", "n", "verdict"]].tolist() == [4, 8, "lost"]
+    assert table.loc[("a", "up"), ["n_lost", "n_samples", "verdict"]].tolist() == [4, 8, "lost"]
     assert comparison.regressed(table)
     turned = comparison.of_task(rows({"a": {"up": [np.nan, 2.0]}}), rows({"a": {"up": [1.0, 2.0]}}))
     assert not comparison.regressed(comparison.judged([turned]))
@@ -90,8 +90,8 @@ def test_a_score_that_is_gone_is_a_regression_and_a_new_one_is_not():
 def test_a_method_that_is_gone_is_lost_and_samples_that_were_not_asked_are_not():
     after = rows({"a": BEFORE["a"], "b": {"up": BEFORE["b"]["up"][:8], "seconds": [1.0] * 8}})
     table = comparison.judged([comparison.of_task(rows(BEFORE), after)]).set_index(["method", "metric"])
-    assert table.loc[("c", "(all)"), ["verdict", "lost", "n"]].tolist() == ["lost", 12, 0]
-    assert table.loc[("b", "up"), ["verdict", "lost", "n"]].tolist() == ["same", 0, 8]
+    assert table.loc[("c", "(all)"), ["verdict", "n_lost", "n_samples"]].tolist() == ["lost", 12, 0]
+    assert table.loc[("b", "up"), ["verdict", "n_lost", "n_samples"]].tolist() == ["same", 0, 8]
     assert comparison.regressed(table.reset_index())
     chosen = comparison.judged([comparison.of_task(rows(BEFORE), after, methods=["a", "b"])])
     assert not comparison.regressed(chosen)
@@ -127,7 +127,7 @@ def test_only_scores_of_the_same_input_are_compared():
     before, after = rows(BEFORE), rows({name: {"up": [9.0] * 12} for name in BEFORE})
     after.loc[after["sample_id"] != "s0", "sample_digest"] = "another input"
     table = comparison.judged([comparison.of_task(before, after, methods=["a"])])
-    assert table[["n", "before", "after"]].to_numpy().tolist() == [[1, 1, 9]]
+    assert table[["n_samples", "before", "after"]].to_numpy().tolist() == [[1, 1, 9]]
 
 
 def test_nothing_is_said_of_inputs_that_are_not_the_same():
@@ -143,7 +143,7 @@ def test_few_samples_that_happen_to_agree_prove_nothing():
 def test_one_sample_has_no_interval():
     after = rows({name: {"up": [9.0] + [np.nan] * 11} for name in BEFORE})
     table = comparison.of_task(rows(BEFORE), after, methods=["a"])
-    assert table[["low", "high"]].isna().all(axis=None)
+    assert table[["difference_low", "difference_high"]].isna().all(axis=None)
 
 
 def test_another_version_of_a_metric_is_not_compared():

@@ -270,18 +270,18 @@ def test_kendalls_tau_is_scipys_over_the_columns_that_both_know():
         assert found[batch, a, b] == pytest.approx(expected, abs=1e-6)  # counts of pairs, divided in float32
 
 
-def test_unrelated_orders_exceed_the_chance_tau_in_at_most_one_case_of_twenty():
+def test_unrelated_orders_exceed_the_critical_tau_in_at_most_one_case_of_twenty():
     for m in range(2, 7):
         taus = [abs(scipy_stats.kendalltau(range(m), order)[0]) for order in permutations(range(m))]
-        limit = concordance.chance_tau(m)
+        limit = concordance.critical_tau(m)
         assert np.mean(np.array(taus) > limit + 1e-9) <= 0.05
         smaller = [tau for tau in taus if tau < limit - 1e-9]
         if smaller:
             assert np.mean(np.array(taus) > max(smaller) + 1e-9) > 0.05
-    assert concordance.chance_tau(40) == pytest.approx(
+    assert concordance.critical_tau(40) == pytest.approx(
         1.96 * np.sqrt(2 * 85 / (9 * 40 * 39)), abs=0.01
     )  # the normal limit
-    assert np.isnan(concordance.chance_tau(1))
+    assert np.isnan(concordance.critical_tau(1))
 
 
 # Krippendorff (2011), section D: 4 observers, 12 units; the last unit has one value and cannot be compared

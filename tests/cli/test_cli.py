@@ -240,15 +240,15 @@ def test_slow_methods_and_metrics_wait_for_full_and_the_boards_say_so(tmp_path, 
     assert main(asked) == 0
     assert f"left out, slow (--profile full, or by name): {', '.join(slow)}" in capsys.readouterr().out
     board = pd.read_csv(tmp_path / "leaderboards" / "mnist1d.csv").set_index("method")
-    assert board.loc[slow, "status"].tolist() == ["slow"] * len(slow)
-    assert board.loc[slow, "n"].tolist() == [0] * len(slow)
+    assert board.loc[slow, "status"].tolist() == ["not run"] * len(slow)
+    assert board.loc[slow, "n_samples"].tolist() == [0] * len(slow)
     assert set(METHODS) == set(board.index)
     assert board.loc[["cam", "constant"], "status"].tolist() == ["skipped", "undefined"]
     assert "global average pooling" in (tmp_path / "failures.csv").read_text()
     assert main([*asked, "--method", "lime[samples=20]", "random"]) == 0
     board = pd.read_csv(tmp_path / "leaderboards" / "mnist1d.csv").set_index("method")
-    assert board.loc["lime[samples=20]", "n"] == 2
-    assert "slow" not in set(board["status"])
+    assert board.loc["lime[samples=20]", "n_samples"] == 2
+    assert "not run" not in set(board["status"])
 
 
 def test_a_run_writes_every_file(first_run):
@@ -265,16 +265,16 @@ def test_the_boards_hold_every_method_and_metric(first_run):
     assert sorted(board["method"]) == sorted(METHOD_NAMES)
     assert set(METRIC_NAMES) < set(board.columns)
     assert board["task"].tolist() == ["mnist1d"] * 3
-    assert board["n"].tolist() == [4] * 3
+    assert board["n_samples"].tolist() == [4] * 3
     assert board["status"].tolist() == ["complete"] * 3
     pd.testing.assert_frame_equal(board, own)  # there is one task
     assert sorted(zip(long["method"], long["metric"], strict=True)) == sorted(
         (method, metric) for method in METHOD_NAMES for metric in METRIC_NAMES
     )
-    assert set(long["n"]) == {4}
+    assert set(long["n_samples"]) == {4}
     assert set(long["status"]) == {"ok"}
     assert failures.empty
-    assert list(failures.columns) == ["task", "method", "metric", "status", "note", "n"]
+    assert list(failures.columns) == ["task", "method", "metric", "status", "note", "n_samples"]
 
 
 def test_run_json_says_what_was_run(first_run):
@@ -372,7 +372,13 @@ def test_a_method_that_raises_becomes_rows_and_the_others_are_complete(out, tmp_
 
     failures = pd.read_csv(out / "failures.csv")
     assert sorted(failures["metric"]) == sorted(METRIC_NAMES)
-    for column, value in {"task": "mnist1d", "method": "faulty", "status": "failed", "note": note, "n": 4}.items():
+    for column, value in {
+        "task": "mnist1d",
+        "method": "faulty",
+        "status": "failed",
+        "note": note,
+        "n_samples": 4,
+    }.items():
         assert set(failures[column]) == {value}
     board = pd.read_csv(out / "leaderboard.csv")
     assert board["status"].tolist() == ["complete"] * 3 + ["incomplete"]
@@ -403,7 +409,7 @@ def test_one_method_on_one_sample_makes_a_board_and_plots(tmp_path):
     out = tmp_path / "results"
     words = "run --task mnist1d --samples 1 --device cpu --method random --metric drop deletion seconds"
     assert main([*words.split(), "--out", str(out)]) == 0
-    assert pd.read_csv(out / "leaderboard.csv")[["method", "n", "rank"]].values.tolist() == [["random", 1, 1]]
+    assert pd.read_csv(out / "leaderboard.csv")[["method", "n_samples", "rank"]].values.tolist() == [["random", 1, 1]]
 
 
 # --- train and evaluate

@@ -14,8 +14,9 @@ from test_board import THREE, TWICE, rows
 
 from bench import plots
 from bench.analysis import agreement, metric_table, score_matrix
-from bench.analysis.board import boards, wide_table, win_table
+from bench.analysis.board import boards, wide_table
 from bench.analysis.task_tables import of_task
+from bench.analysis.wins import win_table
 from bench.plots import boards as board_plots
 from bench.plots import style
 
@@ -100,7 +101,7 @@ def test_wins_are_drawn_row_against_column_and_pale_where_nothing_is_known():
     colour = np.asarray(axes.collections[0].get_array()).reshape(3, 3)
     at = {name: place for place, name in enumerate(names)}
     assert (colour[at["best"], at["random"]], colour[at["random"], at["best"]]) == (1, 0)
-    share = table.set_index(["method", "other"])["wins"]["lucky", "random"]
+    share = table.set_index(["method", "opponent"])["win_rate"]["lucky", "random"]
     assert colour[at["lucky"], at["random"]] == pytest.approx(0.5 + style.PALE * (share - 0.5))
 
 
@@ -180,7 +181,7 @@ def test_names_on_the_cost_picture_hide_no_other_name_and_stay_inside():
     board = pd.DataFrame(
         {
             "method": [f"a_longer_name_{i}" for i in range(39)] + ["random"],
-            "family": "gradient",
+            "method_family": "gradient",
             "mean_rank_faithfulness": rank,
             "seconds": np.r_[np.geomspace(1e-3, 2e-3, 9), np.geomspace(5e-4, 1, 31) + 2e-3],
         }
@@ -261,8 +262,8 @@ def test_agreement_shows_the_taus_that_the_table_holds(metrics):
     assert sorted(named) == sorted([*(f"m{number} (%) ↓" for number in range(metrics)), "up (%) ↑"])
     shown = [text.get_text() for text in axes.texts]
     assert shown == ([f"{value:.2f}" for value in square.to_numpy().ravel()] if metrics < style.FEW else [])
-    alpha = tables.alphas.set_index("family").loc["all"]
-    assert f"all metrics: {alpha['alpha']:.2f} [{alpha['low']:.2f}, {alpha['high']:.2f}]" in texts(figure)
+    alpha = tables.alphas.set_index("metric_family").loc["all"]
+    assert f"all metrics: {alpha['alpha']:.2f} [{alpha['alpha_low']:.2f}, {alpha['alpha_high']:.2f}]" in texts(figure)
 
 
 def test_trust_is_drawn_best_first_with_intervals_and_the_zone_of_chance():
@@ -277,7 +278,7 @@ def test_trust_is_drawn_best_first_with_intervals_and_the_zone_of_chance():
     zones = [(patch.get_x(), patch.get_x() + patch.get_width()) for patch in axes.patches]
     assert zones == [(-1, 1)] * 4  # no order of four methods is beyond chance
     drawn = sorted(end for bars in axes.containers[1:] for line in bars[2][0].get_segments() for end in line[:, 0])
-    assert drawn == pytest.approx(sorted([*of_mean["low"], *of_mean["high"]]))
+    assert drawn == pytest.approx(sorted([*of_mean["tau_low"], *of_mean["tau_high"]]))
 
 
 @pytest.mark.parametrize("samples", [1, 3])

@@ -99,7 +99,7 @@ function rankTip(one) {
 /** Why a method has no rank, in words. */
 const STATUS = {
   incomplete: "some scores are missing", skipped: "the task cannot serve it", undefined: "its maps are constant or not finite",
-  slow: "left out of this profile as too slow", complete: "",
+  "not run": "left out of this profile as too slow", complete: "",
 };
 
 function ownColumns(task, board) {

@@ -1,0 +1,40 @@
+"""How often one method is scored better than another."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from bench.analysis import inference
+from bench.analysis.metric_table import counted
+from bench.analysis.score_matrix import oriented
+from bench.core.vocabulary import Column
+
+WIN_COLUMNS = ["task", "method", Column.OPPONENT, Column.WIN_RATE]
+
+
+def win_table(rows: pd.DataFrame, long: pd.DataFrame) -> pd.DataFrame:
+    """How often a method is scored better than another: the mean over samples and metrics, metrics by their weight.
+
+    One row per task and ordered pair of methods that have all scores; a tie is half a win.
+    """
+    found = []
+    for task, own in long[long[Column.RANK_WEIGHT] > 0].groupby("task", sort=True):
+        names, methods = counted(own)
+        if len(methods) < 2:
+            continue
+        facts = own.drop_duplicates("metric").set_index("metric").loc[names]
+        weight = facts[Column.RANK_WEIGHT] / facts.groupby("metric_family")[Column.RANK_WEIGHT].transform("sum")
+        wins = sum(weight[name] * _wins(rows, str(task), name, methods) for name in facts.index) / weight.sum()
+        opponents = pd.Index(methods, name=Column.OPPONENT)
+        table = pd.DataFrame(wins, index=pd.Index(methods, name="method"), columns=opponents)
+        table = table.where(~np.eye(len(methods), dtype=bool)).stack().dropna().rename(Column.WIN_RATE).reset_index()
+        found.append(table.assign(task=task)[WIN_COLUMNS])
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=WIN_COLUMNS)
+
+
+def _wins(rows: pd.DataFrame, task: str, metric: str, methods: list[str]) -> np.ndarray:
+    """Share of the samples on which each method (row) is better than each other (column) by one metric: (M, M)."""
+    own = rows[(rows["task"] == task) & (rows["metric"] == metric) & rows["method"].isin(methods)]
+    scores = oriented(own)[methods].dropna().to_numpy()
+    return np.stack([inference.superiority(scores[:, [place]] - scores) for place in range(len(methods))])
