@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -57,9 +58,10 @@ class Entry:
 
     @property
     def summary(self) -> str:
-        """The first sentence of the docstring."""
+        """The first sentence of the docstring, without the shape that may end it."""
         text = " ".join((self.fn.__doc__ or "").split())
-        return text.split(". ")[0].rstrip(".")
+        sentence = re.split(r"(?<!\.)\. ", text)[0].rstrip(".")  # "k = 0 ... L" is no end
+        return re.sub(r"\s*(-> )?\(N\b[^()]*\)$", "", sentence)
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,11 @@ import pandas as pd
 
 import bench
 from bench.core.entries import Entry, Metric, Task
-from bench.core.vocabulary import COSTS, FAMILY_ORDER, PROMISES
+from bench.core.vocabulary import CONTROLS, COSTS, FAMILY_ORDER, PROMISES, RANKING_FAMILIES
 from bench.engine.loading import load_all
 from bench.page.sources import bibliography
 from bench.registry.decorators import METHODS, METRICS, TASKS
+from bench.validation.ladders import STEP_LABELS
 from bench.validation.verdicts import SHIPPED_VERDICTS, read_verdicts
 
 ROOT = Path(bench.__file__).parents[1]
@@ -85,8 +86,8 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 def described(entry: Entry) -> str:
-    """The summary as a cell of a table, without the shapes that end it."""
-    return _sentence(re.sub(r"\s*(->\s*)?\(N,.*?\)$", "", entry.summary).rstrip(". ")) + "."
+    """The summary as a cell of a table."""
+    return _sentence(entry.summary) + ("" if entry.summary.endswith("?") else ".")
 
 
 def settings(entry: Entry) -> str:
@@ -105,7 +106,10 @@ def methods() -> str:
     parts = [
         table(
             ["method", "family", "cost", "what it does"],
-            ([f"[`{e.name}`](#method-{e.name})", e.family, e.cost, described(e)] for e in _by_family(METHODS, families)),
+            (
+                [f"[`{e.name}`](#method-{e.name})", e.family, e.cost, described(e)]
+                for e in _by_family(METHODS, families)
+            ),
         )
     ]
     for family in families:
@@ -130,19 +134,16 @@ def _method(entry: Entry) -> str:
 
 def metrics() -> str:
     verdict = verdicts_by_name()
-    families = [family for family in FAMILY_ORDER if any(metric.family == family for metric in METRICS.values())]
-    parts = [
-        table(
-            ["metric", "family", "better", "checks", "what it measures"],
-            (
-                [f"[`{e.name}`](#metric-{e.name})", e.family, _direction(e), _passed(verdict, e), described(e)]
-                for e in _by_family(METRICS, families)
-            ),
-        )
-    ]
-    for family in families:
-        parts.append(f"## Family: {family}")
-        parts += [_metric(entry, verdict) for entry in METRICS.values() if entry.family == family]
+    parts = []
+    for family in FAMILY_ORDER:
+        found = [metric for metric in METRICS.values() if metric.family == family]
+        if found:
+            rows = (
+                [f"[`{e.name}`](#metric-{e.name})", _direction(e), _passed(verdict, e), described(e)] for e in found
+            )
+            parts.append(f"## Family: {family}")
+            parts.append(table(["metric", "better", "checks", "what it measures"], rows))
+            parts += [_metric(entry, verdict) for entry in found]
     return "\n\n".join(parts)
 
 
@@ -211,16 +212,58 @@ def verdicts() -> str:
     parts = []
     for family in families:
         lines = found[found["family"] == family]
-        orders = [name for name in found if " > " in name and lines[name].notna().any()]
+        steps = [name for name in STEP_LABELS if name in found and lines[name].notna().any()]
         rows = (
             [f"[`{line['metric']}`](#metric-{line['metric']})", line["verdict"]]
-            + ["" if pd.isna(line[name]) else f"{line[name]:.2f}" for name in orders]
+            + ["" if pd.isna(line[name]) else f"{line[name]:.2f}" for name in steps]
             + [_escaped(line["failure_reasons"])]
             for line in lines.to_dict("records")
             if line["metric"] in METRICS
         )
-        parts.append(f"### {family.capitalize()}\n\n" + table(["metric", "verdict", *orders, "why it fails"], rows))
+        head = ["metric", "verdict", *(STEP_LABELS[name] for name in steps), "why it fails"]
+        parts.append(f"### {family.capitalize()}\n\n" + table(head, rows))
     return "\n\n".join(parts)
+
+
+def leaderboard(task: str) -> pd.DataFrame:
+    """A committed board of the reference run, one row per method."""
+    path = ROOT / "results" / "reference" / "leaderboards" / f"{task}.csv"
+    return pd.read_csv(path, keep_default_na=True).set_index("method")
+
+
+def ranks() -> str:
+    """Rank with interval of every method of the reference run on every task, in the order of the first task's board."""
+    boards = {name: leaderboard(name) for name in TASKS}
+    first = boards["mnist1d"]
+    rows = ([_named(name), *(_rank(board, name) for board in boards.values())] for name in first.index)
+    return table(["method", *(f"`{name}`" for name in boards)], rows)
+
+
+def family_ranks() -> str:
+    """Mean rank within each ranking family, for the two tasks of which both families exist and samples are many."""
+    columns = [f"mean_rank_{family}" for family in RANKING_FAMILIES]
+    boards = {name: leaderboard(name).dropna(subset=["rank"]) for name in ("mnist1d", "tissue")}
+    head = ["method", *(f"`{name}`: {family}" for name in boards for family in RANKING_FAMILIES)]
+    rows = (
+        [_named(name)]
+        + [f"{board.at[name, c]:.1f}" if name in board.index else "" for board in boards.values() for c in columns]
+        for name in boards["mnist1d"].index
+    )
+    return table(head, rows)
+
+
+def _named(method: str) -> str:
+    link = f"[`{method}`](#method-{method})"
+    return f"{link} (control)" if METHODS[method].family == CONTROLS else link
+
+
+def _rank(board: pd.DataFrame, method: str) -> str:
+    if method not in board.index:
+        return "not run"
+    line = board.loc[method]
+    if pd.isna(line["rank"]):
+        return str(line["status"])
+    return f"{line['rank']:g}" + ("" if pd.isna(line["rank_low"]) else f" ({line['rank_low']:g}-{line['rank_high']:g})")
 
 
 def trust() -> str:
@@ -269,7 +312,9 @@ def costs() -> str:
 
 
 def promises() -> str:
-    return table(["promise", "what is true of every attribution of the method"], ([f"`{k}`", v] for k, v in PROMISES.items()))
+    return table(
+        ["promise", "what is true of every attribution of the method"], ([f"`{k}`", v] for k, v in PROMISES.items())
+    )
 
 
 PAGES = {
@@ -278,6 +323,8 @@ PAGES = {
     "tasks": tasks,
     "verdicts": verdicts,
     "trust": trust,
+    "ranks": ranks,
+    "family_ranks": family_ranks,
     "references": references,
     "api": public_names,
     "costs": costs,

@@ -1,42 +1,67 @@
-"""The documentation names what there is, cites what it uses, and its example runs."""
+"""The documentation covers everything that is registered, cites what it uses, and its links lead somewhere."""
 
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
-from bench.cli import main
+import bench
+from bench.page.sources import bibliography
 from bench.registry.decorators import METHODS, METRICS, TASKS
 
-ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+ROOT = Path(bench.__file__).parents[1]
+sys.path.insert(0, str(ROOT / "docs" / "_extensions"))
+import catalogue  # noqa: E402
+
+BIBLIOGRAPHY = (ROOT / "references.bib").read_text(encoding="utf-8")
+KEYS = set(re.findall(r"@\w+\{([\w-]+),", BIBLIOGRAPHY))
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-@pytest.mark.parametrize("registry", [TASKS, METHODS, METRICS], ids=["tasks", "methods", "metrics"])
-def test_every_registered_name_is_in_the_readme_with_its_family(registry):
+@pytest.mark.parametrize(
+    ("page", "kind", "registry"),
+    [("methods", "method", METHODS), ("metrics", "metric", METRICS), ("tasks", "task", TASKS)],
+)
+def test_every_registered_name_has_a_section_with_source_and_settings(page, kind, registry):
+    text = catalogue.PAGES[page]()
     for name, entry in registry.items():
-        assert f"`{name}`" in README, name
-        if registry is not TASKS:
-            assert re.search(rf"`{name}`.*\| {entry.family} \|", README), name
-        if registry is METHODS:
-            assert re.search(rf"^\| `{name}` \| {entry.family} \| {entry.cost} \|", README, re.MULTILINE), name
+        section = re.search(rf"^\({kind}-{name}\)=\n(.*?)(?=^\(|\Z)", text, re.DOTALL | re.MULTILINE)
+        assert section, name
+        assert all(f"`{setting}={default!r}`" in section[1] for setting, default in entry.params)
+        if entry.cite:
+            assert f"](#{entry.cite})" in section[1]
 
 
-def test_every_direction_in_the_readme_is_the_registrys():
-    for name, metric in METRICS.items():
-        word = "higher" if metric.higher_is_better else "lower"
-        assert re.search(rf"`{name}`.*\| {metric.family} \| {word} \|", README), name
+def test_a_metric_s_section_gives_its_direction_and_verdict():
+    text = catalogue.metrics()
+    road, drop = (text.split(f"(metric-{name})=")[1].split("\n(")[0] for name in ("road", "drop"))
+    assert "- **Better:** lower" in drop
+    assert "- **Checks:** pass" in drop
+    assert "- **Checks:** fail (" in road
+
+
+def test_docstrings_become_markdown_without_markup_by_accident():
+    text = "Sum of a_k * b_k | see [selvaraju2017gradcam].\n\n    w = 1 * 2\n\nMore `of_it`."
+    assert catalogue.prose(text) == (
+        "Sum of a\\_k \\* b\\_k \\| see [Selvaraju et al., 2017](#selvaraju2017gradcam).\n\n"
+        "```text\nw = 1 * 2\n```\n\nMore `of_it`."
+    )
 
 
 def test_every_citation_is_in_the_bibliography():
-    known = set(re.findall(r"@\w+\{([\w-]+),", (ROOT / "references.bib").read_text(encoding="utf-8")))
     cited = {entry.cite for registry in (TASKS, METHODS, METRICS) for entry in registry.values()} - {""}
     sources = [*ROOT.glob("bench/**/*.py"), *ROOT.glob("methods/*.py"), *ROOT.glob("tasks/*.py")]
     for path in sources:
         cited |= set(re.findall(r"\[([a-z]+\d{4}[a-z0-9]*)\]", path.read_text(encoding="utf-8")))
-    assert cited <= known
+    assert cited <= KEYS
+
+
+def test_the_list_of_references_is_that_of_the_bibliography():
+    text = catalogue.references()
+    assert set(re.findall(r"^\(([\w-]+)\)=$", text, re.MULTILINE)) == KEYS == set(bibliography(KEYS))
 
 
 def test_every_entry_says_what_it_is():
@@ -45,45 +70,41 @@ def test_every_entry_says_what_it_is():
             assert len(entry.summary.split()) >= 4, entry.name
 
 
-def test_the_readmes_method_has_12_lines_and_runs(tmp_path, monkeypatch, capsys):
-    code = re.search(r"```python\n(.*?)```", README, re.DOTALL)[1]
-    assert len(code.strip().splitlines()) <= 12
-    (tmp_path / "my_method.py").write_text(code)
-    asked = [
-        "run",
-        "--task",
-        "mnist1d",
-        "--method",
-        "unsigned_gradient_x_input",
-        "random",
-        "--metric",
-        "drop",
-        "--samples",
-        "4",
-    ]
-    try:
-        assert main.main([*asked, "--plugins", str(tmp_path / "my_method.py"), "--out", str(tmp_path / "out")]) == 0
-    finally:
-        METHODS.pop("unsigned_gradient_x_input", None)
-    assert "unsigned_gradient_x_input" in capsys.readouterr().out
+def test_the_table_of_tasks_names_every_task():
+    text = (ROOT / "docs" / "tasks.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"`(\w+)`(?=[^|\n]*\|)", text.split("## ")[0])) >= set(TASKS)
 
 
 def test_ci_runs_the_readmes_test_command():
     command = "python3 -m venv .venv && .venv/bin/pip install tox && .venv/bin/tox"
-    assert f"    {command}\n" in README
+    assert f"\n{command}\n" in (ROOT / "README.md").read_text(encoding="utf-8")
     assert f"\n{command}\n" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
-def test_pictures_and_links_of_the_readme_lead_somewhere():
-    for target in re.findall(r"\]\(([^)#]+)\)", README):
-        if not target.startswith("http"):
-            assert (ROOT / target).exists(), target
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_pictures_and_links_lead_somewhere(page):
+    text = page.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)|^```\{image\} (\S+)$", text, re.MULTILINE):
+        path = "".join(target)
+        if not path.startswith("http"):
+            assert (page.parent / path).exists(), path
 
 
-def test_every_task_has_a_committed_board_with_the_random_control_and_no_image_of_hmt_is_kept():
-    reference = ROOT / "results" / "reference"
-    boards = [path for path in reference.glob("leaderboards/*.csv") if path.stem in TASKS]
-    assert {path.stem for path in boards} == set(TASKS)
-    for path in boards:
-        assert re.search(r",random,", path.read_text(encoding="utf-8")), path.name
-    assert not list(reference.rglob("hmt_*gallery*"))
+def test_the_readme_names_as_many_methods_metrics_and_tasks_as_exist():
+    told = re.search(r"(\d+) methods, (\d+) metrics, (\d+) tasks", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert told is not None
+    assert [int(count) for count in told.groups()] == [len(METHODS), len(METRICS), len(TASKS)]
+
+
+def test_every_page_is_in_the_contents():
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    assert {path.stem for path in (ROOT / "docs").glob("*.md")} - {"index"} == set(
+        re.findall(r"^([a-z-]+)$", index, re.MULTILINE)
+    )
+
+
+def test_every_task_has_a_committed_board_with_the_random_control():
+    boards = {path.stem: path for path in (ROOT / "results" / "reference").glob("leaderboards/*.csv")}
+    assert set(TASKS) <= set(boards)
+    for name in TASKS:
+        assert ",random," in boards[name].read_text(encoding="utf-8"), name
