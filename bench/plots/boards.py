@@ -32,7 +32,9 @@ def ranks(wide: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
     methods, places = list(board["method"]), np.arange(len(board), dtype=float)
     voting = long[(long[Column.RANK_WEIGHT] > 0) & (long[Column.REDUNDANCY_GROUP] == long["metric"])]
     names = list(dict.fromkeys(voting["metric"]))
-    height = 1.7 + 0.2 * len(board)
+    height = max(1.7, 0.9 + 0.065 * max(map(len, names), default=0)) + 0.2 * len(
+        board
+    )  # names stand above, at an angle
     figure, (left, right) = new_figure(
         1, 2, width=6.3 + 0.22 * len(names), height=height, sharey=True, width_ratios=(4.2, 0.3 + 0.22 * len(names))
     )

@@ -51,6 +51,17 @@ def test_heatmap_shows_skill_in_rank_order_with_directions_and_no_costs():
     assert np.asarray(colours).tolist() == [[1, 1, 0], [1, 1, 0]]  # the control is the zero of every line
 
 
+@pytest.mark.parametrize("methods", [1, 2])
+def test_a_board_of_few_methods_has_room_for_long_names_of_metrics(tmp_path, methods):
+    """Matplotlib warns, which is an error here, where names leave no height to the axes."""
+    frame = rows({name: {"up": [1.0, 2.0, 4.0]} for name in ("random", "good")[:methods]})
+    frame["metric"] = "deletion[features=segment20,output=logit]"
+    long = metric_table.long_table(frame)
+    figure = plots.ranks(boards(frame, long), long, "toy")
+    figure.savefig(tmp_path / "ranks.png")
+    assert min(axes.get_window_extent().height for axes in figure.axes) > 20
+
+
 def test_heatmap_without_a_control_shows_means():
     _, wide, long = tables({name: THREE[name] for name in ("good", "same")})
     axes = plots.heatmap(wide, long, "toy").axes[0]
