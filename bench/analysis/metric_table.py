@@ -14,6 +14,9 @@ from bench.analysis.skill import against_random
 from bench.analysis.votes import informative, no_random_score, rank_weights
 from bench.core.vocabulary import COST, EXCLUSION_REASONS, FAMILY_ORDER, LEVEL, NO, RANDOM, Column
 
+# The unit at the end of a label; a label without one is of a number without dimension.
+UNIT = r"\((%[^)]*|nats|MiB|per unit of [^)]*)\)$|^(.+ per sample)$"
+
 
 def long_table(rows: pd.DataFrame, verdicts: Mapping[str, str] | None = None) -> pd.DataFrame:
     """One row per task, method and metric: n, mean, interval, rank, group, status, skill, and what the metric is worth.
@@ -50,6 +53,15 @@ def metric_table(long: pd.DataFrame) -> pd.DataFrame:
     ]
     found = long[columns] if len(long) else pd.DataFrame(columns=columns)
     return found.drop_duplicates(["task", "metric"]).reset_index(drop=True)
+
+
+def metric_facts(metrics: pd.DataFrame) -> pd.DataFrame:
+    """One row per metric of any task, by family: its unit, direction and label."""
+    facts = metrics.drop_duplicates("metric").copy()
+    facts["unit"] = facts["label"].str.extract(UNIT).bfill(axis=1)[0].fillna("")
+    order = facts["metric_family"].map({name: i for i, name in enumerate(FAMILY_ORDER)})
+    columns = ["metric", "metric_id", "metric_family", "unit", "higher_is_better", "label"]
+    return facts.assign(_order=order).sort_values(["_order", "metric"], kind="stable")[columns].reset_index(drop=True)
 
 
 def counted(long: pd.DataFrame) -> tuple[list[str], list[str]]:

@@ -17,12 +17,12 @@ class Summary:
 
     n_samples: int
     methods: tuple[str, ...]
-    top_group: tuple[str, ...]  # those that cannot be told apart from the best of them
+    top_group: tuple[str, ...]  # those that cannot be distinguished from the best of them
     above_random: tuple[str, ...]  # significantly better than the random control
     below_random: tuple[str, ...]  # significantly worse
     random: str  # where the random control stands: "last", "not last", "" where it has no rank
     neighbours: int  # pairs of neighbours in rank, controls included
-    neighbours_apart: int  # those of them that can be told apart
+    neighbours_distinct: int  # those of them that can be distinguished
 
 
 def summary(board: pd.DataFrame) -> Summary:
@@ -44,7 +44,7 @@ def summary(board: pd.DataFrame) -> Summary:
         below_random=named(Column.VS_RANDOM, WORSE),
         random="" if random.empty else "last" if last else "not last",
         neighbours=len(pairs),
-        neighbours_apart=sum(not share_a_letter(one, other) for one, other in pairs),
+        neighbours_distinct=sum(not share_a_letter(one, other) for one, other in pairs),
     )
 
 
@@ -56,23 +56,18 @@ def sentences(found: Summary) -> list[str]:
 
 
 def resolution(found: Summary) -> str:
-    """How finely the board tells methods apart."""
+    """How many neighbours in rank the samples distinguish."""
     if not found.neighbours:
         return ""
-    return f"{found.neighbours_apart} of {found.neighbours} pairs of neighbours in rank can be told apart."
+    return f"{found.neighbours_distinct} of {found.neighbours} neighbours in rank can be distinguished."
 
 
 def _about_top(found: Summary) -> str:
     first, *rest = found.top_group
+    others = len(found.methods) - 1
     if not rest:
-        others = len(found.methods) - 1
-        return (
-            f"{first} is first, significantly better than the other {others} methods."
-            if others
-            else f"{first} is first."
-        )
-    count = f"{len(rest)} of the other {len(found.methods) - 1} methods cannot be told apart from it"
-    return f"{first} is first; {count}: {_listed(rest)}."
+        return f"{first} is significantly better than all other methods." if others else f"{first} is the only method."
+    return f"{first} is the best method; {len(rest)} of the other {others} cannot be distinguished from it: {_listed(rest)}."
 
 
 def _about_random(found: Summary) -> str:

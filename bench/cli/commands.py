@@ -71,8 +71,8 @@ def run_command(arguments: argparse.Namespace) -> int:
         outcome = run(plan, store, bar)
         bar.set_description_str("done")
     _write_run_facts(arguments, plan, outcome, time.perf_counter() - start)
-    _write_report(arguments.out)
-    print_outcome(outcome, time.perf_counter() - start, arguments.out)
+    tables = _write_report(arguments.out)
+    print_outcome(outcome, time.perf_counter() - start, arguments.out, tables)
     return 1 if outcome.failed else 0
 
 
@@ -459,8 +459,8 @@ def _write_run_facts(arguments: argparse.Namespace, plan: Any, outcome: Outcome,
         part.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
 
-def _write_report(out: Path, *, pictures: bool = True) -> None:
+def _write_report(out: Path, *, pictures: bool = True) -> Any:
     from bench.report.write import write
 
     with progress_bar(unit="file") as bar:
-        write(out, bar, pictures=pictures)
+        return write(out, bar, pictures=pictures)

@@ -18,10 +18,10 @@ def cost_classes() -> str:
     return f"{', '.join(limits)} model queries a sample; slow: more, only in --profile full or when named"
 
 
-def print_outcome(outcome: Outcome, seconds: float, out: Path) -> None:
+def print_outcome(outcome: Outcome, seconds: float, out: Path, tables: Any) -> None:
     from bench.report.terminal import boards_text
 
-    print(boards_text(out))
+    print(boards_text(tables, out))
     for name, why in outcome.skipped_tasks.items():
         print(f"skipped {why if why.startswith(name) else f'{name}: {why}'}")
     for name, why in outcome.failed_tasks.items():

@@ -46,6 +46,49 @@ def mean_rank_by(family: str) -> tuple[str, str, str]:
     return f"mean_rank_{family}", f"mean_rank_{family}_low", f"mean_rank_{family}_high"
 
 
+MEANINGS = {  # of the columns of leaderboards/*.csv, agreement.csv and failures.csv
+    "rank": "place among the complete methods, 1 is best; ties share the mean of their places. By mean_rank, or by mean",
+    Column.RANK_LOW: "best rank that the tests leave open (simultaneous 95 % interval)",
+    Column.RANK_HIGH: "worst rank that the tests leave open (simultaneous 95 % interval)",
+    Column.TOP_GROUP: "yes: not significantly worse than the best method that is no control",
+    Column.VS_RANDOM: "the overall rank against that of the random control: better, worse, or indistinguishable",
+    Column.MEAN_RANK: "mean of the ranks on the samples by the metrics that count; each family of metrics counts once",
+    f"{Column.MEAN_RANK}_<family>": "the same, by the metrics of one family",
+    f"{Column.MEAN_RANK}_low, {Column.MEAN_RANK}_high": "95 % interval over samples",
+    Column.N_REQUIRED_VS_BEST: "samples with which the test against the first of the board would find the difference with "
+    "power 0.8; inf: the two are equal, no number would",
+    "group": "methods that share a letter cannot be told apart",
+    Column.N_SAMPLES: "samples with a score (of each input explained)",
+    "status": "of a method: complete, incomplete, undefined, skipped, or not run; of a score: ok, or how many samples lack it",
+    Column.OUTDATED: "yes: the score is by an older version of the method or metric; empty: the version in use is not known",
+    "mean": "mean score over samples, in the unit that metrics.csv gives",
+    f"{Column.MEAN_LOW}, {Column.MEAN_HIGH}": "95 % interval of the mean over samples",
+    Column.P_VS_BEST: "p-value against the best method by this metric, Holm-corrected over all pairs",
+    Column.P_VS_RANDOM: "p-value against the random control by this metric, Holm-corrected over the methods",
+    Column.SUPERIORITY: "probability that the method is better than the random control on a sample; a tie counts half",
+    "skill": "0: as the random control; 1: as the ground truth (localisation), elsewhere in standard deviations (Cohen's d)",
+    f"{Column.SKILL_LOW}, {Column.SKILL_HIGH}": "95 % interval of the skill over samples",
+    "conformance": "verdict of the checks on closed-form problems: pass, fail or untested; empty: not checked",
+    Column.INFORMATIVE: "whether half of the methods are above the random control by this metric; empty: not asked",
+    Column.SHARE_BEATS_RANDOM: "share of the methods that are significantly better than the random control by this metric",
+    Column.P_MAJORITY_BEATS_RANDOM: "p-value of more than half of the methods being better than the random control on a sample",
+    Column.EXCLUSION_REASON: "why the metric does not count in the rank; empty where it does, or ranks nothing",
+    Column.RANK_WEIGHT: "weight of the metric in the mean rank of its family; 0: it does not count",
+    Column.REDUNDANCY_GROUP: "first of the metrics whose scores correlate above 0.95; they share one weight",
+    Column.P_FRIEDMAN: "p-value of Friedman's test that all methods are equal by this metric",
+    Column.N_REQUIRED_TOP_TWO: "samples with which the test would tell the first two methods apart by this metric (power 0.8)",
+    "tau": "Kendall's tau-b between two orders of the methods, controls left out",
+    f"{Column.TAU_LOW}, {Column.TAU_HIGH}": "95 % interval of tau over samples",
+    Column.TAU_CRITICAL: "absolute value of tau that unrelated orders of as many methods exceed in 5 % of all cases",
+    Column.TRUTH_METRIC: "metric of the ground truth that tau compares with; mean rank: all of them together",
+    "alpha": "Krippendorff's ordinal alpha of the ranks given by a family of metrics: 1 is agreement, 0 is chance",
+    f"{Column.ALPHA_LOW}, {Column.ALPHA_HIGH}": "95 % interval of alpha over samples",
+    Column.N_METHODS: "methods that are compared, controls left out",
+    Column.N_METRICS: "metrics that are compared",
+    Column.WIN_RATE: "share of the scores by which the method is better than the opponent; a tie counts half",
+    "note": "why there is no score",
+}
+
 YES, NO = "yes", "no"
 BETTER, WORSE, INDISTINGUISHABLE = "better", "worse", "indistinguishable"
 

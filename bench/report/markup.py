@@ -8,7 +8,20 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.comparison import EVERYTHING, LOST, ORDER, SAME, too_few
-from bench.core.vocabulary import COST, NOT_RUN, RANKING_FAMILIES, Column, mean_rank_by
+from bench.analysis.summary import sentences, summary
+from bench.core.vocabulary import (
+    BETTER,
+    CONTROLS,
+    COST,
+    INDISTINGUISHABLE,
+    NOT_RUN,
+    RANDOM,
+    RANKING_FAMILIES,
+    WORSE,
+    YES,
+    Column,
+    mean_rank_by,
+)
 
 
 def comparison_markdown(table: pd.DataFrame, *, before: str, after: str, everything: bool = False) -> str:
@@ -61,31 +74,46 @@ def _number(value: float) -> str:
 
 
 HEADLINES = ("drop", "deletion", "insertion", "localisation_auc", "seconds")  # metrics of a short board
+MARKS = {YES: "yes", BETTER: "better", WORSE: "worse", INDISTINGUISHABLE: "~"}
 IN_LATEX = str.maketrans(
     {char: f"\\{char}" for char in "&%$#_{}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 )  # as pandas escapes cells
-WHAT_IT_SAYS = (
-    "Ranks by mean rank over the metrics that have a vote, with 95 % intervals; methods that share a letter cannot be told "
-    "apart."
+LEGEND = (
+    "Rank: by the mean rank over the metrics that count, with its 95 % interval. Top: cannot be "
+    "distinguished from the best method. vs random: significantly better or worse than the random control, ~ where neither."
 )
 
 
-def short(board: pd.DataFrame, long: pd.DataFrame) -> pd.DataFrame:
-    """One line per method: rank with interval or why there is none, group, mean rank of each family, a few metrics. Text."""
+def short(board: pd.DataFrame, metrics: pd.DataFrame) -> pd.DataFrame:
+    """One row per method, as text: rank with interval or why there is none, top group, random, mean ranks, a few metrics.
+
+    `board` and `metrics`: the wide table and the table of metrics of one task.
+    """
     board = board[board["status"] != NOT_RUN]
-    facts = long.drop_duplicates("metric").set_index("metric")
-    table = pd.DataFrame({"method": board["method"], "rank": [_rank(line) for _, line in board.iterrows()]})
-    table["group"] = board["group"]
+    higher = metrics.set_index("metric")["higher_is_better"]
+    table = pd.DataFrame({"method": named(board), "rank": [_rank(line) for _, line in board.iterrows()]})
+    table["top"] = board[Column.TOP_GROUP].map(MARKS).fillna("")
+    table[f"vs {RANDOM}"] = board[Column.VS_RANDOM].map(MARKS).fillna("")
     for family in RANKING_FAMILIES:
         mean_rank = mean_rank_by(family)[0]
         if mean_rank in board and board[mean_rank].notna().any():
-            table[family] = board[mean_rank].map("{:.1f}".format).replace("nan", "")
-    for name in HEADLINES:
-        if name in board and name in facts.index and board[name].notna().any():
-            arrow = "↑" if facts.loc[name, "higher_is_better"] else "↓"
-            table[f"{name.replace('_', ' ')} {arrow}"] = board[name].map("{:.3g}".format).replace("nan", "")
+            table[f"mean rank, {family}"] = board[mean_rank].map("{:.1f}".format).replace("nan", "")
+    for name in headlines(board, metrics):
+        table[f"{name} {'↑' if higher[name] else '↓'}"] = board[name].map("{:.3g}".format).replace("nan", "")
     return table.reset_index(drop=True)
+
+
+def headlines(board: pd.DataFrame, metrics: pd.DataFrame) -> list[str]:
+    """The metrics that a short board shows: those of HEADLINES that have scores."""
+    known = set(metrics["metric"])
+    return [name for name in HEADLINES if name in known and board[name].notna().any()]
+
+
+def named(board: pd.DataFrame) -> pd.Series:
+    """The methods' names, controls and outdated rows marked."""
+    control = pd.Series(np.where(board["method_family"] == CONTROLS, " (control)", ""), index=board.index)
+    return board["method"] + control + board[Column.OUTDATED].map({YES: " (outdated)"}).fillna("")
 
 
 def cell(text: object) -> str:
@@ -101,21 +129,23 @@ def pipe_table(table: pd.DataFrame) -> str:
     return "\n".join([lines[0], "|" + "|".join(":" + "-" * (width + 1) for width in widths) + "|", *lines[1:]])
 
 
-def markdown(board: pd.DataFrame, long: pd.DataFrame) -> str:
-    """GitHub's Markdown."""
-    table = short(board, long)
+def markdown(board: pd.DataFrame, metrics: pd.DataFrame) -> str:
+    """GitHub's Markdown: what the board says, the table, and how to read it."""
+    table = short(board, metrics)
     table["method"] = table["method"].map(cell)
-    return f"{pipe_table(table)}\n\n{cell(_caption(board))}\n"
+    lines = "\n".join(f"- {cell(one)}" for one in [_title(board), *sentences(summary(board))])
+    return f"{lines}\n\n{pipe_table(table)}\n\n{cell(_notes(board, metrics))}\n"
 
 
-def latex(board: pd.DataFrame, long: pd.DataFrame) -> str:
-    """A table environment for booktabs; arrows and spans are in mathematics mode."""
-    table = short(board, long)
+def latex(board: pd.DataFrame, metrics: pd.DataFrame) -> str:
+    """A table environment for booktabs; arrows are in mathematics mode."""
+    table = short(board, metrics)
     table.columns = pd.Index([str(name) for name in table])
+    caption = " ".join([_title(board), *sentences(summary(board)), _notes(board, metrics)])
     text = table.to_latex(
         index=False,
         escape=True,
-        caption=_caption(board).translate(IN_LATEX),
+        caption=caption.translate(IN_LATEX),
         label=f"tab:{re.sub(r'[^A-Za-z0-9]+', '-', board['task'].iloc[0])}",
         position="t",
         column_format="ll" + "r" * (table.shape[1] - 2),
@@ -126,10 +156,22 @@ def latex(board: pd.DataFrame, long: pd.DataFrame) -> str:
 def _rank(line: pd.Series) -> str:
     if pd.isna(line["rank"]):
         return str(line["status"])
-    return f"{line['rank']:g}" + (
-        f" ({line['rank_low']:g}-{line['rank_high']:g})" if pd.notna(line[Column.RANK_LOW]) else ""
-    )
+    if pd.isna(line[Column.RANK_LOW]):
+        return f"{line['rank']:g}"
+    return f"{line['rank']:g} ({line[Column.RANK_LOW]:g}-{line[Column.RANK_HIGH]:g})"
 
 
-def _caption(board: pd.DataFrame) -> str:
-    return f"{board['task'].iloc[0]}, {board[Column.N_SAMPLES].max()} samples. {WHAT_IT_SAYS}"
+def _title(board: pd.DataFrame) -> str:
+    return f"{board['task'].iloc[0]}: {board[Column.N_SAMPLES].max()} samples."
+
+
+def _notes(board: pd.DataFrame, metrics: pd.DataFrame) -> str:
+    """How to read the table, and how many metrics it leaves out."""
+    scored = [name for name in metrics["metric"] if board[name].notna().any()]
+    hidden = len(scored) - len(headlines(board, metrics))
+    excluded = metrics["metric_family"].isin(RANKING_FAMILIES) & (metrics[Column.RANK_WEIGHT] == 0)
+    shown = [name for name in headlines(board, metrics) if name in set(metrics.loc[excluded, "metric"])]
+    notes = [LEGEND]
+    notes += [f"Not counted in the rank: {', '.join(shown)}."] if shown else []
+    notes += [f"{hidden} metric{'s' * (hidden > 1)} hidden."] if hidden else []
+    return " ".join(notes)

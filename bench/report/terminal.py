@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from bench.analysis.board import FIRST, LAST
 from bench.analysis.sensitivity import ALL
-from bench.core import vocabulary
-from bench.core.vocabulary import RANDOM, Column
+from bench.analysis.summary import sentences, summary
+from bench.analysis.task_tables import Tables
+from bench.core.vocabulary import EXCLUSION_REASONS, NOT_RUN, RANDOM, RANKING_FAMILIES, YES, Column
+from bench.report import markup
+from bench.report.markup import LEGEND
 from bench.storage.scores import Store
 from bench.validation.ladders import CHANGE_LABELS, STEP_LABELS
 from bench.validation.verdicts import VERDICTS_FILE, read_verdicts
@@ -57,61 +59,57 @@ def sweep_text(tables: Mapping[str, pd.DataFrame]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-MOST_COLUMNS = 8  # metrics on the terminal; where there are more, these:
-HEADLINES = ("drop", "deletion", "insertion", "seconds")
+def boards_text(tables: Tables | None, out: Path) -> str:
+    """The leaderboards as text for a terminal: what each board says, its table, and what is not in it.
 
-
-def boards_text(out: Path) -> str:
-    """The leaderboards as text for a terminal."""
-    path = out / "leaderboard.csv"
-    if not path.is_file():
+    `out` is the results folder: it holds which metrics the profile left out.
+    """
+    if tables is None:
         return "no leaderboard yet: nothing has been scored"
-    board = pd.read_csv(path)
+    verdicts = read_verdicts(out / VERDICTS_FILE)
+    failing, left_out = set(verdicts.loc[verdicts["verdict"] == "fail", "metric"]), Store(out).left_out("metrics")
     parts = []
-    for task, own in board.groupby("task", sort=True):
-        metrics = [name for name in own.columns.drop([*FIRST, *LAST], errors="ignore") if own[name].notna().any()]
-        more = ""
-        if len(metrics) > MOST_COLUMNS:
-            files = f"{out / 'leaderboards' / str(task)}.csv and {out / 'plots' / str(task)}_heatmap.png"
-            more = f"\nall {len(metrics)} metrics are in {files}"
-            metrics = [Column.MEAN_RANK, *(name for name in metrics if name in HEADLINES)]
-        ranked = own["rank"].notna()
-        span = own[Column.RANK_LOW].map("{:g}".format) + "-" + own[Column.RANK_HIGH].map("{:g}".format)
-        table = pd.DataFrame(
-            {
-                "rank": own["rank"].map("{:g}".format).where(ranked, own["status"]),
-                "95 %": span.where(own[Column.RANK_LOW].notna(), ""),
-            }
-            | {name.replace("quantus_", "q_"): own[name].map("{:.4g}".format).replace("nan", "-") for name in metrics}
-        )
-        table.index = pd.Index(own["method"], name=None)
-        table = table.drop(index=own.loc[own["status"] == vocabulary.NOT_RUN, "method"])
-        more += "".join(f"\n{line}" for line in _notes(out, str(task), own))
-        how = ", ranked by mean rank over the metrics that have a vote" if ranked.any() else ""
-        parts.append(f"\n{task}: {own[Column.N_SAMPLES].max()} samples{how}\n{table.to_string(line_width=160)}{more}")
-    return "\n".join(parts) + "\n"
+    for task, board in tables.wide.groupby("task", sort=True):
+        metrics = tables.metrics[tables.metrics["task"] == task]
+        absent = [name for name in left_out.get(str(task), ()) if name not in _scored(board, metrics)]
+        notes = _notes(board, metrics, absent, failing) + _hidden(board, metrics, out / "leaderboards" / f"{task}.csv")
+        lines = [f"\n{task}: {board[Column.N_SAMPLES].max()} samples", *sentences(summary(board))]
+        parts.append("\n".join([*lines, _board_table(board, metrics), *notes]))
+    return "\n".join(parts) + f"\n\n{LEGEND}\n"
 
 
-def _notes(out: Path, task: str, own: pd.DataFrame) -> list[str]:
-    """What a reader has to know of a board: which metrics have no say, and what was left out."""
-    path = out / "leaderboards" / f"{task}_metrics.csv"
-    metrics = pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=["metric", Column.EXCLUSION_REASON])
-    verdicts = dict(zip(*(read_verdicts(out / VERDICTS_FILE)[name] for name in ("metric", "verdict")), strict=True))
-    kind = metrics["metric_family"].isin(vocabulary.RANKING_FAMILIES) if len(metrics) else []
-    ranking = metrics[kind] if len(metrics) else metrics
-    absent = [
-        name for name in Store(out).left_out("metrics").get(task, ()) if name not in own or own[name].isna().all()
-    ]
-    told = {
-        f"no vote, {why}": ranking.loc[ranking[Column.EXCLUSION_REASON] == name, "metric"]
-        for name, why in vocabulary.EXCLUSION_REASONS.items()
+def _board_table(board: pd.DataFrame, metrics: pd.DataFrame) -> str:
+    table = markup.short(board, metrics)
+    table.insert(4, "mean rank", board.loc[board["status"] != NOT_RUN, Column.MEAN_RANK].map("{:.1f}".format).to_list())
+    table = table.drop(columns=[name for name in table if str(name).startswith("mean rank, ")])
+    return table.replace("nan", "").set_index("method").rename_axis(None).to_string(line_width=160)
+
+
+def _scored(board: pd.DataFrame, metrics: pd.DataFrame) -> list[str]:
+    """The metrics that have a score of any method."""
+    return [name for name in metrics["metric"] if board[name].notna().any()]
+
+
+def _hidden(board: pd.DataFrame, metrics: pd.DataFrame, path: Path) -> list[str]:
+    hidden = len(_scored(board, metrics)) - len(markup.headlines(board, metrics))
+    return [f"{hidden} metric{'s' * (hidden > 1)} hidden; {path} holds all"] if hidden else []
+
+
+def _notes(board: pd.DataFrame, metrics: pd.DataFrame, absent: Sequence[str], failing: Collection[str]) -> list[str]:
+    """Which metrics do not count in the rank and why, what was left out, what is outdated."""
+    ranking = metrics[metrics["metric_family"].isin(RANKING_FAMILIES)]
+    about = {
+        f"not counted in the rank, {reason}": ranking.loc[ranking[Column.EXCLUSION_REASON] == code, "metric"]
+        for code, reason in EXCLUSION_REASONS.items()
     } | {
         "left out, slow (--profile full, or by name)": [
-            *own.loc[own["status"] == vocabulary.NOT_RUN, "method"],
-            *(name for name in absent if verdicts.get(name) != "fail"),
+            *board.loc[board["status"] == NOT_RUN, "method"],
+            *(name for name in absent if name not in failing),
         ],
-        "left out, fail their checks (--profile full, or by name)": [
-            name for name in absent if verdicts.get(name) == "fail"
+        "left out, fail their checks (--profile full, or by name)": [name for name in absent if name in failing],
+        "outdated, scored by an older version (run again)": [
+            *board.loc[board[Column.OUTDATED] == YES, "method"],
+            *metrics.loc[metrics[Column.OUTDATED] == YES, "metric"],
         ],
     }
-    return [f"{what}: {', '.join(names)}" for what, names in told.items() if len(names)]
+    return [f"{what}: {', '.join(names)}" for what, names in about.items() if len(names)]

@@ -92,19 +92,19 @@ def test_summary_counts_methods_and_leaves_out_controls():
         below_random=("below",),
         random="not last",
         neighbours=5,
-        neighbours_apart=3,  # oracle | a b | near random | below
+        neighbours_distinct=3,  # oracle | a b | near random | below
     )
 
 
 def test_summary_in_words():
     found = Summary(24, ("a", "b", "c", "d"), ("a", "b"), ("a", "b", "c"), (), "last", 4, 2)
     assert sentences(found) == [
-        "a is first; 1 of the other 3 methods cannot be told apart from it: b.",
+        "a is the best method; 1 of the other 3 cannot be distinguished from it: b.",
         "3 of 4 methods are significantly better than the random control; the control is last.",
-        "2 of 4 pairs of neighbours in rank can be told apart.",
+        "2 of 4 neighbours in rank can be distinguished.",
     ]
     assert sentences(summary(wide_table(rows({"a": {"up": [np.nan, np.nan]}})))) == ["No method is ranked."]
-    assert sentences(summary(wide_table(rows({"a": {"up": [1.0, 2.0]}})))) == ["a is first."]
+    assert sentences(summary(wide_table(rows({"a": {"up": [1.0, 2.0]}})))) == ["a is the only method."]
 
 
 def test_rows_of_an_older_version_are_marked():
