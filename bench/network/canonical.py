@@ -1,9 +1,10 @@
-"""A model as a graph in which every operation is a module of its own, so that rules can be given to operations.
+"""A model as a graph in which every operation is a module of its own, so that each operation can have a rule.
 
 Methods that replace the backward pass of single layers (LRP, DeepLIFT, guided backpropagation) hook modules. A ReLU that is
-called as a function, or one module that is called twice, would slip through and give a wrong map without a word. Here the
-model's forward is traced (torch.fx) and rewritten: each call gets its own module, additions and means become modules too,
-batch norm is folded into the convolution before it, and what is idle at evaluation is left out. The outputs stay the same.
+called as a function, or a module that is called twice, would escape the hooks, and the map would be wrong without an error.
+Here the model's forward is traced (torch.fx) and rewritten: each call gets its own module, additions and means become modules
+too, batch norm is folded into the convolution before it, and modules without effect at evaluation are removed. The outputs
+stay the same.
 """
 
 from __future__ import annotations
@@ -16,25 +17,14 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional
-from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 from zennit.layer import Sum
 
-from bench.core.errors import BenchError, NotApplicable
-from bench.core.problem import Problem
+from bench.core.errors import NotApplicable
+from bench.network import batch_norm
+from bench.network.graph import axes_of, check_equal, remove, replace, traced
 
-CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-
-
-class AnyBatchNorm(nn.BatchNorm2d):
-    """Of any number of axes: what a call of the function may mean."""
-
-    def _check_input_dim(self, input: Tensor) -> None:
-        pass
-
-
-BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 IDLE = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
-# Functions and methods that are modules by another name; what is not listed stays a function, which has no rule.
+# Functions and methods that equal a module. What is not listed stays a function, which has no rule.
 AS_MODULES: dict[Any, Callable[..., nn.Module]] = {
     **dict.fromkeys((functional.relu, functional.relu_, torch.relu, torch.relu_, "relu", "relu_"), nn.ReLU),
     functional.relu6: nn.ReLU6,
@@ -52,7 +42,7 @@ AS_MODULES: dict[Any, Callable[..., nn.Module]] = {
     functional.adaptive_avg_pool1d: nn.AdaptiveAvgPool1d,
     functional.adaptive_avg_pool2d: nn.AdaptiveAvgPool2d,
 }
-# What follows the input, in order.
+# The arguments that follow the input, in order.
 SETTINGS: dict[Any, tuple[str, ...]] = {
     functional.leaky_relu: ("negative_slope", "inplace"),
     functional.elu: ("alpha", "inplace"),
@@ -65,10 +55,9 @@ SETTINGS: dict[Any, tuple[str, ...]] = {
     functional.avg_pool2d: ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override"),
     **dict.fromkeys((functional.adaptive_avg_pool1d, functional.adaptive_avg_pool2d), ("output_size",)),
 }
-NO_STATISTICS = "batch norm without running statistics: the samples of a batch depend on each other"
 ADDITIONS = (operator.add, operator.iadd, torch.add, "add", "add_")
-# They move values and change none: a gradient passes through them as relevance does. Padding is among them, whatever it
-# pads with: copies hand their relevance to what they copy, and constants keep theirs, as biases do.
+# Operations that move values and change none: relevance passes through them as a gradient does. Padding is one of them,
+# whatever the padded values: copies pass their relevance to the original, and constants keep theirs, as biases do.
 MOVES = (
     *(torch.flatten, torch.stack, torch.broadcast_tensors, torch.permute, torch.squeeze, operator.getitem, getattr),
     *("flatten", "view", "reshape", "permute", "contiguous", "size", "squeeze"),
@@ -91,28 +80,11 @@ class Mean(nn.Module):
         return values.mean(self.dim, self.keepdim)
 
 
-class Scaling(nn.Module):
-    """A batch norm that no layer could take up: a factor and a shift for each channel."""
-
-    def __init__(self, norm: Any, axes: int) -> None:
-        super().__init__()
-        scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
-        shape = (-1, *(1,) * (axes - 2))
-        self.register_buffer("scale", scale.detach().view(shape))
-        self.register_buffer("shift", (norm.bias - norm.running_mean * scale).detach().view(shape))
-
-    scale: Tensor
-    shift: Tensor
-
-    def forward(self, values: Tensor) -> Tensor:
-        return values * self.scale + self.shift
-
-
 def canonised(model: nn.Module, example: Tensor) -> fx.GraphModule:
-    """The model, rewritten; `example` (1, C, *S) is an input of its. Weights are copied where they change.
+    """The model, rewritten; `example` (1, C, *S) is one of its inputs. Weights are copied where they change.
 
-    Asking it counts as asking the model. Raises BenchError where forward cannot be traced, or where the graph does not answer
-    the example as the model does: what runs on values (branches, hooks, results changed in place) is not in a trace.
+    A call of the graph runs the model's own forward hooks, so it counts as a query of the model. Raises BenchError where
+    forward cannot be traced, or where the graph and the model answer the example differently.
     """
     graph = traced(model)
     for node in list(graph.graph.nodes):
@@ -123,7 +95,7 @@ def canonised(model: nn.Module, example: Tensor) -> fx.GraphModule:
     for node in list(graph.graph.nodes):
         _rewrite(graph, node, both_vary)
     graph.graph.eliminate_dead_code()
-    _fold_batch_norms(graph, example)
+    batch_norm.fold(graph, example)
     graph.graph.lint()
     ordered = fx.GraphModule(graph, graph.graph).eval()  # holds what is used, in the order of its use
     _compare(ordered, model, example)
@@ -132,102 +104,36 @@ def canonised(model: nn.Module, example: Tensor) -> fx.GraphModule:
 
 
 def _compare(graph: fx.GraphModule, model: nn.Module, example: Tensor) -> None:
-    """Raises BenchError where the two answer differently. Asks behind the back of whoever counts."""
-    counting = dict(model._forward_hooks)
+    """Raises BenchError where the two answer differently. The model's own hooks do not see these calls."""
+    hooks = dict(model._forward_hooks)
     model._forward_hooks.clear()
     try:
         with torch.no_grad():
-            wanted, found = model(example), graph(example)
+            expected, found = model(example), graph(example)
     finally:
-        model._forward_hooks.update(counting)
-    if found.shape != wanted.shape or not torch.allclose(
-        found, wanted, rtol=1e-3, atol=1e-3 * float(wanted.abs().max())
-    ):
-        raise BenchError("traced as a graph of operations, the model gives other answers than it gives itself")
-
-
-def traced(model: nn.Module) -> fx.GraphModule:
-    """The model's forward as a graph of the calls it makes."""
-    try:
-        graph = fx.symbolic_trace(model)
-    except Exception as error:  # tracing runs the model's own code
-        raise BenchError(
-            "the model's forward cannot be traced as a graph of operations, and the rules of this method belong to operations "
-            f"({type(error).__name__}: {' '.join(str(error).split())[:120]})"
-        ) from error
-
-    def tell(_graph: nn.Module, inputs: Any, output: Tensor) -> None:
-        for hook in list(model._forward_hooks.values()):
-            hook(model, inputs, output)
-
-    graph.register_forward_hook(tell)
-    return graph.eval()
+        model._forward_hooks.update(hooks)
+    check_equal(found, expected)
 
 
 def check(graph: fx.GraphModule, modules: Collection[type], method: str) -> None:
-    """Raises NotApplicable where the graph holds an operation that is neither of these modules nor a mere move."""
+    """Raises NotApplicable where the graph holds an operation that is neither one of these modules nor a mere move."""
     known: dict[str, Any] = dict(graph.named_modules())
     for node in graph.graph.nodes:
         if node.op == "call_module":
             module = known[str(node.target)]
             if not isinstance(module, (*modules, *PADDINGS)) or getattr(module, "return_indices", False):
-                raise NotApplicable(f"{method} has no rule for {type(module).__name__} ({node.target})")
+                raise NotApplicable(f"{method} has no rule for {type(module).__name__} (layer {node.target})")
             if hasattr(module, "weight") and "weight" not in vars(module)["_parameters"]:
-                raise NotApplicable(f"{method} has no rule for layers whose weight is computed ({node.target})")
+                raise NotApplicable(f"{method} has no rule for layers whose weight is computed (layer {node.target})")
         if node.op in ("call_function", "call_method") and node.target not in MOVES:
             name = getattr(node.target, "__name__", node.target)
-            raise NotApplicable(f"{method} has no rule for the operation {name} (at {node.name})")
-
-
-def after(problem: Problem, layer: str) -> Callable[[Tensor], Tensor]:
-    """The part of the model behind a layer: its outputs (N, C, *s) -> logits (N, K).
-
-    Raises NotApplicable where something leads around the layer, BenchError where forward cannot be traced.
-    """
-    graph = traced(problem.model)
-    inside = [node for node in graph.graph.nodes if _within(node, layer)]
-    if not inside:
-        raise NotApplicable(f"layer {layer} is not in the model's graph")
-    tail = fx.Graph()
-    known: dict[fx.Node, fx.Node] = {inside[-1]: tail.placeholder("features")}
-    wanted = _ancestors(graph.graph, stop=inside[-1])
-    for node in graph.graph.nodes:
-        if node in wanted:
-            if node.op == "placeholder":
-                raise NotApplicable(f"the model leads around layer {layer}")
-            known[node] = tail.node_copy(node, known.__getitem__)
-    cut = fx.GraphModule(graph, tail)
-    cut._forward_hooks.update(graph._forward_hooks)
-    return cut.eval()
-
-
-def _within(node: fx.Node, layer: str) -> bool:
-    path = node.target if node.op == "call_module" else ""
-    stack = node.meta.get("nn_module_stack") or {}
-    owners = {str(key).split("@")[0] for key in stack} | {str(value[0]) for value in stack.values()}
-    return path == layer or layer in owners
-
-
-def _ancestors(graph: fx.Graph, stop: fx.Node) -> set[fx.Node]:
-    """The nodes that the output needs, not looking behind `stop`."""
-    found: set[fx.Node] = set()
-    queue = [node for node in graph.nodes if node.op == "output"]
-    while queue:
-        node = queue.pop()
-        if node is not stop and node not in found:
-            found.add(node)
-            queue.extend(node.all_input_nodes)
-    return found
+            raise NotApplicable(f"{method} has no rule for the operation {name} (node {node.name})")
 
 
 def _sums(graph: fx.GraphModule, example: Tensor) -> set[fx.Node]:
     """The additions of two tensors that both come from the input."""
     asked = [node for node in graph.graph.nodes if node.op != "call_module" and node.target in ADDITIONS]
-    if not asked:
-        return set()
-    shapes = _Shapes(graph)
-    with torch.no_grad():
-        shapes.run(example)
+    axes = axes_of(graph, example) if asked else {}
     vary: set[fx.Node] = set()
     for node in graph.graph.nodes:
         if node.op == "placeholder" or any(one in vary for one in node.all_input_nodes):
@@ -237,7 +143,7 @@ def _sums(graph: fx.GraphModule, example: Tensor) -> set[fx.Node]:
         for node in asked
         if len(node.args) == 2
         and not node.kwargs
-        and all(isinstance(one, fx.Node) and one in vary and one in shapes.axes for one in node.args)
+        and all(isinstance(one, fx.Node) and one in vary and one in axes for one in node.args)
     }
 
 
@@ -245,29 +151,29 @@ def _rewrite(graph: fx.GraphModule, node: fx.Node, both_vary: set[fx.Node]) -> N
     if node.op == "call_module":
         module = graph.get_submodule(str(node.target))
         if isinstance(module, IDLE):
-            _skip(graph, node)
-        else:  # its own copy for each call; and never in place, for rules look at what went in
+            remove(graph, node)
+        else:  # a copy for each call, and never in place: rules read the inputs
             own = _shallow(module)
             if getattr(own, "inplace", False):
                 own.inplace = False  # type: ignore[assignment]
-            _replace(graph, node, own, node.args, node.kwargs)
+            replace(graph, node, own, node.args, node.kwargs)
     elif node.op in ("call_function", "call_method"):
         settled = not any(isinstance(one, fx.Node) for one in (*node.args[1:], *node.kwargs.values()))
         if node.target in AS_MODULES and settled and len(node.args) > 0:
-            _replace(graph, node, _module_of(node), node.args[:1], {})
+            replace(graph, node, _module_of(node), node.args[:1], {})
         elif node.target in (functional.dropout, functional.dropout1d, functional.dropout2d):
-            _skip(graph, node)
+            remove(graph, node)
         elif node.target is functional.batch_norm:
-            _replace(graph, node, _batch_norm_of(graph, node), node.args[:1], {})
+            replace(graph, node, batch_norm.module_of_call(graph, node), node.args[:1], {})
         elif node.target in (torch.mean, "mean") and settled:
             settings: dict[str, Any] = dict(zip(("dim", "keepdim"), node.args[1:], strict=False)) | node.kwargs
             if "dim" in settings and set(settings) <= {"dim", "keepdim"}:
-                _replace(graph, node, Mean(**settings), node.args[:1], {})
+                replace(graph, node, Mean(**settings), node.args[:1], {})
         elif node in both_vary:
             with graph.graph.inserting_before(node):
                 alike = graph.graph.call_function(torch.broadcast_tensors, node.args)
                 both = graph.graph.call_function(torch.stack, (alike,), {"dim": -1})
-            _replace(graph, node, Sum(dim=-1), (both,), {})
+            replace(graph, node, Sum(dim=-1), (both,), {})
 
 
 def _module_of(node: fx.Node) -> nn.Module:
@@ -275,86 +181,6 @@ def _module_of(node: fx.Node) -> nn.Module:
     settings: dict[str, Any] = dict(zip(SETTINGS.get(node.target, ()), node.args[1:], strict=False)) | node.kwargs
     settings.pop("inplace", None)
     return AS_MODULES[node.target](**settings)
-
-
-def _batch_norm_of(graph: fx.GraphModule, node: fx.Node) -> nn.Module:
-    """A batch norm of the same statistics as the function call `batch_norm(x, mean, var, weight, bias, training, ...)`."""
-    names = ("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps")
-    settings: dict[str, Any] = dict(zip(names, node.args, strict=False)) | node.kwargs
-
-    def tensor(name: str, default: float) -> Tensor:
-        value = settings.get(name)
-        if not isinstance(value, fx.Node):
-            return torch.full_like(tensor("running_mean", 0), default)
-        owner: Any = graph
-        for part in str(value.target).split("."):
-            owner = getattr(owner, part)
-        return owner.detach()
-
-    if not isinstance(settings.get("running_mean"), fx.Node):
-        raise NotApplicable(NO_STATISTICS)
-    mean = tensor("running_mean", 0)
-    norm = AnyBatchNorm(len(mean), eps=settings.get("eps", 1e-5)).to(mean)
-    norm.load_state_dict(
-        {
-            "running_mean": mean,
-            "running_var": tensor("running_var", 1),
-            "weight": tensor("weight", 1),
-            "bias": tensor("bias", 0),
-            "num_batches_tracked": torch.tensor(0),
-        }
-    )
-    return norm.eval().requires_grad_(False)
-
-
-def _fold_batch_norms(graph: fx.GraphModule, example: Tensor) -> None:
-    """Batch norm at evaluation is linear: it joins the layer before it, or becomes a layer of its own."""
-    norms = [node for node in graph.graph.nodes if _is(graph, node, BATCH_NORMS)]
-    if not norms:
-        return
-    shapes = _Shapes(graph)
-    with torch.no_grad():
-        shapes.run(example)
-    for node in norms:
-        norm: Any = graph.get_submodule(str(node.target))
-        before = node.args[0]
-        if norm.running_mean is None:
-            raise NotApplicable(NO_STATISTICS)
-        if norm.weight is None:
-            norm.weight = nn.Parameter(torch.ones_like(norm.running_var), requires_grad=False)
-            norm.bias = nn.Parameter(torch.zeros_like(norm.running_var), requires_grad=False)
-        single = len(before.users) == 1
-        if single and _is(graph, before, CONVOLUTIONS):
-            merged: nn.Module = fuse_conv_bn_eval(graph.get_submodule(str(before.target)), norm)  # type: ignore[type-var]
-        elif single and _is(graph, before, (nn.Linear,)) and shapes.axes[node] == 2:
-            merged = fuse_linear_bn_eval(graph.get_submodule(str(before.target)), norm)  # type: ignore[type-var]
-        else:
-            _replace(graph, node, Scaling(norm, shapes.axes[node]), node.args[:1], {})
-            continue
-        _replace(graph, before, merged.requires_grad_(False), before.args, before.kwargs)
-        _skip(graph, node)
-
-
-class _Shapes(fx.Interpreter):
-    """Runs a graph and notes how many axes each result has."""
-
-    def __init__(self, graph: fx.GraphModule) -> None:
-        super().__init__(graph)
-        self.axes: dict[fx.Node, int] = {}
-
-    def run_node(self, n: fx.Node) -> Any:
-        result = super().run_node(n)
-        if isinstance(result, Tensor):
-            self.axes[n] = result.dim()
-        return result
-
-
-def _is(graph: fx.GraphModule, node: Any, kinds: tuple[type, ...]) -> bool:
-    return (
-        isinstance(node, fx.Node)
-        and node.op == "call_module"
-        and isinstance(graph.get_submodule(str(node.target)), kinds)
-    )
 
 
 def _shallow(module: nn.Module) -> nn.Module:
@@ -366,21 +192,3 @@ def _shallow(module: nn.Module) -> nn.Module:
         if isinstance(value, dict):
             vars(own)[name] = value.copy()
     return own
-
-
-def _replace(graph: fx.GraphModule, node: fx.Node, module: nn.Module, args: Any, kwargs: Any) -> None:
-    """Puts a call of the module in the node's place."""
-    name = f"{node.name}_"
-    while hasattr(graph, name):
-        name += "_"
-    graph.add_module(name, module.eval())
-    with graph.graph.inserting_after(node):
-        new = graph.graph.call_module(name, args, kwargs)
-    new.meta = dict(node.meta)
-    node.replace_all_uses_with(new, delete_user_cb=lambda user: user is not new)
-    graph.graph.erase_node(node)
-
-
-def _skip(graph: fx.GraphModule, node: fx.Node) -> None:
-    node.replace_all_uses_with(node.args[0])  # type: ignore[arg-type]
-    graph.graph.erase_node(node)

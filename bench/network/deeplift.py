@@ -10,7 +10,8 @@ from zennit.layer import Sum
 
 from bench.core.errors import NotApplicable
 from bench.core.problem import Problem
-from bench.network.canonical import CONVOLUTIONS, Mean, Scaling, canonised, check
+from bench.network.batch_norm import CONVOLUTIONS, Scaling
+from bench.network.canonical import Mean, canonised, check
 from bench.network.gradients import chosen
 
 LINEAR = (

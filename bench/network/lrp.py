@@ -18,7 +18,8 @@ from zennit.rules import NoMod, Norm, Pass
 from zennit.types import Activation, AvgPool, Convolution, MaxPool
 
 from bench.core.problem import Problem
-from bench.network.canonical import Mean, Scaling, canonised, check
+from bench.network.batch_norm import Scaling
+from bench.network.canonical import Mean, canonised, check
 from bench.network.gradients import chosen
 
 Rules = Sequence[tuple[tuple[Any, ...], Any]]

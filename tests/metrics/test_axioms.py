@@ -310,3 +310,25 @@ def test_the_shift_is_quantus_s_without_padding_and_with_padding_quantus_s_model
             own = absorbing(model, x[:1], -1.0)
             torch.testing.assert_close(own(x - 1), model(x), rtol=1e-4, atol=1e-5)
             assert torch.allclose(other(x - 1), model(x), rtol=1e-4, atol=1e-5) == right
+
+
+class Bypass(nn.Module):
+    """A dense layer reads the input; beside it the input's mean enters, which no bias of that layer can take out."""
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share, self.dense = share, nn.Linear(40, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits = self.dense(x.flatten(1))
+        return logits + self.share * (1 + logits.detach().abs().amax(1, keepdim=True)) * x.mean((1, 2))[:, None]
+
+
+@pytest.mark.parametrize(("share", "status"), [(0.0, "ok"), (1e-5, "ok"), (0.02, "undefined"), (0.2, "undefined")])
+def test_input_invariance_is_undefined_where_the_shifted_model_answers_otherwise(share, status):
+    """A shift by 1 changes the logits by `share` of the largest."""
+    torch.manual_seed(0)
+    problem = replace(signal_problem(), model=Bypass(share).eval(), targets=None, layers=("dense",))
+    probe, method = Probe(problem), METHODS["gradient_x_input"]
+    explained = explain_all(method, probe.problem, task="t", seed=0)
+    assert set(score(METRICS["input_invariance"], method, probe, explained, task="t", seed=0).status) == {status}

@@ -512,3 +512,9 @@ def test_input_invariance_is_skipped_without_a_first_convolution():
 
 def test_this_is_the_release_that_works_on_batches():
     assert batched()
+
+
+def test_a_map_is_scaled_by_its_largest_absolute_value():
+    np.testing.assert_array_equal(
+        own_scale(np.array([[-4.0, 2.0], [0.0, 0.0], [1.0, 2.0]])), [[-1, 0.5], [0, 0], [0.5, 1]]
+    )
