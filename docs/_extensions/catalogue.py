@@ -26,6 +26,7 @@ from bench.validation.verdicts import SHIPPED_VERDICTS, read_verdicts
 
 ROOT = Path(bench.__file__).parents[1]
 CITED = re.compile(r"\[([a-z]+\d{4}[a-z0-9]*)\]")
+FIRST_BOARD = "mnist1d"  # the one with most samples
 METHOD_FAMILIES = {
     "gradient": "Gradients of the model with respect to its input.",
     "propagation": "The class's logit is passed back through the layers by a rule.",
@@ -233,9 +234,8 @@ def leaderboard(task: str) -> pd.DataFrame:
 
 def ranks() -> str:
     """Rank with interval of every method of the reference run on every task, in the order of the first task's board."""
-    boards = {name: leaderboard(name) for name in TASKS}
-    first = boards["mnist1d"]
-    rows = ([_named(name), *(_rank(board, name) for board in boards.values())] for name in first.index)
+    boards = {name: leaderboard(name) for name in sorted(TASKS, key=lambda name: name != FIRST_BOARD)}
+    rows = ([_named(name), *(_rank(board, name) for board in boards.values())] for name in boards[FIRST_BOARD].index)
     return table(["method", *(f"`{name}`" for name in boards)], rows)
 
 
@@ -263,7 +263,9 @@ def _rank(board: pd.DataFrame, method: str) -> str:
     line = board.loc[method]
     if pd.isna(line["rank"]):
         return str(line["status"])
-    return f"{line['rank']:g}" + ("" if pd.isna(line["rank_low"]) else f" ({line['rank_low']:g}-{line['rank_high']:g})")
+    low, high = line["rank_low"], line["rank_high"]
+    # A no-break space and hyphen: intervals stay in one line.
+    return f"{line['rank']:g}" + ("" if pd.isna(low) else f"\N{NO-BREAK SPACE}({low:g}\N{NON-BREAKING HYPHEN}{high:g})")
 
 
 def trust() -> str:
