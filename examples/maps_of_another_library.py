@@ -1,13 +1,14 @@
-"""Scores maps that another library made (captum's DeepLIFT) beside a method of this one and random numbers.
+"""Scores maps that another library made (captum's occlusion) beside a method of this one and random numbers.
 
 Run it with `python examples/maps_of_another_library.py`; it takes a few seconds.
 """
 
-import bench  # before torch: it sets how long OpenMP threads wait for each other
 import pandas as pd
 import torch
-from captum.attr import DeepLift
+from captum.attr import Occlusion
 from torch import nn
+
+import bench
 
 METRICS = ["drop", "deletion", "insertion"]
 
@@ -22,8 +23,9 @@ def main() -> pd.DataFrame:
     """The mean score of each kind of map by each metric."""
     problem = bench.Problem.from_model(network(), torch.randn(32, 1, 40))
     classes = problem.model(problem.inputs).argmax(1)
+    occlusion = Occlusion(problem.model).attribute(problem.inputs, sliding_window_shapes=(1, 3), target=classes)
     maps = {
-        "captum DeepLift": DeepLift(problem.model).attribute(problem.inputs, target=classes).sum(1).detach(),
+        "captum occlusion": occlusion.sum(1),
         "integrated_gradients": bench.attribute(problem, "integrated_gradients"),
         "random": bench.attribute(problem, "random"),
     }

@@ -17,7 +17,7 @@ import pandas as pd
 
 import bench
 from bench.core.entries import Entry, Metric, Task
-from bench.core.vocabulary import CONTROLS, COSTS, FAMILY_ORDER, PROMISES, RANKING_FAMILIES
+from bench.core.vocabulary import CONTROLS, COSTS, FAMILY_ORDER, MEANINGS, PROMISES, RANKING_FAMILIES
 from bench.engine.loading import load_all
 from bench.page.sources import bibliography
 from bench.registry.decorators import METHODS, METRICS, TASKS
@@ -308,6 +308,12 @@ def public_names() -> str:
     return "\n\n".join(parts)
 
 
+def columns() -> str:
+    """What each column of the result tables holds."""
+    rows = ([", ".join(f"`{one}`" for one in names.split(", ")), _escaped(text)] for names, text in MEANINGS.items())
+    return table(["column", "meaning"], rows)
+
+
 def costs() -> str:
     rows = ([f"`{name}`", "more" if most is None else f"at most {most}"] for name, most in COSTS.items())
     return table(["cost", "inputs per sample that a method sends through the model, forwards or backwards"], rows)
@@ -329,6 +335,7 @@ PAGES = {
     "family_ranks": family_ranks,
     "references": references,
     "api": public_names,
+    "columns": columns,
     "costs": costs,
     "promises": promises,
 }

@@ -8,6 +8,7 @@ Blocks of a page run in order and share their variables; all pages share one fol
 from __future__ import annotations
 
 import re
+import runpy
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,6 +71,14 @@ def test_every_block_of_a_page_runs(page, folder, capsys):
         else:
             for arguments in commands(block.text):
                 assert main.main(arguments) == 0, f"{arguments}: {capsys.readouterr().err}"
+
+
+def test_the_example_ranks_two_methods_above_random(folder):
+    means = runpy.run_path(str(ROOT / "examples" / "maps_of_another_library.py"))["main"]()
+    assert list(means.columns) == ["drop", "deletion", "insertion"]
+    for name in ("captum occlusion", "integrated_gradients"):
+        assert means.at[name, "deletion"] < means.at["random", "deletion"]
+        assert means.at[name, "insertion"] > means.at["random", "insertion"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
