@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -104,10 +105,23 @@ def browser() -> Iterator[Any]:
         found.close()
 
 
+@contextmanager
+def registries_put_back(package: str = "bench.plugins") -> Iterator[None]:
+    """Plug-ins that are loaded in the block are gone after it; the registries stay the same objects."""
+    registries: list[dict[str, Any]] = [decorators.TASKS, decorators.METHODS, decorators.METRICS]
+    before = [dict(registry) for registry in registries]
+    try:
+        yield
+    finally:
+        for registry, entries in zip(registries, before, strict=True):
+            registry.clear()
+            registry.update(entries)
+        for name in [name for name in sys.modules if name.startswith(f"{package}.")]:
+            del sys.modules[name]
+
+
 @pytest.fixture(scope="module")
 def registries_as_before() -> Iterator[None]:
     """Plug-ins that a module's tests load are gone after them."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("TASKS", "METHODS", "METRICS"):
-            patch.setattr(decorators, name, dict(getattr(decorators, name)))
+    with registries_put_back():
         yield

@@ -12,13 +12,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command and returns the exit code: 0 done, 1 something failed, 2 the request is wrong."""
     arguments = parser().parse_args(argv)
     arguments.words = list(sys.argv[1:] if argv is None else argv)
-    from bench.cli import commands
-    from bench.core.errors import BenchError, RequestError
+    from bench.core.errors import BenchError, RequestError  # now, so that --help does not wait for torch
 
     try:
         out = getattr(arguments, "out", None)
         if out is not None and out.exists() and not out.is_dir():
-            raise RequestError(f"--out {out}: that is a file, a folder is needed")
+            raise RequestError(f"--out {out} is a file; a folder for the results is needed")
+        from bench.cli import commands
+
         return int(getattr(commands, arguments.command)(arguments))
     except RequestError as error:
         print(f"bench: {error}", file=sys.stderr)
@@ -27,5 +28,5 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nbench: stopped; what is finished is stored, run again to go on", file=sys.stderr)
+        print("\nbench: stopped; finished scores are stored, the same command continues", file=sys.stderr)
         return 130

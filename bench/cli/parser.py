@@ -1,25 +1,22 @@
-"""The commands and options of the command line."""
+"""The commands of the command line and their options. Nothing is imported here that takes time: --help is fast."""
 
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 from typing import Any
 
 from bench import __version__
+from bench.cli import options
+from bench.core.vocabulary import BASELINES, FEATURES
 
-PROFILES = ("quick", "standard", "full")
-BASELINES = ("zero", "mean", "blur", "noise", "background")
-FEATURES = ("pixel", "patch64", "segment20")
-KINDS = ("tasks", "methods", "metrics")
 SHOWN = "integrated_gradients,grad_cam,lrp_composite,smoothgrad,sise,random"  # by explain, if no method is named
 EPILOG = """\
 examples:
-  python -m bench run --all                              every task, method and metric
-  python -m bench run --task mnist1d --method 'lrp*' sise --profile quick
-  python -m bench run --all --plugins my_method.py       with a method of your own
-  python -m bench explain tissue --method grad_cam,sise  the maps of one input, side by side
+  python -m bench run --all                               every task, method and metric
+  python -m bench run --task mnist1d --method 'lrp*' sise random --profile quick
+  python -m bench run --all --plugins my_method.py        with a method of your own
+  python -m bench explain tissue --method grad_cam,sise   the maps of one input, side by side
   python -m bench list methods
 """
 
@@ -27,7 +24,7 @@ examples:
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="python -m bench",
-        description="Which attribution method tells the truth about a model, and how sure can one be?",
+        description="Measures which attribution methods explain a model faithfully, and how certain the answer is.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -41,171 +38,197 @@ def parser() -> argparse.ArgumentParser:
     _add_explain(commands)
     _add_check(commands)
     _add_sweep(commands)
-    _add_task_commands(commands)
+    _add_train(commands)
+    _add_evaluate(commands)
+    _add_fetch(commands)
     return top
 
 
+def _add(commands: Any, name: str, function: str, summary: str, description: str, examples: str = "") -> Any:
+    """A command: its name, the function of cli.commands that runs it, its line in the help, and its description."""
+    command = commands.add_parser(
+        name,
+        help=summary,
+        description=description,
+        epilog=examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter if examples else argparse.HelpFormatter,
+    )
+    command.set_defaults(command=function)
+    return command
+
+
 def _add_run(commands: Any) -> None:
-    run = commands.add_parser(
+    run = _add(
+        commands,
         "run",
-        help="score methods on tasks and write leaderboards and plots",
-        description="Scores methods on tasks with metrics. What the store in --out has already is not computed again.",
+        "run",
+        "score methods on tasks; write leaderboards, plots and the report page",
+        "Scores methods on tasks with metrics. Scores that the results folder holds already are not computed again.",
     )
-    choice = run.add_argument_group("what to run (names take wildcards: 'lrp*')")
+    choice = run.add_argument_group("what to run (wildcards are allowed: 'lrp*')")
     choice.add_argument(
-        "--all", action="store_true", help="all tasks, methods and metrics not narrowed by the options below"
+        "--all", action="store_true", help="all tasks, methods and metrics that the options below do not narrow"
     )
-    choice.add_argument("--task", nargs="+", metavar="NAME", help="these tasks")
-    choice.add_argument("--method", nargs="+", metavar="NAME", help="these methods")
-    choice.add_argument("--metric", nargs="+", metavar="NAME", help="these metrics")
-    amount = run.add_argument_group("on how much")
-    amount.add_argument(
-        "--profile",
-        choices=PROFILES,
-        default="standard",
-        help="samples per task, as each task states; slow methods and metrics, and metrics that fail their checks, join in "
-        "full, or when named (default: %(default)s)",
+    options.add_names(choice, ("task", "method", "metric"))
+    options.add_amount(
+        run.add_argument_group("how much"),
+        profile="standard",
+        profile_help="samples per task, as each task defines. Slow methods, slow metrics and metrics that fail "
+        "their checks are "
+        "run with full, or when they are named",
     )
-    amount.add_argument("--samples", type=_positive, metavar="N", help="N samples of each task instead")
-    amount.add_argument(
-        "--seed", type=_seed, default=0, metavar="S", help="of methods and metrics that draw (default: 0)"
-    )
-    how = run.add_argument_group("how (never changes a score)")
-    how.add_argument(
-        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto, the GPU if there is one"
-    )
-    how.add_argument(
-        "--batch-size", type=_batch_size, metavar="auto|N", help="inputs the model takes at once (default: auto, timed)"
-    )
-    how.add_argument("--fresh", action="store_true", help="compute everything anew")
-    _add_common(run)
-    run.set_defaults(command="run_command")
+    options.add_speed(run.add_argument_group("how (no score depends on these)"))
+    options.add_paths(run)
+    shown = run.add_argument_group("output")
+    shown.add_argument("--no-plots", action="store_true", help="write tables and the page, but no plots")
+    shown.add_argument("--verbose", action="store_true", help="print what each task cost, beside the bare model")
 
 
 def _add_list(commands: Any) -> None:
-    listing = commands.add_parser("list", help="show the tasks, methods and metrics there are")
-    listing.add_argument("kind", nargs="?", choices=KINDS, help="only these")
+    listing = _add(
+        commands,
+        "list",
+        "list_entries",
+        "list the tasks, methods and metrics",
+        "Lists the registered tasks, methods and metrics with family, cost, summary and source.",
+    )
+    listing.add_argument("kind", nargs="?", choices=("tasks", "methods", "metrics"), help="only these")
     listing.add_argument("--json", action="store_true", help="as JSON, with every field")
-    _add_plugins(listing)
-    listing.set_defaults(command="list_command")
+    options.add_plugins(listing)
 
 
 def _add_report(commands: Any) -> None:
-    report = commands.add_parser("report", help="rebuild leaderboards, plots and the page from the scores in --out")
+    report = _add(
+        commands,
+        "report",
+        "report",
+        "make leaderboards, plots and the page again from stored scores",
+        "Makes leaderboards, plots and the report page from the scores in a results folder. No model is asked.",
+    )
     only = report.add_mutually_exclusive_group()
-    only.add_argument("--no-plots", action="store_true", help="only the tables and the page")
-    only.add_argument("--page", type=Path, metavar="FILE", help="only the page, to FILE; nothing in --out changes")
-    _add_out(report)
-    _add_plugins(report)
-    report.set_defaults(command="report_command")
+    only.add_argument("--no-plots", action="store_true", help="write tables and the page, but no plots")
+    only.add_argument(
+        "--page", type=Path, metavar="FILE", help="write only the page, to FILE; nothing in --out changes"
+    )
+    options.add_out(report)
+    options.add_plugins(report)
 
 
 def _add_serve(commands: Any) -> None:
-    serve = commands.add_parser(
+    serve = _add(
+        commands,
         "serve",
-        help="show the page in a browser and keep it up to date while a run goes on",
-        description="Serves the results folder to browsers on this machine, and to nobody else. While a run writes scores the "
-        "page is made anew, at the lowest priority and at most a tenth of the time, and open pages load it by themselves.",
+        "serve",
+        "show the report page in a browser and update it during a run",
+        "Serves the results folder to browsers on this machine only. While a run writes scores, the page is made again at the "
+        "lowest priority, at most a tenth of the time, and open pages reload themselves.",
     )
-    serve.add_argument("--port", type=_port, default=8000, metavar="N", help="default: 8000; 0 takes any that is free")
-    _add_out(serve)
-    _add_plugins(serve)
-    serve.set_defaults(command="serve_command")
+    serve.add_argument(
+        "--port", type=options.port, default=8000, metavar="N", help="default: 8000; 0 chooses a free port"
+    )
+    options.add_out(serve)
+    options.add_plugins(serve)
 
 
 def _add_compare(commands: Any) -> None:
-    compare = commands.add_parser(
+    compare = _add(
+        commands,
         "compare",
-        help="tell what changed between two results folders; exit code 1 where a method became worse",
-        description="Per task, method and metric: the difference (AFTER less BEFORE) on the samples that both scored, its 95 % "
-        "interval, and whether it is significant, as Markdown. Exit code 1 where a method became significantly worse by "
-        "any metric but costs, or lost scores that it had.",
-        epilog="for example, in the CI of a method:\n"
-        "  git checkout main && python -m bench run --task mnist1d --method my_method --plugins my_method.py --out before\n"
-        "  git checkout -    && python -m bench run --task mnist1d --method my_method --plugins my_method.py --out after\n"
+        "compare",
+        "compare two results folders; exit code 1 where a method became worse",
+        "Prints, for each task, method and metric, the difference (AFTER minus BEFORE) on the samples that both "
+        "folders hold, with "
+        "its\n95 % interval and whether it is significant, as Markdown. The exit code is 1 where a method became significantly "
+        "worse by\nany metric except costs, or lost scores that it had.",
+        "example, in the continuous integration of a method:\n"
+        "  git checkout main && python -m bench run --task mnist1d --method my_method random --plugins "
+        "my_method.py --out before\n"
+        "  git checkout -    && python -m bench run --task mnist1d --method my_method random --plugins "
+        "my_method.py --out after\n"
         "  python -m bench compare before after",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     compare.add_argument("before", type=Path, metavar="BEFORE", help="a results folder")
-    compare.add_argument("after", type=Path, metavar="AFTER", help="another")
-    choice = compare.add_argument_group("what to compare (names take wildcards; default: all that both hold)")
-    for kind in ("task", "method", "metric"):
-        choice.add_argument(f"--{kind}", nargs="+", default=["*"], metavar="NAME", help=f"these {kind}s")
+    compare.add_argument("after", type=Path, metavar="AFTER", help="another results folder")
+    options.add_names(
+        compare.add_argument_group("what to compare (wildcards are allowed; default: all that both hold)"),
+        ("task", "method", "metric"),
+    )
     compare.add_argument("--all", action="store_true", help="also list what stayed the same, and costs")
-    compare.add_argument("--csv", type=Path, metavar="FILE", help="write every comparison there")
-    compare.set_defaults(command="compare_command")
+    compare.add_argument("--csv", type=Path, metavar="FILE", help="write every comparison to FILE")
 
 
 def _add_explain(commands: Any) -> None:
-    explain = commands.add_parser(
+    explain = _add(
+        commands,
         "explain",
-        help="draw the maps of some methods for one input side by side",
-        description="Explains one sample of a task, or an input of your own, with each method and draws the maps side by side.",
-        epilog="examples:\n"
+        "explain",
+        "draw the maps of several methods for one input, side by side",
+        "Explains one sample of a task, or an input of your own, with several methods and draws the maps side by side.",
+        "examples:\n"
         "  python -m bench explain tissue --sample 3 --method grad_cam,lrp_composite,random -o maps.png\n"
         "  python -m bench explain hmt --input tile.png --target tumor",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    explain.add_argument("task", metavar="TASK", help="whose model is asked; also 'hmt[size=224]'")
+    explain.add_argument("task", metavar="TASK", help="the task whose model is explained; also 'hmt[size=224]'")
     what = explain.add_mutually_exclusive_group()
-    what.add_argument("--sample", default="0", metavar="I", help="its number in the task, or its id (default: 0)")
+    what.add_argument("--sample", default="0", metavar="I", help="number or id of a sample (default: 0)")
     what.add_argument(
         "--input",
         type=Path,
         metavar="FILE",
-        help="your own: an image, which is scaled to the task's size, or values as .npy or .csv (a channel per line)",
+        help="an input of your own: an image, scaled to the task's size, or values as .npy or .csv (one channel per line)",
     )
     explain.add_argument(
-        "--method", nargs="+", default=[SHOWN], metavar="NAME", help=f"with commas or spaces (default: {SHOWN})"
+        "--method", nargs="+", default=[SHOWN], metavar="NAME", help=f"separated by commas or spaces (default: {SHOWN})"
     )
-    explain.add_argument("--target", metavar="CLASS", help="name or number (default: what the task or the model says)")
-    explain.add_argument("--seed", type=_seed, default=0, metavar="S", help="of methods that draw (default: 0)")
+    explain.add_argument(
+        "--target", metavar="CLASS", help="class to explain, by name or number (default: the task's, or the prediction)"
+    )
+    options.add_seed(explain)
     explain.add_argument(
         "-o",
         "--output",
         type=Path,
         default=Path("maps.png"),
         metavar="FILE",
-        help="picture: .png, .svg, .pdf (default: %(default)s)",
+        help="picture to write: .png, .svg or .pdf (default: %(default)s)",
     )
-    explain.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto")
-    where = explain.add_argument_group("where")
-    _add_data(where)
-    _add_plugins(where)
-    explain.set_defaults(command="explain_command")
+    options.add_device(explain)
+    where = explain.add_argument_group("files")
+    options.add_data(where)
+    options.add_plugins(where)
 
 
 def _add_sweep(commands: Any) -> None:
-    sweep = commands.add_parser(
+    sweep = _add(
+        commands,
         "sweep",
-        help="tell which rank differences survive other baselines, outputs, granularities and shares k",
-        description="Scores one set of maps under every setting: what stands for an absent feature (zero, the sample's "
-        "mean, its blur, noise, another input, the task's own baseline), what is read (softmax or logit), what is removed "
-        "as one, and the share k. Maps and scores are kept in OUT/sweep/TASK; what is there is not computed again. Each "
-        "baseline costs about 40 model queries a sample, method and granularity; outputs and k cost none.",
+        "sweep",
+        "find out which rank differences survive other settings",
+        "Scores one set of maps under every setting: what an absent feature is replaced with (zero, the sample's "
+        "mean, its blur, "
+        "noise, another input, the task's own baseline), which output is read (softmax or logit), what is "
+        "removed together, and "
+        "the share k. Each baseline costs about 40 model queries per sample, method and granularity; outputs and k cost none.",
     )
     sweep.add_argument("task", metavar="TASK")
     sweep.add_argument(
         "--method",
         nargs="+",
         metavar="NAME",
-        help="these methods, with wildcards (default: the fast ones, as in --profile)",
+        help="these methods, with wildcards (default: those that the profile takes)",
     )
-    sweep.add_argument(
-        "--profile",
-        choices=PROFILES,
-        default="quick",
-        help="samples, as the task states; quick takes the fast methods, standard those of medium cost too, full all "
-        "(default: %(default)s)",
+    options.add_amount(
+        sweep,
+        profile="quick",
+        profile_help="samples, as the task defines; quick takes the fast methods, standard also those of medium cost, full all",
     )
-    sweep.add_argument("--samples", type=_positive, metavar="N", help="N samples instead")
     sweep.add_argument(
         "--baseline",
         nargs="+",
         choices=BASELINES,
         default=BASELINES,
         metavar="NAME",
-        help=f"of {', '.join(BASELINES)}; the task's own is always there (default: all)",
+        help=f"some of {', '.join(BASELINES)}; the task's own is always among them (default: all)",
     )
     sweep.add_argument(
         "--features",
@@ -213,102 +236,72 @@ def _add_sweep(commands: Any) -> None:
         choices=FEATURES,
         default=FEATURES,
         metavar="NAME",
-        help=f"granularities, of {', '.join(FEATURES)}; pixel is always there (default: all)",
+        help=f"granularities, some of {', '.join(FEATURES)}; pixel is always among them (default: all)",
     )
-    sweep.add_argument("--seed", type=_seed, default=0, metavar="S", help="of methods and noise (default: 0)")
-    how = sweep.add_argument_group("how (never changes a score)")
-    how.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto")
-    how.add_argument("--batch-size", type=_batch_size, metavar="auto|N", help="default: auto, timed")
-    how.add_argument("--fresh", action="store_true", help="compute everything anew")
-    _add_common(sweep)
-    sweep.set_defaults(command="sweep_command")
+    options.add_speed(sweep.add_argument_group("how (no score depends on these)"))
+    options.add_paths(sweep)
 
 
 def _add_check(commands: Any) -> None:
-    check = commands.add_parser(
+    check = _add(
+        commands,
         "check",
-        help="judge metrics on problems whose exact attribution is known",
-        description="Runs metrics on closed-form problems (linear, additive, AND/OR, gate, live patch; 1-D, grey, RGB): do "
-        "they put the exact attribution before noisy ones, these before random numbers, its negative last, whatever the batch? "
-        "Exit code 1 where a metric fails of which that was not known.",
+        "check",
+        "check metrics on problems whose exact attribution is known",
+        "Runs metrics on closed-form problems (linear, additive, AND/OR, gate, live patch; 1-D, grey, RGB). A "
+        "metric passes if it "
+        "ranks the exact attribution above noisy ones, these above random numbers and its negative last, and if "
+        "no score depends "
+        "on the batch. The exit code is 1 where a metric fails that was not known to fail.",
     )
     check.add_argument("kind", choices=("metrics",), help="what to check")
-    check.add_argument("--metric", nargs="+", metavar="NAME", help="these metrics (wildcards; default: all)")
-    check.add_argument("--known", action="store_true", help="take over what is known already, check the others")
-    _add_out(check)
-    _add_plugins(check)
-    check.set_defaults(command="check_command")
+    check.add_argument("--metric", nargs="+", metavar="NAME", help="these metrics, with wildcards (default: all)")
+    check.add_argument(
+        "--use-cached", action="store_true", help="take verdicts that are known and still valid; check the others"
+    )
+    options.add_out(check)
+    options.add_plugins(check)
 
 
-def _add_task_commands(commands: Any) -> None:
-    train = commands.add_parser("train", help="train a task's model as the shipped one was")
+def _add_train(commands: Any) -> None:
+    train = _add(
+        commands,
+        "train",
+        "train",
+        "train a task's model",
+        "Trains a task's model by its recipe and writes the weights, the facts about them, and the training curves.",
+    )
     train.add_argument("task", metavar="TASK")
-    train.add_argument("--to", type=Path, metavar="FOLDER", help="where the weights go (default: OUT/weights)")
-    train.add_argument("--epochs", type=_positive, metavar="N", help="instead of the recipe's own number")
-    train.add_argument("--seed", type=_seed, default=0, metavar="S", help="default: 0")
-    evaluate = commands.add_parser("evaluate", help="measure a task's model on its test data")
+    train.add_argument("--to", type=Path, metavar="DIR", help="folder for the weights (default: OUT/weights)")
+    train.add_argument("--epochs", type=options.positive, metavar="N", help="instead of the recipe's number")
+    options.add_seed(train)
+    options.add_device(train)
+    options.add_paths(train)
+
+
+def _add_evaluate(commands: Any) -> None:
+    evaluate = _add(
+        commands,
+        "evaluate",
+        "evaluate",
+        "measure a task's model on its test data",
+        "Prints precision, recall, F1 and ROC AUC of each class, and draws the confusion matrix and the ROC curves.",
+    )
     evaluate.add_argument("task", metavar="TASK")
-    evaluate.add_argument("--weights", type=Path, metavar="FILE", help="a .safetensors file (default: the shipped one)")
-    fetch = commands.add_parser("fetch", help="download a task's data into the user cache")
+    evaluate.add_argument(
+        "--weights", type=Path, metavar="FILE", help="a .safetensors file (default: the shipped weights)"
+    )
+    options.add_device(evaluate)
+    options.add_paths(evaluate)
+
+
+def _add_fetch(commands: Any) -> None:
+    fetch = _add(
+        commands,
+        "fetch",
+        "fetch",
+        "download a task's data into the user cache",
+        "Downloads a task's data into the user cache, unless they are there or in --data, and counts the samples.",
+    )
     fetch.add_argument("task", metavar="TASK")
-    for command, function in ((train, "train_command"), (evaluate, "evaluate_command"), (fetch, "fetch_command")):
-        command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto")
-        _add_common(command)
-        command.set_defaults(command=function)
-
-
-def _add_common(command: argparse.ArgumentParser) -> None:
-    where = command.add_argument_group("where")
-    _add_out(where)
-    _add_data(where)
-    _add_plugins(where)
-
-
-def _add_data(group: Any) -> None:
-    group.add_argument(
-        "--data",
-        type=Path,
-        default=os.environ.get("BENCH_DATA"),
-        metavar="DIR",
-        help="folder that holds data sets (default: BENCH_DATA, then the user cache, then a download)",
-    )
-    group.add_argument("--offline", action="store_true", help="never download")
-
-
-def _add_out(group: Any) -> None:
-    group.add_argument(
-        "--out", type=Path, default=Path("results"), metavar="DIR", help="where results go (default: results)"
-    )
-
-
-def _add_plugins(group: Any) -> None:
-    group.add_argument(
-        "--plugins",
-        type=Path,
-        nargs="+",
-        default=[],
-        metavar="PATH",
-        help="files or folders with your own methods, metrics, tasks",
-    )
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is no whole number of at least 1")
-    return int(text)
-
-
-def _seed(text: str) -> int:
-    if not text.isdecimal() or int(text) >= 2**63:
-        raise argparse.ArgumentTypeError(f"'{text}' is no whole number from 0 to 2**63 - 1")
-    return int(text)
-
-
-def _port(text: str) -> int:
-    if not text.isdecimal() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"'{text}' is no port (0 to 65535)")
-    return int(text)
-
-
-def _batch_size(text: str) -> int | None:
-    return None if text == "auto" else _positive(text)
+    options.add_paths(fetch)

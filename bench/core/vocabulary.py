@@ -137,3 +137,4 @@ OUTPUTS = ("softmax", "logit")  # of the explained class
 FEATURES = ("pixel", "patch64", "segment20")  # what is removed at once; any patchN and segmentN is allowed
 VIEW = {"baseline": BASELINES, "output": OUTPUTS, "features": FEATURES}
 FEATURES_PATTERN = r"pixel|(patch|segment)[1-9]\d*"
+PROFILES = ("quick", "standard", "full")

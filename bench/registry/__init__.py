@@ -1,5 +1,5 @@
 """The registries, and how entries are chosen from them."""
 
-from bench.registry.decorators import Explain, method, metric, task
+from bench.registry.decorators import METHODS, METRICS, TASKS, Explain, method, metric, task
 
-__all__ = ["Explain", "method", "metric", "task"]
+__all__ = ["METHODS", "METRICS", "TASKS", "Explain", "method", "metric", "task"]

@@ -11,12 +11,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from conftest import registries_put_back
 from scipy import stats as scipy_stats
 from test_board import rows
 
 from bench.analysis import comparison, inference
 from bench.cli.main import main
-from bench.registry import decorators
 from bench.report import markup
 
 BEFORE = {
@@ -193,9 +193,7 @@ def runs(tmp_path_factory) -> dict[str, Path]:
     folder, found = tmp_path_factory.mktemp("compare"), {}
     right, wrong = "problem.inputs.abs().sum(1)", "-problem.inputs.abs().sum(1)"
     for name, version, formula in (("before", 1, right), ("same", 2, right), ("broken", 3, wrong)):
-        with pytest.MonkeyPatch.context() as patch:
-            for kind in ("TASKS", "METHODS", "METRICS"):
-                patch.setattr(decorators, kind, dict(getattr(decorators, kind)))
+        with registries_put_back():
             plugin = folder / "in_the_making.py"
             plugin.write_text(PLUGIN.format(version=version, comment=name, formula=formula), encoding="utf-8")
             found[name] = folder / name

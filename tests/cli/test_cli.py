@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from conftest import registries_put_back
 from reference import ROOT
 
 from bench.cli.main import main
@@ -50,12 +51,9 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(autouse=True)
-def registries_as_before(monkeypatch):
-    for name in ("TASKS", "METHODS", "METRICS"):
-        monkeypatch.setattr(decorators, name, dict(getattr(decorators, name)))
-    yield
-    for name in [name for name in sys.modules if name.startswith("bench.plugins.")]:
-        del sys.modules[name]
+def registries_as_before():
+    with registries_put_back():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -120,11 +118,11 @@ def scores(out: Path) -> pd.DataFrame:
         ("train mnist2d", "unknown task 'mnist2d'; did you mean 'mnist1d'?"),
         ("evaluate mnist2d", "unknown task 'mnist2d'; did you mean 'mnist1d'?"),
         ("fetch hmd", "unknown task 'hmd'; did you mean 'hmt'?"),
-        ("run", "say what to run: --all, or some of --task, --method, --metric"),
-        ("run --all --data nowhere", "--data nowhere: no such folder"),
-        ("evaluate hmt --data nowhere", "--data nowhere: no such folder"),
+        ("run", "nothing was chosen; use --all, or some of --task, --method and --metric"),
+        ("run --all --data nowhere", "data folder nowhere does not exist"),
+        ("evaluate hmt --data nowhere", "data folder nowhere does not exist"),
         ("run --all --plugins nowhere.py", "no plug-in file or folder at nowhere.py"),
-        ("report", "holds no scores; make some with `python -m bench run --all --out"),
+        ("report", "holds no scores; `python -m bench run --all --out"),
     ],
 )
 def test_a_wrong_request_says_what_is_wrong_and_writes_nothing(tmp_path, monkeypatch, capsys, words, said):
@@ -205,7 +203,7 @@ def test_list_tells_what_methods_cost(capsys):
     assert main(["list", "methods"]) == 0
     told = capsys.readouterr().out
     assert (
-        "fast at most 10, medium at most 400 model queries a sample; slow: more, only in --profile full or when named"
+        "fast = at most 10, medium = at most 400 model queries a sample; slow = more, only in --profile full or when named"
         in told
     )
     for name, method in METHODS.items():
@@ -296,7 +294,7 @@ def test_run_json_has_the_command_that_made_it(first_run):
 def test_a_second_run_asks_the_model_nothing_and_writes_the_same(out, capsys):
     before = contents(out)
     assert main([*SMALL, "--out", str(out)]) == 0
-    assert "rows written: none; already there: 36; model queries: 0 " in capsys.readouterr().out
+    assert "new scores: none; kept: 36; model queries: 0" in capsys.readouterr().out
     assert facts(out)["model_queries"] == 0
     assert contents(out) == before
 
@@ -304,7 +302,7 @@ def test_a_second_run_asks_the_model_nothing_and_writes_the_same(out, capsys):
 def test_fresh_computes_all_anew_and_finds_the_same(out, capsys):
     queries, before = facts(out)["model_queries"], scores(out)
     assert main([*SMALL, "--fresh", "--out", str(out)]) == 0
-    assert "rows written: 36 ok; already there: 0; " in capsys.readouterr().out
+    assert "new scores: 36 ok; kept: 0; " in capsys.readouterr().out
     assert facts(out)["model_queries"] == queries
     pd.testing.assert_series_equal(scores(out), before)
 
@@ -313,10 +311,7 @@ def test_the_terminal_shows_metrics_of_tasks_with_and_without_a_truth(tmp_path, 
     words = ["run", "--task", "mnist1d", "hidden", "--plugins", str(tmp_path / "hidden.py"), "--samples", "4"]
     (tmp_path / "hidden.py").write_text(HIDDEN, encoding="utf-8")
     words += ["--method", "saliency", "random", "--metric", "drop", "localisation_auc", "--device", "cpu"]
-    with pytest.MonkeyPatch.context() as patch:
-        for kind in ("TASKS", "METHODS", "METRICS"):
-            patch.setattr(decorators, kind, dict(getattr(decorators, kind)))
-        assert main([*words, "--out", str(tmp_path / "results")]) == 0
+    assert main([*words, "--out", str(tmp_path / "results")]) == 0
     told = capsys.readouterr().out
     assert told.count(" drop") == 2
     columns = list(pd.read_csv(tmp_path / "results" / "leaderboard.csv"))
@@ -368,7 +363,7 @@ def test_a_method_that_raises_becomes_rows_and_the_others_are_complete(out, tmp_
     command.insert(command.index("--metric"), "faulty")
     assert main(command) == 1
     note = "ValueError: no map today (mine.py:9)"
-    assert f"FAILED mnist1d · faulty: {note} (12 rows)" in capsys.readouterr().out
+    assert f"FAILED mnist1d · faulty: {note} (12 scores)" in capsys.readouterr().out
 
     failures = pd.read_csv(out / "failures.csv")
     assert sorted(failures["metric"]) == sorted(METRIC_NAMES)

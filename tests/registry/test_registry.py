@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from conftest import registries_put_back
 from torch import nn
 
 from bench.core.errors import RequestError
@@ -38,12 +39,9 @@ def my_gradient_x_input(problem, *, factor=1.0):
 
 
 @pytest.fixture(autouse=True)
-def registries_as_before(monkeypatch):
-    for name in ("TASKS", "METHODS", "METRICS"):
-        monkeypatch.setattr(decorators, name, dict(getattr(decorators, name)))
-    yield
-    for name in [name for name in sys.modules if name.startswith(f"{PACKAGE}.")]:
-        del sys.modules[name]
+def registries_as_before():
+    with registries_put_back(PACKAGE):
+        yield
 
 
 def plugin(folder: Path, name: str, text: str = TWELVE_LINES) -> Path:

@@ -1,0 +1,196 @@
+"""Scores methods on a problem or on tasks."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+import weakref
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from bench import __version__
+from bench.api.progress import bar
+from bench.api.request import (
+    OWN_MODEL,
+    Names,
+    Paths,
+    checked_choice,
+    data_of,
+    load_plugins,
+    methods_of,
+    metrics_of,
+    samples_of,
+    tasks_of,
+)
+from bench.api.results import Results
+from bench.core.errors import RequestError
+from bench.core.problem import Problem
+from bench.core.vocabulary import PROFILES
+from bench.engine.plan import Outcome, Plan
+from bench.engine.runner import run
+from bench.network import device as devices
+from bench.storage import run_facts
+from bench.storage.scores import Store
+from bench.validation import verdicts
+
+
+def evaluate(
+    problem: Problem | None = None,
+    *,
+    task: Names = None,
+    methods: Names = None,
+    metrics: Names = None,
+    profile: str = "standard",
+    samples: int | None = None,
+    seed: int = 0,
+    out: str | Path | None = None,
+    name: str = OWN_MODEL,
+    device: str = "auto",
+    batch_size: int | None = None,
+    fresh: bool = False,
+    data: str | Path | None = None,
+    offline: bool = False,
+    plugins: Paths = (),
+    progress: bool | None = None,
+    command: str = "",
+) -> Results:
+    """Scores attribution methods with metrics, on a problem of one's own or on registered tasks.
+
+    Args:
+        problem: see `bench.Problem.from_model`; without it `task` says what is explained.
+        task: names of registered tasks; wildcards and settings are allowed ('planted*', 'hmt[size=224]'). Without a problem
+            and a task: all tasks.
+        methods: names, with wildcards and hyper-parameters ('lrp*', 'smoothgrad[samples=8]'); by default all that the profile
+            takes. `random`, the control that every score is compared with, has to be named where others are.
+        metrics: names, likewise; by default all that the profile takes and that pass their checks.
+        profile: "quick", "standard" or "full": how many samples of a registered task, and whether slow methods and metrics and
+            those that fail their checks take part when they are not named.
+        samples: number of samples of each task instead.
+        seed: of methods and metrics that draw random numbers.
+        out: results folder. What it holds already is not computed again. By default a temporary one that lives as long as
+            the results.
+        name: what the problem is called in tables and files.
+        device: "auto", "cpu" or "cuda".
+        batch_size: inputs that the model takes at once; by default the fastest, found by timing. No score depends on it.
+        fresh: compute everything again.
+        data: folder that holds data sets, for tasks that need it.
+        offline: never download.
+        plugins: files or folders with methods, metrics and tasks of one's own.
+        progress: False shows no progress bar.
+        command: what the run is called in run.json.
+
+    Returns:
+        The results: `leaderboard`, `scores`, `failures` and `report(path)`.
+
+    Raises:
+        RequestError: an unknown name, or a value that cannot be used.
+    """
+    checked_choice(profile, PROFILES, "profile")
+    if out is not None and Path(out).exists() and not Path(out).is_dir():
+        raise RequestError(f"{out} is a file; a folder for the results is needed")
+    devices.keep_freed_memory()
+    files = load_plugins(plugins)
+    plan = Plan(
+        tasks=tasks_of(problem, task, name),
+        methods=methods_of(methods),
+        metrics=metrics_of(metrics),
+        samples=lambda entry: samples_of(entry, samples, profile),
+        seed=seed,
+        data=data_of(data, offline=offline),
+        device=devices.choose(device),
+        batch_size=batch_size,
+        fresh=fresh,
+    )
+    if profile != "full":
+        plan = _without_slow(plan, keep_methods=methods is not None, keep_metrics=metrics is not None)
+    judge = profile != "full" and metrics is None  # leave out metrics that fail their checks
+    about = {"command": command, "profile": profile}
+    if out is not None:
+        return _run(plan, Path(out), files, about, judge=judge, progress=progress)
+    folder = Path(tempfile.mkdtemp(prefix="bench-"))
+    try:
+        results = _run(plan, folder, files, about, judge=judge, progress=progress)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    weakref.finalize(results, shutil.rmtree, folder, ignore_errors=True)
+    return results
+
+
+def _run(
+    plan: Plan, folder: Path, plugins: Sequence[Path], about: dict[str, Any], *, judge: bool, progress: bool | None
+) -> Results:
+    """Runs the plan and writes the facts of the run."""
+    start = time.perf_counter()
+    with bar(progress, unit="metric") as shown:
+        checks = verdicts.up_to_date(plan.metrics, folder, shown, plugins=plugins)
+        shown.set_description_str("metrics checked")
+    if judge:
+        plan = _without_metrics(plan, set(checks.loc[checks["verdict"] == "fail", "metric"]))
+    with bar(progress) as shown:
+        outcome = run(plan, Store(folder), shown)
+        shown.set_description_str("done")
+    run_facts.write(folder, about | _facts(plan, outcome, time.perf_counter() - start))
+    return Results(folder, outcome)
+
+
+def _without_slow(plan: Plan, *, keep_methods: bool, keep_metrics: bool) -> Plan:
+    """The plan without slow methods and metrics, unless they were named."""
+    methods = [] if keep_methods else [method.name for method in plan.methods if method.cost == "slow"]
+    metrics = [] if keep_metrics else [metric.name for metric in plan.metrics if metric.cost == "slow"]
+    return replace(
+        plan,
+        methods=[method for method in plan.methods if method.name not in methods],
+        metrics=[metric for metric in plan.metrics if metric.name not in metrics],
+        left_out={"methods": methods, "metrics": metrics},
+    )
+
+
+def _without_metrics(plan: Plan, names: set[str]) -> Plan:
+    """The plan without these metrics, which fail their checks."""
+    return replace(
+        plan,
+        metrics=[metric for metric in plan.metrics if metric.name not in names],
+        left_out={**plan.left_out, "metrics": [*plan.left_out.get("metrics", ()), *sorted(names)]},
+    )
+
+
+def _facts(plan: Plan, outcome: Outcome, seconds: float) -> dict[str, Any]:
+    """What run.json holds of a run."""
+    return {
+        "bench": __version__,
+        "versions": run_facts.library_versions(),
+        "environment": devices.describe(plan.device),
+        "seed": plan.seed,
+        "tasks": outcome.tasks,
+        "methods": _ids(plan.methods),
+        "left_out": dict(plan.left_out),
+        "metrics": _ids(plan.metrics),
+        "skipped_tasks": outcome.skipped_tasks,
+        "failed_tasks": outcome.failed_tasks,
+        "rows_written": dict(outcome.rows),
+        "rows_kept": outcome.kept,
+        "model_queries": outcome.queries,
+        "work": {
+            task: {
+                "seconds": round(work.seconds, 3),
+                "forward_queries": work.forwards,
+                "backward_queries": work.backwards,
+                "floor_seconds": round(work.floor, 3),
+                "batch_size": plan.batch_size or work.pace.batch_size,
+                "seconds_per_forward": work.pace.forward,
+                "seconds_per_backward": work.pace.backward,
+            }
+            for task, work in outcome.work.items()
+        },
+        "queries_by_metrics": outcome.tally.asked,
+        "queries_shared": outcome.tally.shared,
+        "seconds": round(seconds, 1),
+    }
+
+
+def _ids(entries: Sequence[Any]) -> list[str]:
+    return [entry.id for entry in entries]

@@ -1,0 +1,115 @@
+"""Turns what a user asks for into entries of the registries: tasks, methods, metrics, data."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from bench.core.entries import Entry, Metric, Task
+from bench.core.errors import RequestError
+from bench.core.problem import Problem
+from bench.core.vocabulary import PROFILES
+from bench.engine import loading
+from bench.registry.decorators import METHODS, METRICS, TASKS
+from bench.registry.selection import select, split, unknown_name
+from bench.task_tools.data import Data
+
+Names = str | Sequence[str] | None
+Paths = str | Path | Sequence[str | Path]
+OWN_MODEL = "model"  # the default name of a problem of one's own
+
+
+def load_plugins(plugins: Paths) -> tuple[Path, ...]:
+    """Fills the registries, a user's files included; returns these files."""
+    files = [plugins] if isinstance(plugins, str | Path) else plugins
+    paths = tuple(Path(path) for path in files)
+    loading.load_all(paths)
+    return paths
+
+
+def named(names: Names) -> list[str]:
+    """The patterns that were given, those parted by commas included; none were given: all."""
+    return ["*"] if names is None else split([names] if isinstance(names, str) else names)
+
+
+def methods_of(names: Names) -> list[Entry]:
+    """The methods of these names and wildcards."""
+    return select(METHODS, named(names), "method")
+
+
+def metrics_of(names: Names) -> list[Metric]:
+    """The metrics of these names and wildcards."""
+    return select(METRICS, named(names), "metric")
+
+
+def tasks_of(problem: Problem | None, task: Names, name: str) -> list[Task]:
+    """The tasks asked for: a problem of one's own, or registered tasks by name. Raises RequestError for both or neither."""
+    if problem is not None:
+        if task is not None:
+            raise RequestError("both a problem and a task were given; one of them is needed")
+        return [own_task(problem, name)]
+    return select(TASKS, named(task), "task")
+
+
+def one_task(name: str) -> Task:
+    """The registered task of that name, or of that name with settings: `hmt[size=224]`."""
+    found = select(TASKS, [name], "task")
+    if len(found) > 1:
+        raise RequestError(
+            f"'{name}' stands for {len(found)} tasks ({', '.join(task.name for task in found)}); name one of them"
+        )
+    return found[0]
+
+
+def own_task(problem: Problem, name: str = OWN_MODEL) -> Task:
+    """A problem of one's own as a task, so that it runs as registered ones do."""
+    if not re.fullmatch(r"[\w.-]+", name) or name.startswith("."):
+        raise RequestError(
+            f"the name '{name}' cannot be used in file names; letters, digits, '_', '-' and '.' are allowed"
+        )
+    if name in TASKS:
+        raise RequestError(f"'{name}' is the name of a registered task; give the problem another name")
+    rows = {sample: row for row, sample in enumerate(problem.sample_ids)}
+
+    def own_problem(sample_ids: Sequence[str]) -> Problem:
+        """The given samples of a problem of one's own."""
+        return problem.take([rows[sample] for sample in sample_ids])
+
+    return Task(
+        name=name,
+        fn=own_problem,
+        family="own model",
+        cite="",
+        version=1,
+        params=(),
+        injected=("sample_ids",),
+        samples=lambda: list(problem.sample_ids),
+        profiles=tuple((profile, None) for profile in PROFILES),
+    )
+
+
+def samples_of(task: Task, samples: int | None, profile: str) -> int | None:
+    """How many samples of a task are asked for; None stands for all. Raises RequestError for a profile that it lacks."""
+    if samples is not None:
+        return samples
+    profiles = dict(task.profiles)
+    if profile not in profiles:
+        raise RequestError(
+            f"task {task.name} has no profile '{profile}' (it has {', '.join(profiles) or 'none'}); give the number of samples"
+        )
+    return profiles[profile]
+
+
+def data_of(folder: str | Path | None, *, offline: bool) -> Data:
+    """Where data sets are read from. Raises RequestError where the folder does not exist."""
+    if folder is not None and not Path(folder).is_dir():
+        raise RequestError(f"data folder {folder} does not exist")
+    return Data(None if folder is None else Path(folder), offline)
+
+
+def checked_choice(value: str, allowed: Iterable[str], what: str) -> str:
+    """The value, if it is allowed; else RequestError with the nearest."""
+    if value not in allowed:
+        raise RequestError(unknown_name(value, allowed, what))
+    return value
