@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from bench.analysis import score_matrix
-from bench.analysis.task_tables import Tables, joined
+from bench.analysis.task_tables import Tables
 from bench.api.progress import bar
 from bench.core.errors import BenchError, RequestError
 from bench.engine.plan import Outcome
@@ -40,13 +40,16 @@ class Results:
             )
 
     @cached_property
+    def _tables(self) -> Tables | None:
+        with bar(False) as hidden:
+            return build.tables(self.folder, hidden)
+
+    @property
     def tables(self) -> Tables:
         """All tables of all tasks. Raises BenchError where nothing has been scored."""
-        with bar(False) as hidden:
-            parts = [built.tables for built in build.tasks(self.folder, hidden)]
-        if not parts:
+        if self._tables is None:
             raise BenchError(f"{self.folder} holds no scores: no task could be scored{self._reasons()}")
-        return joined(parts)
+        return self._tables
 
     @property
     def leaderboard(self) -> pd.DataFrame:
@@ -86,13 +89,11 @@ class Results:
     def write(self, *, plots: bool = True, progress: bool | None = None) -> None:
         """Writes leaderboards, plots and the page to the folder."""
         with bar(progress, unit="file") as shown:
-            tables = write(self.folder, shown, pictures=plots)
-        if tables is not None:
-            self.__dict__["tables"] = tables  # made anew, so that they need not be made again
+            self.__dict__["_tables"] = write(self.folder, shown, pictures=plots)  # need not be made again
 
     def __str__(self) -> str:
         """The leaderboards as text for a terminal."""
-        return boards_text(self.tables, self.folder)
+        return boards_text(self._tables, self.folder)
 
     def _reasons(self) -> str:
         outcome = self.outcome
