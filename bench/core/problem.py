@@ -1,4 +1,4 @@
-"""The nouns of the harness. Every other module speaks in these and in nothing else.
+"""The problem: a model and the inputs on which its decisions are explained.
 
 Shapes: N samples, C channels, K classes, `*S` the spatial axes ((L,) for signals, (H, W) for images).
 """
@@ -33,7 +33,7 @@ PREDICTED = torch.empty(0, dtype=torch.int64)  # the targets of a problem whose 
 
 @dataclass(frozen=True)
 class Problem:
-    """A model and the inputs on which its decisions are to be explained.
+    """A model and the inputs on which its decisions are explained.
 
     Where a task gives no `targets` (or None) they are PREDICTED, a tensor of length 0: the classes that the model predicts
     are explained. The harness fills them in before any method or metric sees the problem.
@@ -45,14 +45,14 @@ class Problem:
     baseline: Tensor  # (C, 1, ...): what "absent" means
     layers: tuple[str, ...]  # names of the block-end layers, first to last
     top_k: float  # share of the features that `drop`, `increase` and `topk_deletion` look at
-    fingerprint: str  # of the weights, and of anything else the task knows to matter to all samples
+    fingerprint: str  # hash of the weights, and of anything else that matters to all samples
     targets: Tensor = PREDICTED  # (N,) explained class
-    truth: Tensor | None = None  # (N, *S) bool, where the evidence really is
-    background: Tensor | None = None  # (B, C, *S) typical inputs, for methods that average over what might have been
-    bounds: Tensor | None = None  # (2, C, 1, ...) lowest and highest value an input can have; None where there is none
+    truth: Tensor | None = None  # (N, *S) bool: where the evidence is
+    background: Tensor | None = None  # (B, C, *S) typical inputs, for methods that average over baselines
+    bounds: Tensor | None = None  # (2, C, 1, ...) lowest and highest value that an input can have; None: no limits
     labels: Tensor | None = None  # (N,) true class, for captions only
     class_names: tuple[str, ...] = ()
-    batch_size: int = 32  # how many inputs the model takes at once; changes speed and memory, never a result
+    batch_size: int = 32  # inputs that the model gets at once; changes speed and memory, never a result
 
     def __post_init__(self) -> None:
         if self.targets is None:
@@ -63,7 +63,7 @@ class Problem:
 
     @property
     def shape(self) -> torch.Size:
-        """The spatial axes *S, which an attribution has too."""
+        """The spatial axes *S, which are also those of an attribution."""
         return self.inputs.shape[2:]
 
     @classmethod

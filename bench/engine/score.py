@@ -83,7 +83,7 @@ def _measure(metric: Metric, method: Entry, probe: Probe, explained: Explained, 
 def _features(metric: Metric, probe: Probe) -> int:
     """How many features a metric's curve runs over: those its hyper-parameter `features` names, pixels by default."""
     name = dict(metric.params).get("features", "pixel")
-    return probe.cells(name).number if isinstance(name, str) else probe.features
+    return probe.partition(name).number if isinstance(name, str) else probe.features
 
 
 def _explainer(method: Entry, probe: Probe, known: dict[str, Tensor], *, task: str, seed: int) -> Explain:

@@ -45,7 +45,7 @@ def non_sensitivity(probe: Probe, attribution: Tensor, *, tolerance: float = 1e-
     p ignores a feature if it changes by no more than `tolerance` without it; the attribution, if its absolute values there
     sum to no more than that share of the highest such sum. Undefined where p ignores every feature.
     """
-    cells = probe.cells(features)
+    cells = probe.partition(features)
     change = (probe.full[:, None] - probe.leave_one_out(features)).abs()  # NaN where a sample has fewer cells
     size = cells.sums(attribution.double().abs())
     matters, named = change > tolerance, size > tolerance * size.amax(1, keepdim=True)

@@ -111,7 +111,7 @@ def selectivity(probe: Probe, attribution: Tensor, *, steps: int = 10, features:
 @higher(cite="rieger2020irof", label="IROF (area over the curve)", limits=(None, 1))
 def irof(probe: Probe, attribution: Tensor, *, features: str = "segment20") -> Tensor:
     """Area over d_k / p(x) while segments are removed one by one, the one of highest mean first. (N,)"""
-    cells = probe.cells(features)
+    cells = probe.partition(features)
     counts = torch.arange(cells.most + 1).expand(len(attribution), -1)
     lost = 1 - probe.p_without_top(attribution, counts, features=features) / probe.full[:, None]
     widths = (torch.arange(cells.most, device=lost.device) < cells.counts[:, None]) / cells.counts[:, None]
@@ -166,7 +166,7 @@ def infidelity(
 @higher(cite="alvarezmelis2018robust", label="faithfulness estimate", limits=(-1, 1))
 def faithfulness_estimate(probe: Probe, attribution: Tensor, *, features: str = "patch64") -> Tensor:
     """Pearson correlation, over single features, of their attribution and the p lost without them. (N,)"""
-    cells = probe.cells(features)
+    cells = probe.partition(features)
     lost = probe.full[:, None] - probe.leave_one_out(features)
     return pearson(cells.sums(attribution.double()), lost)
 
@@ -177,7 +177,7 @@ def monotonicity_correlation(probe: Probe, attribution: Tensor, *, draws: int = 
 
     Values are redrawn uniformly from the sample's own range; the sign of an attribution has no part in it.
     """
-    cells = probe.cells(features)
+    cells = probe.partition(features)
     change = (probe.resampled_one(features, draws) - probe.full[:, None, None]).square().mean(2)
     return pearson(ranked(cells.sums(attribution.double()).abs(), change), ranked(change, change))
 
@@ -214,5 +214,5 @@ def _removed_and_lost(
 ) -> tuple[Tensor, Tensor]:
     """Attribution in each random subset, and p lost without it: (N, subsets) each."""
     masks, p = probe.subsets(features, share, subsets)
-    sums = probe.cells(features).sums(attribution.double())
+    sums = probe.partition(features).sums(attribution.double())
     return torch.einsum("ndf,nf->nd", masks.double(), sums), probe.full[:, None] - p

@@ -1,4 +1,4 @@
-"""What stands for an absent feature."""
+"""Baselines: the values that absent features take."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
+from bench.core import vocabulary
 from bench.core.errors import NotApplicable
 from bench.core.problem import Problem
 from bench.core.random import SampleRng
@@ -43,7 +44,8 @@ def _background(problem: Problem, rng: SampleRng) -> Tensor:
     return problem.background[(rng.uniform(()) * len(problem.background)).long()]
 
 
-# Name -> absent values of each sample: (N, C, *S), 1 for any axis of S. `task`, the task's own, joins where it is not zero.
+OWN_BASELINE = vocabulary.BASELINES[0]  # `problem.baseline`, the same for all samples
+# The others, by name: the values of absent features of each sample, (N, C, *S), 1 for any axis of S.
 BASELINES: dict[str, Callable[[Problem, SampleRng], Tensor]] = {
     "zero": _zero,
     "mean": _mean,

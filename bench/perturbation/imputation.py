@@ -1,9 +1,9 @@
-"""Noisy linear imputation [rong2022road]: what is removed takes the value that its surroundings suggest.
+"""Noisy linear imputation [rong2022road]: removed pixels take the values that their surroundings suggest.
 
-A removed place is the weighted mean of its neighbours (1/6 beside, 1/12 diagonally; 1/2 each in a signal), which are known
-or removed themselves: a linear system. In one dimension it is solved exactly, by straight lines; in two by conjugate
-gradients, preconditioned by one multigrid cycle. A fixed number of iterations, so that no sample's values depend on the
-others of its batch.
+A removed pixel is the weighted mean of its neighbours (1/6 beside, 1/12 diagonally; 1/2 each in a signal), which are known
+or removed themselves: a linear system. In one dimension it is solved exactly, by straight lines; in two dimensions by
+conjugate gradients, preconditioned by one multigrid cycle. The number of iterations is fixed, so that the values of a
+sample do not depend on the rest of its batch.
 """
 
 from __future__ import annotations
@@ -13,25 +13,24 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 ITERATIONS = 4  # leave an error of about 1e-3 of the range of values, a tenth of the noise
-# At one resolution: the removed places (B, 1, h, w) as 0/1; the factor of a place's own value in its equation, times 12, as
-# all of the system; what a Jacobi step multiplies a residual by; and two buffers (B, C, h, w), for on a CPU fresh memory
-# costs more than the arithmetic.
+# At one resolution: the removed pixels (B, 1, h, w) as 0/1; the diagonal of the system (all of it is times 12); the factor
+# of a Jacobi step; and two buffers (B, C, h, w), since on a CPU fresh memory costs more than the arithmetic.
 Level = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 
 
 def impute(inputs: Tensor, known: Tensor) -> Tensor:
-    """Inputs (B, C, *S) with the places that are not known (B, *S) filled in; a sample with none known becomes 0."""
+    """Inputs (B, C, *S) with the pixels that are not `known` (B, *S) filled in; a sample without any known pixel becomes 0."""
     return _lines(inputs, known) if inputs.dim() == 3 else _harmonic(inputs, known)
 
 
 def _lines(inputs: Tensor, known: Tensor) -> Tensor:
     """Straight lines between the known neighbours, constant beyond the last: (B, C, L), (B, L) -> (B, C, L)."""
     length = inputs.shape[2]
-    places = torch.arange(length, device=inputs.device)
-    left = torch.where(known, places, -1).cummax(1).values
-    right = torch.where(known, places, length).flip(1).cummin(1).values.flip(1)
+    positions = torch.arange(length, device=inputs.device)
+    left = torch.where(known, positions, -1).cummax(1).values
+    right = torch.where(known, positions, length).flip(1).cummin(1).values.flip(1)
     left, right = torch.where(left < 0, right, left), torch.where(right == length, left, right)
-    share = ((places - left) / (right - left).clamp_min(1)).to(inputs).unsqueeze(1)
+    share = ((positions - left) / (right - left).clamp_min(1)).to(inputs).unsqueeze(1)
     left, right = (ends.clamp(0, length - 1).unsqueeze(1).expand_as(inputs) for ends in (left, right))
     return torch.where(
         known.any(1)[:, None, None], torch.lerp(inputs.gather(2, left), inputs.gather(2, right), share), 0
@@ -56,25 +55,25 @@ def _harmonic(inputs: Tensor, known: Tensor) -> Tensor:
         image = image.clone()
         residual.addcmul_(length, image, value=-1)
         step = _cycle(residual, levels)
-        # Polak-Ribiere, for the cycle is not quite symmetric: the residual has changed by -length * image
+        # Polak-Ribiere, as the cycle is not quite symmetric: the residual has changed by -length * image
         turn = -length * _dot(image, step) / energy.clamp_min(1e-30)
         direction = torch.addcmul(step, turn, direction)
         energy = _dot(residual, step)
     return values
 
 
-def _dot(one: Tensor, other: Tensor) -> Tensor:
-    """Over space: (B, C, h, w) twice -> (B, C, 1, 1)."""
-    return torch.linalg.vecdot(one.flatten(2), other.flatten(2))[..., None, None]
+def _dot(a: Tensor, b: Tensor) -> Tensor:
+    """Scalar product over space: (B, C, h, w) twice -> (B, C, 1, 1)."""
+    return torch.linalg.vecdot(a.flatten(2), b.flatten(2))[..., None, None]
 
 
 def _levels(removed: Tensor, channels: int) -> list[Level]:
-    """The holes at full, half, quarter, ... resolution; a coarse place is removed where all its four are."""
+    """The holes at full, half, quarter, ... resolution; a coarse pixel is removed where all four of its pixels are."""
     levels = []
     while True:
         down, both = (removed.new_empty(len(removed), channels, *removed.shape[2:]) for _ in range(2))
         around = _blurred(torch.ones_like(removed), *torch.empty_like(removed).unsqueeze(0).repeat(2, 1, 1, 1, 1))
-        # 16 inside, less at the border; four of it the place itself
+        # 16 inside, less at the border; four of it are the pixel itself
         levels.append((removed, around, removed / (around - 4).clamp_min(1), down, both))
         if max(removed.shape[2:]) < 4:
             return levels
@@ -82,7 +81,7 @@ def _levels(removed: Tensor, channels: int) -> list[Level]:
 
 
 def _pulled_and_pushed(values: Tensor, levels: list[Level]) -> Tensor:
-    """A first guess: each removed place takes the mean of what is known nearby, found at the resolution where there is some."""
+    """A first guess: a removed pixel takes the mean of known pixels nearby, at the finest resolution that has some."""
     removed = levels[0][0]
     if len(levels) == 1:
         known = 1 - removed
@@ -98,13 +97,13 @@ def _pulled_and_pushed(values: Tensor, levels: list[Level]) -> Tensor:
 
 
 def _factors(values: Tensor) -> tuple[int, int]:
-    """What the next coarser level divides height and width by: a side that is short already stays."""
+    """By what the next coarser level divides height and width: 1 for a side that is short already."""
     height, width = values.shape[2:]
     return 2 if height >= 4 else 1, 2 if width >= 4 else 1
 
 
 def _blurred(values: Tensor, down: Tensor, both: Tensor) -> Tensor:
-    """[1 2 1] down, then across: the neighbours' weighted sum and four times the value itself. Nothing beyond the border.
+    """[1 2 1] down, then across: weighted sum of the neighbours plus four times the value itself. Zeros beyond the border.
 
     Overwrites the two buffers and returns the second. Several times as fast on a CPU as a convolution.
     """
@@ -119,14 +118,14 @@ def _blurred(values: Tensor, down: Tensor, both: Tensor) -> Tensor:
 
 def _apply(values: Tensor, level: Level) -> Tensor:
     """The left side of the equations, 0 where nothing is removed; in the level's second buffer, until the next call."""
-    removed, own, _, *buffers = level
-    return _blurred(values, *buffers).neg_().addcmul_(own.expand_as(values), values).mul_(removed)
+    removed, diagonal, _, *buffers = level
+    return _blurred(values, *buffers).neg_().addcmul_(diagonal.expand_as(values), values).mul_(removed)
 
 
 def _cycle(residual: Tensor, levels: list[Level]) -> Tensor:
     """One V-cycle: an approximate solution for a residual."""
     removed, _, jacobi, *_ = levels[0]
-    values = jacobi * residual  # a Jacobi step from zero; it damps what changes from place to place
+    values = jacobi * residual  # a Jacobi step from zero; it damps what changes from pixel to pixel
     if len(levels) > 1:
         factors = _factors(removed)
         coarse = F.avg_pool2d(_apply(values, levels[0]).neg_().add_(residual), factors, ceil_mode=True)

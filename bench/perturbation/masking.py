@@ -1,4 +1,4 @@
-"""From an attribution to a masked input: ranking with stated ties, masks of an exact size, and what "absent" means."""
+"""From an attribution to a masked input: ranks with ties broken by index, masks of an exact size, blending, blur."""
 
 from __future__ import annotations
 
@@ -67,9 +67,9 @@ def blurred(inputs: Tensor, sigma: float) -> Tensor:
     Exact at any width: under mirroring the cosines are the modes of a blur, each fading by exp(-sigma^2 frequency^2 / 2).
     """
     for axis in range(2, inputs.dim()):
-        places = torch.arange(inputs.shape[axis], dtype=torch.float64, device=inputs.device)
-        frequencies = math.pi * places / len(places)
-        modes = torch.cos(frequencies[:, None] * (places + 0.5)) * (2 / len(places)) ** 0.5
+        positions = torch.arange(inputs.shape[axis], dtype=torch.float64, device=inputs.device)
+        frequencies = math.pi * positions / len(positions)
+        modes = torch.cos(frequencies[:, None] * (positions + 0.5)) * (2 / len(positions)) ** 0.5
         modes[0] *= 0.5**0.5
         kernel = modes.T @ (modes * torch.exp(-((sigma * frequencies) ** 2) / 2)[:, None])
         inputs = (inputs.movedim(axis, -1) @ kernel.to(inputs.dtype)).movedim(-1, axis)

@@ -1,7 +1,9 @@
-"""What is removed and kept as one: single places, patches of a grid, or segments of the input.
+"""Partitions of an input into the cells that are removed and kept together.
 
-`pixel` is every place of its own (a time step of a signal); `patch64` the finest grid of at most 64 equal cells;
-`segment20` about 20 superpixels [achanta2012slic], which follow the edges of each input.
+`pixel`: each pixel, or time step of a signal, is a cell; `patch64`: the finest grid of at most 64 equal patches;
+`segment20`: about 20 superpixels [achanta2012slic], which follow the edges of each input.
+
+A pixel is here a position of the spatial axes *S, whatever their number: all channels of it belong to one cell.
 """
 
 from __future__ import annotations
@@ -16,27 +18,31 @@ import torch
 from torch import Tensor
 
 from bench.core.errors import BenchError
-from bench.perturbation.masking import ranks
+from bench.perturbation.masking import count, ranks
 
 
 @dataclass(frozen=True)
 class Partition:
-    """A partition of the places of N inputs, or of all inputs alike. A sample may have fewer cells than `most`."""
+    """The cells of N inputs. A sample may have fewer cells than `most`."""
 
     name: str
     number: int  # of cells; of segments, the number asked for
     most: int  # cells that any sample has
-    alike: bool  # is one partition shared by all samples?
-    counts: Tensor  # (1,) if alike, else (N,): cells of each sample
-    labels: Tensor | None  # (1 or N, *S) int64: the cell of each place; None where each place is a cell of its own
+    shared: bool  # do all samples have the same cells?
+    counts: Tensor  # (1,) if shared, else (N,): cells of each sample
+    labels: Tensor | None  # (1 or N, *S) int64: the cell of each pixel; None where each pixel is a cell
 
     def take(self, rows: Tensor) -> Partition:
-        """The same partition for some of the samples."""
-        if self.alike:
+        """The same partition for some of the samples, (B,) rows."""
+        if self.shared:
             return self
         counts = self.counts[rows]
         labels = None if self.labels is None else self.labels[rows]
         return replace(self, counts=counts, labels=labels, most=int(counts.max()))
+
+    def shares(self, shares: Sequence[float]) -> Tensor:
+        """int(share * cells) of each sample, for M shares: (1 or N, M) int64 on the CPU."""
+        return torch.tensor([[count(share, number) for share in shares] for number in self.counts.tolist()])
 
     def sums(self, maps: Tensor) -> Tensor:
         """Sum over each cell: (N, *S) -> (N, most), in the maps' precision."""
@@ -47,9 +53,9 @@ class Partition:
         return flat.new_zeros(len(flat), self.most).scatter_add_(1, labels, flat)
 
     def order(self, maps: Tensor) -> Tensor:
-        """Position of each place's cell, sorted by the cells' mean, highest first: (N, *S) -> (N, *S) int32.
+        """Position of each pixel's cell when cells are sorted by their mean, highest first: (N, *S) -> (N, *S) int32.
 
-        Means, since a big cell is not more important for its size. Ties go to the cell of lower index.
+        Means, since a large cell is not more important for its size. Ties are broken by the cell's index.
         """
         if self.labels is None:
             return ranks(maps).view_as(maps).int()
@@ -58,44 +64,47 @@ class Partition:
         return self.spread(ranks(means.nan_to_num(-torch.inf)).int())
 
     def spread(self, values: Tensor) -> Tensor:
-        """A value for each cell to a value for each place: (N, most) -> (N, *S), for samples in the order of these."""
+        """The value of each pixel's cell: (N, most) -> (N, *S). The rows are those of the partition."""
         assert self.labels is not None
         labels = self.labels.expand(len(values), *self.labels.shape[1:])
         return values.gather(1, labels.flatten(1)).view(labels.shape)
 
     def inside(self, samples: Tensor, cells: Tensor, shape: Sequence[int]) -> Tensor:
-        """The places of one cell of each of these samples: (B,), (B,) -> (B, *shape) bool."""
+        """The pixels of one cell of each of these samples: (B,) rows, (B,) cells -> (B, *shape) bool."""
         chosen = cells.view(-1, *(1,) * len(shape))
         if self.labels is None:
             return torch.arange(self.number, device=cells.device).view(1, *shape) == chosen
-        return (self.labels if self.alike else self.labels[samples]) == chosen
+        return (self.labels if self.shared else self.labels[samples]) == chosen
 
 
 def partition(name: str, inputs: Tensor) -> Partition:
-    """The cells of that name for inputs (N, C, *S). Raises BenchError for a name of none."""
+    """The partition of that name for inputs (N, C, *S). Raises BenchError for any other name.
+
+    Patches that would be as small as a pixel are pixels, and the partition's name says so.
+    """
     match = re.fullmatch(r"(pixel)|(patch|segment)([1-9]\d*)", name)
     if not match:
-        raise BenchError(f"features={name} is none of pixel, patchN, segmentN (for example patch64)")
-    places, most = inputs[0, 0].numel(), int(match[3] or 0)
+        raise BenchError(f"unknown features '{name}' (allowed: pixel, patchN, segmentN; for example patch64)")
+    pixels, most = inputs[0, 0].numel(), int(match[3] or 0)
     if match[2] == "segment":
         return _segments(name, most, inputs)
-    if match[2] == "patch" and places > most:
+    if match[2] == "patch" and pixels > most:
         return _patches(name, most, inputs)
-    return Partition("pixel", places, places, True, torch.tensor([places], device=inputs.device), None)
+    return Partition("pixel", pixels, pixels, True, torch.tensor([pixels], device=inputs.device), None)
 
 
 def _patches(name: str, most: int, inputs: Tensor) -> Partition:
-    """Square patches (windows of a signal), the smallest of one size that are at most so many: (1, *S) labels.
+    """Square patches (windows of a signal), as small as possible, at most `most` of them: labels (1, *S).
 
-    Where the size divides no axis well (fewer than a quarter as many), those at the far edges are smaller. Then sums over
-    patches are confounded with their size: small patches hold little of any positive map, and cost little p.
+    All have one size where a size divides every axis and gives at least a quarter of `most` patches. Else those at the far
+    edges are smaller, and sums over patches are confounded with their size: small patches hold little of any positive map,
+    and change p little.
     """
     shape = inputs.shape[2:]
-    few = [size for size in range(1, max(shape) + 1) if _cells(shape, size) <= most]
-    equal = [
-        size for size in few if all(length % size == 0 for length in shape) and _cells(shape, size) >= max(2, most / 4)
-    ]
-    size = (equal or few)[0]
+    sizes = [size for size in range(1, max(shape) + 1) if _number(shape, size) <= most]
+    equal = [size for size in sizes if all(length % size == 0 for length in shape)]
+    equal = [size for size in equal if _number(shape, size) >= max(2, most / 4)]
+    size = (equal or sizes)[0]
     labels = torch.zeros(shape, dtype=torch.int64)
     for axis, length in enumerate(shape):
         along = torch.arange(length) // size
@@ -105,19 +114,19 @@ def _patches(name: str, most: int, inputs: Tensor) -> Partition:
     return Partition(name, number, number, True, counts, labels[None].to(inputs.device))
 
 
-def _cells(shape: Sequence[int], size: int) -> int:
-    """Patches of that size that it takes to cover the shape."""
+def _number(shape: Sequence[int], size: int) -> int:
+    """How many patches of that size cover the shape."""
     return math.prod(-(-length // size) for length in shape)
 
 
 def _segments(name: str, number: int, inputs: Tensor) -> Partition:
-    """Superpixels by scikit-image's SLIC, which scales each input to [0, 1]; a signal is an image one place high."""
+    """Superpixels by scikit-image's SLIC, which scales each input to [0, 1]; a signal is an image one pixel high."""
     from skimage.segmentation import slic
 
-    # Compactness weighs nearness against likeness; colours are compared in Lab, whose range is 100.
+    # Compactness weighs distance in space against distance in colour; colours are compared in Lab, whose range is 100.
     compactness = 30 if inputs.dim() == 4 and inputs.shape[1] == 3 else 0.3
     images = inputs.double().cpu().numpy().reshape(len(inputs), inputs.shape[1], -1, inputs.shape[-1])
-    found = [slic(np.moveaxis(one, 0, -1), number, compactness, start_label=0) for one in images]
-    labels = torch.from_numpy(np.stack(found)).view(len(inputs), *inputs.shape[2:]).to(inputs.device)
+    segments = [slic(np.moveaxis(image, 0, -1), number, compactness, start_label=0) for image in images]
+    labels = torch.from_numpy(np.stack(segments)).view(len(inputs), *inputs.shape[2:]).to(inputs.device)
     counts = labels.flatten(1).amax(1) + 1
     return Partition(name, number, int(counts.max()), False, counts, labels)

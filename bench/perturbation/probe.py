@@ -1,11 +1,10 @@
 """The questions that metrics ask the model about perturbed inputs.
 
-A `Probe` is a view: some samples of a problem, one output of the model, one partition of the features, and one baseline,
-on a query engine that all views of the problem share. Answers are kept there, so that a question costs once:
+A `Probe` is a view (some samples, one output, one partition of the features, one baseline) of a query engine that all views
+of a problem share. The engine keeps the answers, so each query costs once, whichever metric or view asks:
 
-- the ends, the full and the empty input, for all metrics and methods;
-- answers that depend on no attribution (single cells, random subsets), for all metrics and methods;
-- the curves of one attribution, for all metrics: p while cells are removed (deletion), or kept (insertion), highest first.
+- the full and the empty input, single cells and random subsets: once for all methods;
+- the curves of an attribution, p while cells are removed (deletion) or kept (insertion), highest first: once for each map.
 
 Masks, ranks and gathers stay on the model's device, and only a batch of perturbed inputs exists at a time.
 """
@@ -20,25 +19,22 @@ from hashlib import blake2b
 import torch
 from torch import Tensor
 
-from bench.core import vocabulary
 from bench.core.errors import BenchError
 from bench.core.nearest import unknown
 from bench.core.problem import Problem
 from bench.core.random import SampleRng
-from bench.core.vocabulary import OUTPUTS
-from bench.perturbation.baselines import BASELINES
-from bench.perturbation.curves import Orders, at_even_shares, columns_of
+from bench.core.vocabulary import BASELINES, OUTPUTS
+from bench.perturbation.baselines import OWN_BASELINE
 from bench.perturbation.imputation import impute
-from bench.perturbation.masking import blend, count, ranks
+from bench.perturbation.masking import blend
+from bench.perturbation.ordering import Orders, at_even_shares, columns_of, random_orders
 from bench.perturbation.partition import Partition, partition
 from bench.perturbation.queries import Queries, T, Tally
-
-OWN_BASELINE = vocabulary.BASELINES[0]  # the problem's own
 
 
 @dataclass(frozen=True)
 class View:
-    """What a probe looks at, and how."""
+    """The settings of a probe."""
 
     queries: Queries
     rows: tuple[int, ...]  # the samples of the engine's problem
@@ -51,40 +47,39 @@ class Probe:
     """Probabilities of the explained class for perturbed versions of a problem's inputs.
 
     `names` (of seed and task) tell apart the random perturbations of different runs; beyond them a draw depends on its
-    sample alone, so all methods meet the same. A problem without targets gets the classes that the model predicts.
+    sample alone, so all methods get the same. A problem without targets gets the classes that the model predicts.
     """
 
     def __init__(self, source: Problem | View, *, names: Sequence[object] = (), tally: Tally | None = None) -> None:
-        """`source`: a problem, for a probe with an engine of its own, or a view of an engine."""
+        """`source`: a problem, for which an engine is made, or a view of an engine."""
         if isinstance(source, Problem):
             source = View(Queries(source, names=names, tally=tally), tuple(range(len(source))))
         self._view, self._queries, whole = source, source.queries, source.queries.problem
-        device = whole.inputs.device
-        self._rows = torch.tensor(source.rows, dtype=torch.long, device=device)
+        self._rows = torch.tensor(source.rows, dtype=torch.long, device=whole.inputs.device)
         self.tally = self._queries.tally
         self.problem = whole if self._is_whole else self._once("problem", lambda: whole.take(source.rows))
         self.features = whole.shape.numel()
         self._orders = self._queries.once("orders", Orders)
-        self._baseline = None if source.baseline == OWN_BASELINE else self._absent_values(source.baseline)
         self._queries.once(source, lambda: self)
 
     def take(self, rows: Sequence[int]) -> Probe:
         """The same probe for some of its samples."""
-        return self._seen(replace(self._view, rows=tuple(self._view.rows[row] for row in rows)))
+        return self._at(replace(self._view, rows=tuple(self._view.rows[row] for row in rows)))
 
     def view(self, *, output: str = OUTPUTS[0], features: str = "pixel", baseline: str = OWN_BASELINE) -> Probe:
         """The same samples under other settings.
 
-        `output`: softmax or logit of the explained class. `features`: what metrics that speak of pixels remove as one
-        (pixel, patchN, segmentN). `baseline`: what stands for absent features, the task's own or one of BASELINES.
-        Raises BenchError for a name of none, and NotApplicable for a baseline that the problem cannot serve.
+        `output`: softmax or logit of the explained class. `features`: the partition that metrics get who ask for pixels.
+        `baseline`: the values of absent features, "task" for the problem's own. Raises BenchError for an unknown name, and
+        NotApplicable for a baseline that the problem cannot serve.
         """
-        for word, name, allowed in (("output", output, OUTPUTS), ("baseline", baseline, vocabulary.BASELINES)):
+        for word, name, allowed in (("output", output, OUTPUTS), ("baseline", baseline, BASELINES)):
             if name not in allowed:
                 raise BenchError(unknown(word, name, allowed))
         if baseline == "zero" and not self.problem.baseline.any():
             baseline = OWN_BASELINE
-        return self._seen(replace(self._view, output=output, features=features, baseline=baseline))
+        self._queries.absent(self._rows[:1], baseline)  # raises where the problem cannot serve it
+        return self._at(replace(self._view, output=output, features=features, baseline=baseline))
 
     @property
     def targets(self) -> Tensor:
@@ -111,7 +106,7 @@ class Probe:
         """Logit of the explained class for the input with every feature absent (N,); of the same queries as `empty`."""
         return self._empty()[:, 1]
 
-    def cells(self, features: str) -> Partition:
+    def partition(self, features: str) -> Partition:
         """The partition called `features` (pixel, patch64, segment20) of these inputs."""
         name = self._view.features if features == "pixel" else features
         whole = self._queries.once(("cells", name), lambda: partition(name, self._queries.problem.inputs))
@@ -119,20 +114,24 @@ class Probe:
 
     def counts(self, shares: Sequence[float], *, features: str = "pixel") -> Tensor:
         """int(share * cells) for each sample and share: (N, M)."""
-        per_sample = self.cells(features).counts.tolist()
-        counts = torch.tensor([[count(share, number) for share in shares] for number in per_sample])
-        return counts.expand(len(self.problem), -1)
+        return self.partition(features).shares(shares).expand(len(self.problem), -1)
 
     def deletion(self, attribution: Tensor, steps: int, *, features: str = "pixel") -> Tensor:
         """p while features are removed, highest first, from none to all: (N, *S) -> (N, min(steps, cells) + 1)."""
         return at_even_shares(
-            self.cells(features), steps, len(attribution), lambda at: self._curve(attribution, at, features, kept=False)
+            self.partition(features),
+            steps,
+            len(attribution),
+            lambda at: self._curve(attribution, at, features, kept=False),
         )
 
     def insertion(self, attribution: Tensor, steps: int, *, features: str = "pixel") -> Tensor:
         """p while features are put back, highest first, from none to all: (N, *S) -> (N, min(steps, cells) + 1)."""
         return at_even_shares(
-            self.cells(features), steps, len(attribution), lambda at: self._curve(attribution, at, features, kept=True)
+            self.partition(features),
+            steps,
+            len(attribution),
+            lambda at: self._curve(attribution, at, features, kept=True),
         )
 
     def p_without_top(self, attribution: Tensor, counts: Tensor, *, features: str = "pixel") -> Tensor:
@@ -145,18 +144,18 @@ class Probe:
 
     def leave_one_out(self, features: str) -> Tensor:
         """p with one cell absent, for each cell in turn: (N, cells); NaN where a sample has fewer."""
-        cells, inputs = self.cells(features), self.problem.inputs
+        cells, inputs = self.partition(features), self.problem.inputs
         columns = torch.arange(cells.most, device=inputs.device)
 
         def make(samples: Tensor, columns: Tensor) -> Tensor:
             return blend(inputs[samples], self._absent(samples), ~cells.inside(samples, columns, self.problem.shape))
 
         key = ("leave one out", cells.name, self._view.baseline)
-        return self._answers(key, columns, make, wanted=columns < cells.counts[:, None])
+        return self._table(key, columns, make, columns < cells.counts[:, None])
 
     def resampled_one(self, features: str, draws: int) -> Tensor:
         """p with one cell's values drawn uniformly from the sample's own range, for each cell: (N, cells, draws)."""
-        cells, inputs = self.cells(features), self.problem.inputs
+        cells, inputs = self.partition(features), self.problem.inputs
         columns = torch.arange(cells.most * draws, device=inputs.device)
         axes = tuple(range(2, inputs.dim()))
         low, high = inputs.amin(axes, keepdim=True), inputs.amax(axes, keepdim=True)
@@ -169,23 +168,21 @@ class Probe:
             return blend(inputs[samples], other, ~cells.inside(samples, columns // draws, self.problem.shape))
 
         wanted = columns < (cells.counts * draws)[:, None]
-        answers = self._answers(("resampled one", cells.name, draws), columns, make, wanted=wanted)
+        answers = self._table(("resampled one", cells.name, draws), columns, make, wanted)
         return answers.view(len(inputs), cells.most, draws)
 
     def subsets(self, features: str, share: float, draws: int) -> tuple[Tensor, Tensor]:
         """Random subsets of int(share * cells) cells, at least one, and p without them: (N, draws, cells) bool, (N, draws)."""
-        cells, inputs = self.cells(features), self.problem.inputs
+        cells, inputs = self.partition(features), self.problem.inputs
         masks = self._subset_masks(cells, share, draws)
 
         def make(samples: Tensor, columns: Tensor) -> Tensor:
             removed = masks[samples, columns]
-            pixels = (
-                removed.view(-1, *self.problem.shape) if cells.labels is None else cells.take(samples).spread(removed)
-            )
-            return blend(inputs[samples], self._absent(samples), ~pixels)
+            pixels = removed if cells.labels is None else cells.take(samples).spread(removed)
+            return blend(inputs[samples], self._absent(samples), ~pixels.view(-1, *self.problem.shape))
 
         key = ("subsets", cells.name, share, draws, self._view.baseline)
-        return masks, self._answers(key, torch.arange(draws, device=inputs.device), make)
+        return masks, self._table(key, torch.arange(draws, device=inputs.device), make)
 
     def top1_after_imputation(self, attribution: Tensor, counts: Tensor, noise: float) -> Tensor:
         """Is the class still the model's first choice with so many of the highest features imputed? (N, M) -> (N, M) 0 or 1.
@@ -194,7 +191,7 @@ class Probe:
         """
         inputs, axes = self.problem.inputs, tuple(range(1, self.problem.inputs.dim()))
         spread = noise * (inputs.amax(axes, keepdim=True) - inputs.amin(axes, keepdim=True))
-        order = self._orders.positions(attribution, self._view.rows, self.cells("pixel"))
+        order = self._orders.positions(attribution, self._view.rows, self.partition("pixel"))
         limits = counts.to(inputs.device).flatten()
         samples = torch.arange(len(inputs), device=inputs.device).repeat_interleave(counts.shape[1])
         normal = self._once("road", lambda: self.rng("road").normal(inputs.shape[1:]))
@@ -213,7 +210,7 @@ class Probe:
     def masked(self, present: Tensor, rows: Tensor) -> Tensor:
         """p of sample rows[m] with only the features of mask m present: (M, *S) bool, (M,) -> (M,) float64.
 
-        For libraries that build their own masks: one met before, for any method or metric, is answered from memory.
+        For libraries that build their own masks. A mask that any method or metric has asked for is answered from memory.
         """
         inputs, rows = self.problem.inputs, rows.to(self._rows.device)
         on_device, owners = present.to(rows.device), self._rows[rows]
@@ -235,71 +232,49 @@ class Probe:
         return values.unflatten(0, inputs.shape[:2])
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:
-        """What depends on no attribution and no setting, made when it is first asked for, and kept for these samples."""
+        """What `make` returns when the key is first asked for these samples; it must depend on no attribution or setting."""
         return self._once(("once", key), make)
 
     def rng(self, *names: object) -> SampleRng:
-        """Random numbers of each sample under the given names, which all methods and metrics that use those names meet."""
+        """Random numbers of each sample, the same for all methods and metrics that use the same names."""
         return SampleRng((*self._queries.names, *names), self.problem.sample_ids, self._rows.device)
 
     def rng_of(self, name: str) -> SampleRng:
-        """One stream that belongs to no sample: draws are (1, *shape)."""
+        """Random numbers that belong to no sample: draws are (1, *shape)."""
         return SampleRng(self._queries.names, [name], self._rows.device)
 
     @property
     def _is_whole(self) -> bool:
         return self._view.rows == tuple(range(len(self._queries.problem)))
 
-    def _seen(self, view: View) -> Probe:
+    def _at(self, view: View) -> Probe:
         return self._queries.once(view, lambda: Probe(view))
 
     def _once(self, key: Hashable, make: Callable[[], T]) -> T:
-        """Made once for these samples."""
+        """See `Queries.once`, for these samples."""
         return self._queries.once((self._view.rows, key), make)
 
     def _read(self, answers: Tensor) -> Tensor:
         """This probe's output of answers that hold all: (..., 2) -> (...)."""
         return answers[..., OUTPUTS.index(self._view.output)]
 
-    def _answers(
-        self,
-        key: Hashable,
-        columns: Tensor,
-        make: Callable[[Tensor, Tensor], Tensor],
-        *,
-        wanted: Tensor | None = None,
-        slots: Tensor | None = None,
+    def _table(
+        self, key: Hashable, columns: Tensor, make: Callable[[Tensor, Tensor], Tensor], wanted: Tensor | None = None
     ) -> Tensor:
-        """This probe's output of the answers in a table (see `Queries.table`), those asked before counted as shared: (N, M)."""
-        before = self.tally.asked
-        answers = self._read(self._queries.table(key, self._rows, columns, make, wanted=wanted, slots=slots))
-        number = answers.numel() if wanted is None else int(wanted.sum())
-        self.tally.shared += number - (self.tally.asked - before)
-        return answers
-
-    def _empty(self) -> Tensor:
-        """Answers to the empty inputs (N, 2)."""
-        if self._baseline is None:
-            return self._queries.empty(self._rows)
-        inputs, column = self.problem.inputs, torch.zeros_like(self._rows[:1])
-        key = ("empty", self._view.baseline)
-        return self._queries.table(
-            key, self._rows, column, lambda samples, _: self._absent(samples).expand_as(inputs[samples])
-        )[:, 0]
-
-    def _absent_values(self, baseline: str) -> Tensor:
-        """The values of a baseline of BASELINES for all samples of the engine: (N, C, *S), 1 for any axis of S."""
-        whole = self._queries.problem
-        rng = SampleRng((*self._queries.names, "baseline", baseline), whole.sample_ids, whole.inputs.device)
-        return self._queries.once(("baseline", baseline), lambda: BASELINES[baseline](whole, rng))
+        """This probe's output of what depends on no attribution, see `Queries.table`: (N, M)."""
+        return self._read(self._queries.table(key, self._rows, columns, make, wanted=wanted))
 
     def _absent(self, samples: Tensor) -> Tensor:
-        """What stands for absent features of these samples (B,); broadcasts to (B, C, *S)."""
-        return self.problem.baseline if self._baseline is None else self._baseline[self._rows[samples]]
+        """The values of absent features of these samples (B,); broadcast to (B, C, *S)."""
+        return self._queries.absent(self._rows[samples], self._view.baseline)
+
+    def _empty(self) -> Tensor:
+        """OUTPUTS for the empty inputs: (N, 2)."""
+        return self._queries.empty(self._rows, self._view.baseline)
 
     def _curve(self, attribution: Tensor, counts: Tensor, features: str, *, kept: bool) -> Tensor:
         """p at each count of highest cells removed or kept: (N, *S), (N, M) -> (N, M). Each point is asked once."""
-        cells, inputs, rows = self.cells(features), self.problem.inputs, self._view.rows
+        cells, inputs, rows = self.partition(features), self.problem.inputs, self._view.rows
         counts, number = counts.to(inputs.device), cells.counts.expand(len(inputs))[:, None]
         order = cache(lambda: self._orders.positions(attribution, rows, cells))  # where a question is new
         shape = (-1,) + (1,) * len(self.problem.shape)
@@ -313,21 +288,13 @@ class Probe:
         key = ("curve", kept, cells.name, self._view.baseline)
         columns = columns_of(counts, self._queries.once((*key, "columns"), dict))
         inside = (counts > 0) & (counts < number)
-        points = self._answers(key, columns, make, wanted=inside, slots=self._orders.names(attribution, rows))
-        return torch.where(
-            inside, points, self._read(torch.where((counts > 0)[..., None], end[:, None], start[:, None]))
-        )
+        names = self._orders.names(attribution, rows)
+        points = self._queries.table(key, self._rows, columns, make, wanted=inside, slots=names)
+        ends = torch.where((counts > 0)[..., None], end[:, None], start[:, None])
+        return self._read(torch.where(inside[..., None], points, ends))
 
     def _subset_masks(self, cells: Partition, share: float, draws: int) -> Tensor:
         """(N, draws, cells) bool, each with int(share * cells) of a sample's cells, but at least one."""
-        size = self.counts([share], features=cells.name).to(self._rows.device).clamp_min(1)
-        orders = self._once(("subsets", cells.name, draws), lambda: self._random_orders(cells, draws))
-        return orders < size[:, :, None]
-
-    def _random_orders(self, cells: Partition, draws: int) -> Tensor:
-        """Position of each cell in random orders, so that subsets of different sizes are nested: (N, draws, cells) int."""
-        # cells before draws: a sample's numbers do not depend on how many cells the others have
-        chance = self.rng("subsets", cells.name, draws).uniform((cells.most, draws)).transpose(1, 2)
-        missing = torch.arange(cells.most, device=chance.device) >= cells.counts[:, None]
-        chance = chance.masked_fill(missing[:, None], -1.0)
-        return ranks(chance.flatten(0, 1)).view(chance.shape).int()
+        rng = self.rng("subsets", cells.name, draws)
+        orders = self._once(("subsets", cells.name, draws), lambda: random_orders(rng, cells, draws))
+        return orders < cells.shares([share]).to(orders.device).clamp_min(1)[:, :, None]

@@ -14,8 +14,10 @@ import torch
 from torch import Tensor
 
 from bench.core.problem import Problem
+from bench.core.random import SampleRng
 from bench.core.vocabulary import OUTPUTS
 from bench.network.device import out_of_memory
+from bench.perturbation.baselines import BASELINES, OWN_BASELINE
 
 T = TypeVar("T")
 Make = Callable[[slice], Tensor]  # which of the queries -> their inputs (B, C, *S)
@@ -46,7 +48,7 @@ class Queries:
             rows = torch.arange(len(problem), device=problem.inputs.device)
             answers = self.ask(len(rows), lambda part: problem.inputs[rows[part]], lambda logits, _: predicted(logits))
             self.problem = replace(problem, targets=answers[:, 0].long())
-            self._table(("full",)).write(rows, torch.zeros_like(rows), answers[:, 1:])
+            self._table("full").write(rows, torch.zeros_like(rows), answers[:, 1:])
 
     def ask(self, number: int, make: Make, read: Read) -> Tensor:
         """What is read of the model's answers to so many queries, in their order: (number, ...).
@@ -80,15 +82,25 @@ class Queries:
     def full(self, rows: Tensor) -> Tensor:
         """OUTPUTS for the unperturbed inputs of these samples: (M,) -> (M, 2)."""
         inputs, column = self.problem.inputs, torch.zeros_like(rows[:1])
-        return self.table(("full",), rows, column, lambda samples, _: inputs[rows[samples]])[:, 0]
+        return self._complete("full", rows, column, lambda samples, _: inputs[rows[samples]])[0][:, 0]
 
-    def empty(self, rows: Tensor) -> Tensor:
-        """OUTPUTS for the problem's baseline alone, one query for all samples: (M,) -> (M, 2)."""
-        problem = self.problem
-        same = problem.baseline.expand_as(problem.inputs[:1])
-        logits = self.once("empty", lambda: self.ask(1, lambda _: same, lambda logits, _: logits))[0]
-        targets = problem.targets[rows]
-        return torch.stack([logits.softmax(0)[targets].double(), logits[targets].double()], dim=1)
+    def empty(self, rows: Tensor, baseline: str) -> Tensor:
+        """OUTPUTS for the baseline alone: (M,) -> (M, 2). One query where it is the problem's own, the same for all samples."""
+        problem, column = self.problem, torch.zeros_like(rows[:1])
+        if baseline == OWN_BASELINE:
+            same = problem.baseline.expand_as(problem.inputs[:1])
+            logits = self.once("empty", lambda: self.ask(1, lambda _: same, lambda logits, _: logits))[0]
+            targets = problem.targets[rows]
+            return torch.stack([logits.softmax(0)[targets].double(), logits[targets].double()], dim=1)
+
+        def make(samples: Tensor, _columns: Tensor) -> Tensor:
+            return self.absent(rows[samples], baseline).expand_as(problem.inputs[rows[samples]])
+
+        return self._complete(("empty", baseline), rows, column, make)[0][:, 0]
+
+    def absent(self, rows: Tensor, baseline: str) -> Tensor:
+        """The values of absent features of these samples, under OWN_BASELINE or one of BASELINES; broadcast to (M, C, *S)."""
+        return self.problem.baseline if baseline == OWN_BASELINE else self._baseline(baseline)[rows]
 
     def by_key(self, keys: Sequence[Hashable], rows: Tensor, make: Callable[[Tensor], Tensor]) -> Tensor:
         """OUTPUTS for queries about the samples `rows` (M,), of equal keys only the first is asked: (M, 2).
@@ -113,13 +125,34 @@ class Queries:
         wanted: Tensor | None = None,
         slots: Tensor | None = None,
     ) -> Tensor:
-        """Answers that are kept, of which only those that nobody has asked for before are asked: (N, M, 2).
+        """OUTPUTS that are kept, of which only those that nobody has asked for before are asked: (N, M, 2).
 
         `rows` (N,): the samples of the problem. `columns` (N, M) or (M,): which questions of the table `key` are asked of
         each. `make` turns positions in `rows` and in the columns, (B,) each, into inputs. `wanted` (N, M): where it is
         False nothing is asked, and the answer is NaN. `slots` (N,): the table's lines, by default one for each sample.
         """
-        columns = columns.to(rows.device).expand(len(rows), -1)
+        answers, asked = self._complete(key, rows, columns, make, wanted=wanted, slots=slots)
+        self.tally.shared += (answers.shape[0] * answers.shape[1] if wanted is None else int(wanted.sum())) - asked
+        return answers
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What `make` returns when the key is first asked for, kept from then on."""
+        if key not in self._memory:
+            self._memory[key] = make()
+        return cast(T, self._memory[key])
+
+    def _complete(
+        self,
+        key: Hashable,
+        rows: Tensor,
+        columns: Tensor,
+        make: Callable[[Tensor, Tensor], Tensor],
+        *,
+        wanted: Tensor | None = None,
+        slots: Tensor | None = None,
+    ) -> tuple[Tensor, int]:
+        """See `table`: the answers, and how many of them had to be asked."""
+        columns = columns.expand(len(rows), -1)
         slots = (rows if slots is None else slots)[:, None].expand_as(columns)
         table = self._table(key)
         lacking = ~table.has(slots, columns)
@@ -129,13 +162,12 @@ class Queries:
         if len(samples):
             answers = self.outputs(rows[samples], lambda part: make(samples[part], positions[part]))
             table.write(slots[samples, positions], columns[samples, positions], answers)
-        return table.values[slots, columns]
+        return table.values[slots, columns], len(samples)
 
-    def once(self, key: Hashable, make: Callable[[], T]) -> T:
-        """What `make` returns when the key is first asked for, kept from then on."""
-        if key not in self._memory:
-            self._memory[key] = make()
-        return cast(T, self._memory[key])
+    def _baseline(self, name: str) -> Tensor:
+        """The values of one of BASELINES for all samples: (N, C, *S), 1 for any axis of S."""
+        rng = SampleRng((*self.names, "baseline", name), self.problem.sample_ids, self.problem.inputs.device)
+        return self.once(("baseline", name), lambda: BASELINES[name](self.problem, rng))
 
     def _table(self, key: Hashable) -> Table:
         if key not in self._tables:

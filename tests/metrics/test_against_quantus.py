@@ -211,7 +211,7 @@ def test_the_score_is_quantus_s(case, record_property):
 def test_irof_is_quantus_s_with_the_first_step_and_over_the_number_of_segments(record_property, monkeypatch):
     problem = images()
     maps, probe = without_ties(problem), Probe(problem)
-    cells = probe.cells("segment20")
+    cells = probe.partition("segment20")
     queue = iter(cells.labels.numpy())
     monkeypatch.setattr(quantus.helpers.utils, "get_superpixel_segments", lambda img, segmentation_method: next(queue))
     # One sample at a time: beside others with more segments, Quantus adds a step down to zero.
@@ -293,7 +293,7 @@ def test_quantus_s_sensitivity_n_does_not_know_the_exact_attribution():
 
 def test_quantus_s_irof_of_a_sample_depends_on_its_batch(monkeypatch):
     problem = images()
-    maps, cells = without_ties(problem), Probe(problem).cells("segment20")
+    maps, cells = without_ties(problem), Probe(problem).partition("segment20")
     scores = []
     for batch_size in (1, 6):
         queue = iter(cells.labels.numpy())

@@ -112,7 +112,7 @@ def test_correlations_are_one_for_the_exact_attribution_and_minus_one_for_its_ne
 def test_infidelity_is_zero_for_the_exact_attribution_and_all_of_p_lost_for_its_negative(shape, features):
     problem = linear_problem(shape)
     probe, truth = Probe(problem), exact(problem)
-    sums = probe.cells(features).sums(truth)
+    sums = probe.partition(features).sums(truth)
     masks = torch.cat([probe.subsets(features, share, 32)[0] for share in (0.2, 0.4, 0.6, 0.8)], dim=1)
     lost = (masks * sums[:, None]).sum(2)  # exactly what p loses, since the model is linear
     for maps, expected in ((truth, 0 * lost[:, 0]), (10 * truth, 0 * lost[:, 0]), (-truth, lost.square().mean(1))):
@@ -320,7 +320,7 @@ def test_each_further_method_costs_its_own_curves_and_nothing_else():
         for number in (dict(METRICS[name].params)["steps"] for name in ("deletion", "selectivity"))
     )
     assert len(steps) == 19
-    segments = Probe(problem).cells("segment20").counts - 1
+    segments = Probe(problem).partition("segment20").counts - 1
     # Removed (patch64 on 40 points is pixels, so counts on both grids are asked once), kept, 5 levels of ROAD, and all
     # segments but the last one by one. The other metrics read these, and the full and the empty input.
     own = samples * (len(steps | patches) + len(steps) + 5) + int(segments.sum())
@@ -397,7 +397,7 @@ def test_a_single_input_that_does_not_fit_and_other_errors_are_passed_on():
 def ragged_problem() -> tuple[Problem, Tensor]:
     """Samples that differ in their number of segments, and an attribution."""
     problem = linear_problem((1, 14, 14), samples=6)
-    assert len(Probe(problem).cells("segment12").counts.unique()) > 2
+    assert len(Probe(problem).partition("segment12").counts.unique()) > 2
     return problem, random((6, 14, 14), seed=3)
 
 
@@ -415,7 +415,7 @@ def test_samples_with_other_numbers_of_segments_do_not_change_a_score(metric):
 def test_a_part_with_few_segments_may_ask_before_the_whole(name):
     problem, maps = ragged_problem()
     probe, metric = Probe(problem), METRICS[name]
-    fewest = int(probe.cells("segment12").counts.argmin())
+    fewest = int(probe.partition("segment12").counts.argmin())
     first = scored(metric, probe.take([fewest]), maps[[fewest]], features="segment12")
     together = scored(metric, probe, maps, features="segment12")
     np.testing.assert_allclose(together[[fewest]], first, rtol=0, atol=1e-9)

@@ -75,7 +75,7 @@ def test_patch64_on_40_points_is_pixels():
 @pytest.mark.parametrize("name", ["patch", "patch0", "segment07", "pixels", "Pixel", "patch-4", ""])
 def test_a_name_of_no_partition_is_an_error_that_lists_them(name):
     with pytest.raises(
-        BenchError, match=rf"features={name} is none of pixel, patchN, segmentN \(for example patch64\)"
+        BenchError, match=rf"unknown features .{name}. \(allowed: pixel, patchN, segmentN; for example patch64\)"
     ):
         partition(name, torch.zeros(1, 1, 4))
 
@@ -249,15 +249,15 @@ def test_a_straight_curve_over_segments_has_half_the_area_whatever_their_number(
     from conftest import with_targets
 
     from bench.core.problem import Problem
-    from bench.perturbation.curves import at_even_shares
     from bench.perturbation.masking import area
+    from bench.perturbation.ordering import at_even_shares
     from bench.perturbation.probe import Probe
 
     inputs = torch.rand(6, 1, 14, 14, generator=torch.Generator().manual_seed(0))
     model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(196, 2)).eval()
     problem = Problem(model, inputs, tuple("abcdef"), torch.zeros(1, 1, 1), (), 0.3, "")
     probe = Probe(with_targets(problem, 4))
-    cells = probe.cells("segment12")
+    cells = probe.partition("segment12")
     assert len(set(cells.counts.tolist())) > 1
     curve = at_even_shares(cells, 20, 6, lambda counts: 1 - (counts / cells.counts[:, None]).clamp(max=1).double())
     assert area(curve, cells.number).tolist() == pytest.approx([0.5] * 6)

@@ -71,7 +71,7 @@ def test_every_method_explains_planted_models_or_says_why_not(method, name, one_
 @both_tasks
 def test_planted_patches_are_whole_cells_of_the_methods_grid(name):
     problem = planted(name)
-    cells = Probe(problem).cells("patch64")
+    cells = Probe(problem).partition("patch64")
     if cells.labels is not None:
         inside = set(cells.labels[0][problem.truth[0]].tolist())
         assert inside.isdisjoint(cells.labels[0][~problem.truth[0]].tolist())

@@ -42,7 +42,7 @@ def quantus_non_sensitivity(
     p ignores a feature if it changes by less than `eps` without it; the attribution, if it has less than that share of the
     largest. Quantus takes features singly only; single pixels would be too many questions, so they are patches.
     """
-    cells = probe.cells(features)
+    cells = probe.partition(features)
     maps = as_maps(cells.sums(attribution.abs()))
     settings = {"eps": eps, "abs": True, "normalise": True, "normalise_func": own_scale, "perturb_baseline": 0.0}
     once = {} if batched() else {"n_samples": 1}  # Quantus 0.5 asks the same question a hundred times

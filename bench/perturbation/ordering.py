@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from bench.core.hashing import digests
-from bench.perturbation.masking import even_counts
+from bench.core.random import SampleRng
+from bench.perturbation.masking import even_counts, ranks
 from bench.perturbation.partition import Partition
 
 
@@ -38,11 +39,20 @@ class Orders:
         return torch.tensor(self._last_names, device=attribution.device)
 
     def positions(self, attribution: Tensor, rows: Sequence[int], partition: Partition) -> Tensor:
-        """Position of each place's cell in the order of the attribution, highest first: (N, *S) -> (N, *S) int."""
+        """Position of each pixel's cell in the order of the attribution, highest first: (N, *S) -> (N, *S) int."""
         self.names(attribution, rows)
         if partition.name not in self._positions:
             self._positions[partition.name] = partition.order(attribution)
         return self._positions[partition.name]
+
+
+def random_orders(rng: SampleRng, partition: Partition, draws: int) -> Tensor:
+    """Position of each cell in random orders: (N, draws, cells) int32. Cells that a sample does not have come last."""
+    # cells before draws: a sample's numbers do not depend on how many cells the others have
+    chance = rng.uniform((partition.most, draws)).transpose(1, 2)
+    missing = torch.arange(partition.most, device=chance.device) >= partition.counts[:, None]
+    chance = chance.masked_fill(missing[:, None], -1.0)
+    return ranks(chance.flatten(0, 1)).view(chance.shape).int()
 
 
 def at_even_shares(partition: Partition, steps: int, samples: int, ask: Callable[[Tensor], Tensor]) -> Tensor:
@@ -52,7 +62,7 @@ def at_even_shares(partition: Partition, steps: int, samples: int, ask: Callable
     asked, and values at even shares lie on the straight lines between.
     """
     steps = min(steps, partition.number)
-    if partition.alike:
+    if partition.shared:
         return ask(even_counts(steps, partition.number).expand(samples, -1))
     curve = ask(torch.arange(partition.most + 1).expand(samples, -1))
     at = partition.counts[:, None] * torch.arange(steps + 1, device=curve.device).double() / steps
