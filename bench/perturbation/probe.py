@@ -76,8 +76,7 @@ class Probe:
         for word, name, allowed in (("output", output, OUTPUTS), ("baseline", baseline, BASELINES)):
             if name not in allowed:
                 raise BenchError(unknown(word, name, allowed))
-        if baseline == "zero" and not self.problem.baseline.any():
-            baseline = OWN_BASELINE
+        baseline = OWN_BASELINE if baseline == "zero" and not self.problem.baseline.any() else baseline
         self._queries.absent(self._rows[:1], baseline)  # raises where the problem cannot serve it
         return self._at(replace(self._view, output=output, features=features, baseline=baseline))
 
@@ -275,7 +274,7 @@ class Probe:
     def _curve(self, attribution: Tensor, counts: Tensor, features: str, *, kept: bool) -> Tensor:
         """p at each count of highest cells removed or kept: (N, *S), (N, M) -> (N, M). Each point is asked once."""
         cells, inputs, rows = self.partition(features), self.problem.inputs, self._view.rows
-        counts, number = counts.to(inputs.device), cells.counts.expand(len(inputs))[:, None]
+        counts = counts.to(inputs.device)
         order = cache(lambda: self._orders.positions(attribution, rows, cells))  # where a question is new
         shape = (-1,) + (1,) * len(self.problem.shape)
 
@@ -287,14 +286,14 @@ class Probe:
         start, end = (empty, full) if kept else (full, empty)
         key = ("curve", kept, cells.name, self._view.baseline)
         columns = columns_of(counts, self._queries.once((*key, "columns"), dict))
-        inside = (counts > 0) & (counts < number)
-        names = self._orders.names(attribution, rows)
-        points = self._queries.table(key, self._rows, columns, make, wanted=inside, slots=names)
+        inside = (counts > 0) & (counts < cells.counts[:, None])
+        slots = self._orders.names(attribution, rows)
+        points = self._queries.table(key, self._rows, columns, make, wanted=inside, slots=slots)
         ends = torch.where((counts > 0)[..., None], end[:, None], start[:, None])
         return self._read(torch.where(inside[..., None], points, ends))
 
     def _subset_masks(self, cells: Partition, share: float, draws: int) -> Tensor:
         """(N, draws, cells) bool, each with int(share * cells) of a sample's cells, but at least one."""
-        rng = self.rng("subsets", cells.name, draws)
-        orders = self._once(("subsets", cells.name, draws), lambda: random_orders(rng, cells, draws))
+        key = ("subsets", cells.name, draws)
+        orders = self._once(key, lambda: random_orders(self.rng(*key), cells, draws))
         return orders < cells.shares([share]).to(orders.device).clamp_min(1)[:, :, None]
