@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -55,10 +56,16 @@ def metric_table(long: pd.DataFrame) -> pd.DataFrame:
     return found.drop_duplicates(["task", "metric"]).reset_index(drop=True)
 
 
+def unit_of(label: str) -> str:
+    """The unit that a metric's label names; empty for a number without dimension."""
+    found = re.search(UNIT, label)
+    return "" if found is None else found[1] or found[2]
+
+
 def metric_facts(metrics: pd.DataFrame) -> pd.DataFrame:
     """One row per metric of any task, by family: its unit, direction and label."""
     facts = metrics.drop_duplicates("metric").copy()
-    facts["unit"] = facts["label"].str.extract(UNIT).bfill(axis=1)[0].fillna("")
+    facts["unit"] = [unit_of(label) for label in facts["label"]]
     order = facts["metric_family"].map({name: i for i, name in enumerate(FAMILY_ORDER)})
     columns = ["metric", "metric_id", "metric_family", "unit", "higher_is_better", "label"]
     return facts.assign(_order=order).sort_values(["_order", "metric"], kind="stable")[columns].reset_index(drop=True)

@@ -47,12 +47,23 @@ def overall(rows: pd.DataFrame, methods: list[str], weights: pd.Series, controls
         names = ["rank", Column.RANK_LOW, Column.RANK_HIGH, *TEXTS, Column.N_REQUIRED_VS_BEST, *MEAN_RANK]
         names += [name for family in by_family for name in mean_rank_by(family)]
         return pd.DataFrame(columns=names, index=pd.Index([], dtype=object)).astype(float)
-    ranks = _weighted_mean(list(by_family.values()), np.ones(len(by_family)))
-    ranks = ranks[~np.isnan(ranks).any(1)]  # (n, M): the samples on which anything is defined
+    ranks = _across_families(by_family)
     table = _standing(ranks, methods, controls)
     for columns, values in [(MEAN_RANK, ranks), *((mean_rank_by(name), own) for name, own in by_family.items())]:
         table[list(columns)] = np.stack(_with_interval(values), axis=1)
     return table
+
+
+def pair_p_values(rows: pd.DataFrame, methods: list[str], weights: pd.Series) -> pd.DataFrame:
+    """The p-values behind the groups: of the difference in mean rank of each two methods, methods x methods."""
+    ranks = _across_families(_ranks_by_family(rows, methods, weights))
+    return pd.DataFrame(inference.pairwise(ranks), index=methods, columns=methods)
+
+
+def _across_families(by_family: dict[str, np.ndarray]) -> np.ndarray:
+    """The ranks of the methods on the samples on which anything is defined, families of equal weight: (n, M)."""
+    ranks = _weighted_mean(list(by_family.values()), np.ones(len(by_family)))
+    return ranks[~np.isnan(ranks).any(1)]
 
 
 def _ranks_by_family(rows: pd.DataFrame, methods: list[str], weights: pd.Series) -> dict[str, np.ndarray]:

@@ -59,7 +59,7 @@ def resolution(found: Summary) -> str:
     """How many neighbours in rank the samples distinguish."""
     if not found.neighbours:
         return ""
-    return f"{found.neighbours_distinct} of {found.neighbours} neighbours in rank can be distinguished."
+    return f"{found.neighbours_distinct} of {found.neighbours} pairs of neighbours in rank can be distinguished."
 
 
 def _about_top(found: Summary) -> str:

@@ -7,16 +7,18 @@ import pandas as pd
 
 from bench.analysis import inference
 from bench.analysis.metric_table import counted
+from bench.analysis.overall import pair_p_values
 from bench.analysis.score_matrix import oriented
 from bench.core.vocabulary import Column
 
-WIN_COLUMNS = ["task", "method", Column.OPPONENT, Column.WIN_RATE]
+WIN_COLUMNS = ["task", "method", Column.OPPONENT, Column.WIN_RATE, Column.P_DIFFERENCE]
 
 
 def win_table(rows: pd.DataFrame, long: pd.DataFrame) -> pd.DataFrame:
     """How often a method is scored better than another: the mean over samples and metrics, metrics by their weight.
 
-    One row per task and ordered pair of methods that have all scores; a tie is half a win.
+    One row per task and ordered pair of methods that have all scores; a tie is half a win. Beside it the p-value of the
+    difference of their mean ranks, which says whether the board distinguishes them.
     """
     found = []
     for task, own in long[long[Column.RANK_WEIGHT] > 0].groupby("task", sort=True):
@@ -29,6 +31,9 @@ def win_table(rows: pd.DataFrame, long: pd.DataFrame) -> pd.DataFrame:
         opponents = pd.Index(methods, name=Column.OPPONENT)
         table = pd.DataFrame(wins, index=pd.Index(methods, name="method"), columns=opponents)
         table = table.where(~np.eye(len(methods), dtype=bool)).stack().dropna().rename(Column.WIN_RATE).reset_index()
+        weights = facts[Column.RANK_WEIGHT]
+        p = pair_p_values(rows[rows["task"] == task], methods, weights).stack()
+        table[Column.P_DIFFERENCE] = p[list(zip(table["method"], table[Column.OPPONENT], strict=True))].to_numpy()
         found.append(table.assign(task=task)[WIN_COLUMNS])
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=WIN_COLUMNS)
 

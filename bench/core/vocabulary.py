@@ -35,7 +35,7 @@ class Column:
     ALPHA_LOW, ALPHA_HIGH = "alpha_low", "alpha_high"
     N_METHODS, N_METRICS = "n_methods", "n_metrics"
     # method against method, before against after
-    OPPONENT, WIN_RATE = "opponent", "win_rate"
+    OPPONENT, WIN_RATE, P_DIFFERENCE = "opponent", "win_rate", "p_difference"
     DIFFERENCE_LOW, DIFFERENCE_HIGH, N_LOST = "difference_low", "difference_high", "n_lost"
     # curves
     P_LOW, P_HIGH = "p_low", "p_high"
@@ -86,6 +86,7 @@ MEANINGS = {  # of the columns of leaderboards/*.csv, agreement.csv and failures
     Column.N_METHODS: "methods that are compared, controls left out",
     Column.N_METRICS: "metrics that are compared",
     Column.WIN_RATE: "share of the scores by which the method is better than the opponent; a tie counts half",
+    Column.P_DIFFERENCE: "p-value of the difference of the two mean ranks, Holm-corrected over all pairs",
     "note": "why there is no score",
 }
 

@@ -17,7 +17,9 @@ from bench.analysis.agreement import clustered
 from bench.analysis.task_tables import Tables
 from bench.core.vocabulary import COST, NOT_RUN, RANKING_FAMILIES, Column
 from bench.plots.beliefs import agreement, conformance, trust
-from bench.plots.boards import critical_difference, heatmap, ranks, wins
+from bench.plots.board_heatmap import heatmap
+from bench.plots.board_pairs import critical_difference, wins
+from bench.plots.board_ranks import ranks
 from bench.plots.maps import gallery, side_by_side
 from bench.plots.networks import confusion, roc, training_curves
 from bench.plots.scores import cost, distributions, mean_curves
@@ -57,9 +59,8 @@ def all_of_task(task: str, rows: pd.DataFrame, tables: Tables, *, maps: dict[str
             yield "ranks", ranks(wide, long, task)
         if (long["metric_family"] != COST).any():
             yield "heatmap", heatmap(wide, long, task)
-        if wide["rank"].notna().sum() > 1:
-            yield "critical_difference", critical_difference(wide, task)
         if len(tables.wins):
+            yield "critical_difference", critical_difference(wide, tables.wins, task)
             yield "wins", wins(tables.wins, wide, task)
         if long["metric_family"].isin(RANKING_FAMILIES).any():
             yield "distributions", distributions(rows, wide, long, task)

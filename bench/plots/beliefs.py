@@ -1,4 +1,4 @@
-"""Pictures that say which metric to believe."""
+"""Which metric to trust: agreement with each other, with the ground truth, and with closed-form problems."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from matplotlib.figure import Figure
 
 from bench.analysis.agreement import MEAN_TRUTH
 from bench.core.vocabulary import FAMILY_ORDER, Column
-from bench.plots.style import FEW, family_look, hundredths, in_order, new_figure, with_arrow
+from bench.plots.style import FEW, family_look, hundredths, in_order, new_figure, set_heading, with_arrow
 from bench.validation.ladders import STEP_LABELS
 
 
 def agreement(table: pd.DataFrame, square: pd.DataFrame, alphas: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
-    """Kendall's tau of each two metrics, those that agree side by side; marks tell the families, with their alphas.
+    """Kendall's tau of each two metrics, those that agree side by side; marks for the families, with their alphas.
 
-    `square` is the task's `table` as `bench.agreement.clustered` orders it.
+    `square` is the task's `table` as `bench.analysis.agreement.clustered` orders it.
     """
     names = list(square.index)
     facts = long.drop_duplicates("metric").set_index("metric").loc[names]
@@ -40,7 +40,7 @@ def agreement(table: pd.DataFrame, square: pd.DataFrame, alphas: pd.DataFrame, l
         cbar_kws={"label": "opposite orders  ←  Kendall's tau  →  same order", "pad": 0.015, "aspect": 40},
     )
     places = np.arange(len(names)) + 0.5
-    measured = [with_arrow(facts.loc[name]) for name in names]
+    measured = [with_arrow(name, facts.loc[name, "higher_is_better"]) for name in names]
     axes.set_yticks(places, measured, rotation=0, fontsize=size)
     axes.xaxis.tick_top()
     axes.set_xticks(places, measured, rotation=50, ha="left", rotation_mode="anchor", fontsize=size)
@@ -48,12 +48,10 @@ def agreement(table: pd.DataFrame, square: pd.DataFrame, alphas: pd.DataFrame, l
     axes.tick_params(axis="y", pad=12)
     axes.set(xlabel="", ylabel="")
     _mark_families(axes, facts["metric_family"], alphas.set_index("metric_family"), -6 / 72 / (cell * len(names)))
-    figure.suptitle(
-        f"{task}: do metrics agree on the order of the methods? {table[Column.N_METHODS].max()} methods, controls left out; "
-        f"unrelated orders stay within ±{table[Column.TAU_CRITICAL].max():.2f}",
-        fontsize=10,
-        x=0.01,
-        ha="left",
+    set_heading(
+        figure,
+        f"{task}: do metrics agree on the order of the methods? {table[Column.N_METHODS].max()} methods, controls left out. "
+        f"Unrelated orders stay within ±{table[Column.TAU_CRITICAL].max():.2f} in 95 of 100 cases.",
     )
     return figure
 
@@ -65,7 +63,7 @@ def _mark_families(axes: Axes, families: pd.Series, alpha: pd.DataFrame, x: floa
         own = np.flatnonzero(families == family) + 0.5
         look = {"color": colour, "marker": marker, "s": 26, "label": f"{family}{_alpha(alpha, family)}"}
         axes.scatter(np.full(len(own), x), own, clip_on=False, transform=axes.get_yaxis_transform(), **look)
-    for family, called in (("ranking", "all that rank"), ("all", "all metrics")):
+    for family, called in (("ranking", "all that count in the rank"), ("all", "all metrics")):
         if family in alpha.index:
             axes.scatter([], [], marker="", label=f"{called}{_alpha(alpha, family)}")
     axes.figure.legend(
@@ -73,7 +71,7 @@ def _mark_families(axes: Axes, families: pd.Series, alpha: pd.DataFrame, x: floa
         ncols=3,
         frameon=False,
         fontsize=8,
-        title="families of metrics; Krippendorff's alpha of the ranks they give (95 % interval): 1 is agreement, 0 chance",
+        title="families of metrics: Krippendorff's alpha of the ranks they give [95 % interval]; 1 is agreement, 0 chance",
         title_fontsize=8,
         alignment="left",
     )
@@ -94,10 +92,10 @@ def trust(table: pd.DataFrame, task: str) -> Figure:
     places = of_mean.index.to_numpy()
     figure, (axes,) = new_figure(1, 1, width=7.6, height=1.7 + 0.23 * len(of_mean))
     critical = of_mean[Column.TAU_CRITICAL]
-    axes.barh(places, 2 * critical, left=-critical, height=1, color="0.9", label="as unrelated orders")
+    axes.barh(places, 2 * critical, left=-critical, height=1, color="0.9", label="unrelated orders (95 %)")
     axes.axvline(0, color="0.5", lw=0.8)
     where = dict(zip(of_mean["metric"], places, strict=True))
-    ticks: Any = {"marker": "|", "ms": 7, "color": "0.45", "mew": 0.9, "label": "with one ground-truth metric"}
+    ticks: Any = {"marker": "|", "ms": 7, "color": "0.45", "mew": 0.9, "label": "with a single ground-truth metric"}
     axes.plot(single["tau"], single["metric"].map(where), ls="", **ticks)
     for family in in_order(of_mean["metric_family"]):
         own = of_mean[of_mean["metric_family"] == family]
@@ -117,18 +115,20 @@ def trust(table: pd.DataFrame, task: str) -> Figure:
         )
     for place, tau in zip(places, of_mean["tau"], strict=True):
         axes.text(1.01, place, hundredths(tau), transform=axes.get_yaxis_transform(), va="center", fontsize=8)
-    axes.set_yticks(places, [with_arrow(row) for _, row in of_mean.iterrows()], fontsize=8.5)
+    axes.set_yticks(
+        places,
+        [with_arrow(*pair) for pair in zip(of_mean["metric"], of_mean["higher_is_better"], strict=True)],
+        fontsize=8.5,
+    )
     axes.set(xlim=(-1.03, 1.03), ylim=(len(of_mean) - 0.5, -0.5))
     axes.grid(False, axis="y")
-    axes.set_xlabel("Kendall's tau of a metric's order of the methods with that of the ground truth")
+    axes.set_xlabel("Kendall's tau between the order by the metric and the order by the ground truth")
     figure.legend(loc="outside lower left", ncols=3, frameon=False, fontsize=8)
-    figure.suptitle(
-        f"{task}: which metric to believe? Truth is the mean rank over {single[Column.TRUTH_METRIC].nunique()} metrics of the\n"
-        f"ground truth; {of_mean[Column.N_METHODS].max()} methods, controls left out; "
-        f"intervals of 95 % over {of_mean[Column.N_SAMPLES].max()} samples",
-        fontsize=10,
-        x=0.01,
-        ha="left",
+    set_heading(
+        figure,
+        f"{task}: which metrics order the methods as the ground truth does? {of_mean[Column.N_METHODS].max()} methods, "
+        f"controls left out; 95 % intervals over {of_mean[Column.N_SAMPLES].max()} samples. The ground truth is the mean rank "
+        f"by {single[Column.TRUTH_METRIC].nunique()} localisation metrics.",
     )
     return figure
 
@@ -166,6 +166,9 @@ def conformance(table: pd.DataFrame) -> Figure:
     axes.tick_params(length=0)
     axes.set(xlabel="", ylabel="")
     passed = int((table["verdict"] == "pass").sum())
-    title = f"Metrics on closed-form problems: {passed} of {len(table)} keep the order in their stated direction"
-    figure.suptitle(title, fontsize=10, x=0.01, ha="left")
+    set_heading(
+        figure,
+        f"Metrics on closed-form problems: {passed} of {len(table)} score the better of two attributions better, in every "
+        "step they are asked",
+    )
     return figure

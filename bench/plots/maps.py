@@ -19,6 +19,7 @@ from bench.plots.style import MANY, new_figure
 
 WIDEST = 7  # columns of maps side by side
 MARGIN = 0.04  # of a cell, on each side
+COLOURS = "Red: positive attribution; blue: negative."
 FOR, AGAINST = np.array([0.70, 0.09, 0.17]), np.array([0.13, 0.40, 0.67])  # the class: red, blue
 
 
@@ -53,8 +54,8 @@ def gallery(maps: dict[str, Any], wide: pd.DataFrame, task: str) -> Figure:
             text = fill(text.replace("_", " "), 12) if turned else text
             axes.text(-0.08, line + 0.5, text, ha="right", va="center", fontsize=8)
     figure.suptitle(
-        f"{task}: what each method shows, by rank; beside each input the explained class and its probability. "
-        "Red speaks for the class, blue against it.",
+        f"{task}: attributions of the methods, by rank; beside each input the explained class and its probability. "
+        f"{COLOURS}",
         fontsize=9,
     )
     return figure
@@ -79,7 +80,7 @@ def side_by_side(one: np.ndarray, found: Sequence[Explanation], caption: str) ->
         _draw_map(axes, one, made.attribution, (0, 0), why=fill(made.note or "no map", 30))
         axes.set_xlabel("" if made.attribution is None else _duration(made.seconds), fontsize=7.5, color="0.4")
     caption = caption.replace("$", r"\$")  # of a file, say: no formula
-    figure.suptitle(f"{caption}\nRed speaks for the class, blue against it.", fontsize=9)
+    figure.suptitle(f"{caption}\n{COLOURS}", fontsize=9)
     return figure
 
 

@@ -11,18 +11,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
+from bench.analysis.metric_table import unit_of
 from bench.core.vocabulary import CONTROLS, FAITHFULNESS, ORACLE, RANDOM, RANKING_FAMILIES, Column, mean_rank_by
-from bench.plots.style import DPI, MANY, NAMED, look, new_figure, samples_of, with_arrow, with_powers
+from bench.plots.style import DPI, MANY, NAMED, look, new_figure, samples_of, set_heading, with_arrow, with_powers
 
 HEIGHTS = sorted(range(-32, 33, 4), key=abs)
 BESIDE = [(side, y) for y in HEIGHTS for side in (7, -7, 14, -14)]  # points (1/72 inch) from a dot to its name
 
 
 def distributions(rows: pd.DataFrame, wide: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
-    """Scores per sample of each method on each metric that has a vote, of several alike the first; the random mean marked."""
-    asks = long[long["metric_family"].isin(RANKING_FAMILIES)]
-    voting = asks[(asks[Column.RANK_WEIGHT] > 0) & (asks[Column.REDUNDANCY_GROUP] == asks["metric"])]
-    metrics = list(dict.fromkeys((voting if len(voting) else asks)["metric"]))
+    """Scores per sample of each method on each metric that counts, of redundant ones the first; the random mean marked."""
+    ranking = long[long["metric_family"].isin(RANKING_FAMILIES)]
+    counting = ranking[(ranking[Column.RANK_WEIGHT] > 0) & (ranking[Column.REDUNDANCY_GROUP] == ranking["metric"])]
+    metrics = list(dict.fromkeys((counting if len(counting) else ranking)["metric"]))
     methods = list(wide["method"])
     columns = min(8 if len(methods) > MANY else 4, max(1, len(metrics)))
     lines = -(-max(1, len(metrics)) // columns)
@@ -42,16 +43,18 @@ def distributions(rows: pd.DataFrame, wide: pd.DataFrame, long: pd.DataFrame, ta
         axes.errorbar(table["mean"], places, xerr=errors, fmt="D", ms=3.5, color="black", lw=1.2, capsize=2, zorder=4)
         if RANDOM in methods:
             axes.axvline(table.loc[RANDOM, "mean"], color="black", ls="--", lw=1)
-        axes.set_xlabel(with_arrow(table.dropna(subset=["label"]).iloc[0]))
+        facts = table.dropna(subset=["label"]).iloc[0]
+        unit = unit_of(facts["label"])
+        axes.set_xlabel(with_arrow(metric, facts["higher_is_better"]) + (f" ({unit})" if unit else ""))
         axes.set_ylabel("")
     for axes in panels[len(metrics) :]:
         axes.set_visible(False)
     panels[0].set_yticks(range(len(methods)), methods)  # and so of all, which share the axis
     panels[0].set_ylim(len(methods) - 0.5, -0.5)
-    figure.suptitle(
-        f"{task}: scores per sample (box: quartiles, whiskers: 5 to 95 %), mean with 95 % interval (diamond), "
-        f"mean of the random control (dashed)",
-        fontsize=9.5,
+    set_heading(
+        figure,
+        f"{task}: scores of {samples_of(wide)} samples by the metrics that count in the rank. Box: quartiles, line: 5 to 95 %, "
+        f"diamond: mean with its 95 % interval, dashed: mean of the {RANDOM} control",
     )
     return figure
 
@@ -73,10 +76,12 @@ def _tint(name: str) -> str:
 
 
 def mean_curves(curves: pd.DataFrame, wide: pd.DataFrame, task: str) -> Figure:
-    """Mean probability of the class while features are removed or put back, with bands of 95 %."""
+    """Mean probability of the class while features are removed or put back; 95 % bands of the best method and of random."""
     metrics = list(dict.fromkeys(curves["metric"]))
     methods = [name for name in wide["method"] if name in set(curves["method"])]
     named = {*methods, RANDOM} if len(methods) <= MANY else {*methods[:NAMED], RANDOM}
+    explain = [name for name in methods if name not in set(wide.loc[wide["method_family"] == CONTROLS, "method"])]
+    banded = {*explain[:1], RANDOM}
     figure, panels = new_figure(1, len(metrics), width=2.2 + 3.9 * len(metrics), height=3.8, sharey=True)
     for axes, metric in zip(panels, metrics, strict=True):
         for number, name in enumerate(methods):
@@ -84,20 +89,25 @@ def mean_curves(curves: pd.DataFrame, wide: pd.DataFrame, task: str) -> Figure:
             if own.empty:
                 continue
             if name not in named:
-                axes.plot(100 * own["share"], own["p"], color="0.85", lw=0.8, zorder=1, label="the others")
+                axes.plot(100 * own["share"], own["p"], color="0.85", lw=0.8, zorder=1, label="other methods")
                 continue
             colour, dashes, _ = look(name, number)
             width = 2.2 if name == RANDOM else 1.4
             axes.plot(100 * own["share"], own["p"], color=colour, ls=dashes, lw=width, label=name)
-            axes.fill_between(100 * own["share"], own[Column.P_LOW], own[Column.P_HIGH], color=colour, alpha=0.13, lw=0)
+            if name in banded:
+                band = own[Column.P_LOW], own[Column.P_HIGH]
+                axes.fill_between(100 * own["share"], *band, color=colour, alpha=0.15, lw=0)
         higher = bool(curves.loc[curves["metric"] == metric, "higher_is_better"].iloc[0])
         verb, better = ("put back", "higher is better") if higher else ("removed", "lower is better")
         axes.set(xlabel=f"features {verb}, highest attribution first (%)", xlim=(0, 100), ylim=(0, 1.02))
         axes.set_title(f"{metric} ({better})", loc="left")
     panels[0].set_ylabel("mean probability of the explained class")
     lines = {label: line for line, label in zip(*panels[-1].get_legend_handles_labels(), strict=True)}
-    figure.legend(lines.values(), lines, loc="outside right center", frameon=False, title="by rank", handlelength=3)
-    figure.suptitle(f"{task}: {samples_of(wide)} samples", fontsize=10, x=0.01, ha="left")
+    figure.legend(
+        lines.values(), lines, loc="outside right center", frameon=False, title="methods by rank", handlelength=3
+    )
+    bands = " and ".join([*explain[:1], *[f"the {RANDOM} control"] * (RANDOM in methods)])
+    set_heading(figure, f"{task}: {samples_of(wide)} samples. Bands: 95 % interval of {bands}")
     return figure
 
 
@@ -125,7 +135,7 @@ def cost(wide: pd.DataFrame, task: str) -> Figure:
     axes.invert_yaxis()
     axes.margins(x=0.1, y=0.12)
     axes.set(xlabel="seconds to explain one sample (log; left is better)", ylabel=f"mean rank{of} (up is better)")
-    axes.set_title(f"{task}: what a more faithful map costs, with the Pareto front", loc="left", parse_math=False)
+    set_heading(figure, f"{task}: time to explain a sample and mean rank{of}. Grey line: Pareto front of the methods")
     with_powers(figure)
     figure.draw_without_rendering()  # names are placed in the panel's final size
     first = named.sort_values(rank, kind="stable")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import matplotlib as mpl
@@ -26,6 +27,8 @@ NAMED = 8  # of the best, where not all can be
 DASHES = ["-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (5, 2, 1, 2))]
 DPI = 150  # of files, and so of layouts: letters are not of quite the same width in another resolution
 FORMATS = (".png", ".svg", ".pdf")
+TITLE = 9.5  # points
+LETTER_WIDTH = 0.076  # inches of an average letter of the title
 MARKERS = "osD^vPX<>*hp8d"
 STYLE: Any = {
     "font.size": 9,
@@ -115,8 +118,15 @@ def in_order(families: pd.Series) -> list[str]:
     return [name for name in FAMILY_ORDER if name in found] + sorted(found - set(FAMILY_ORDER))
 
 
-def with_arrow(row: pd.Series) -> str:
-    return f"{row['label']} {'↑' if row['higher_is_better'] else '↓'}"
+def with_arrow(metric: str, higher_is_better: bool) -> str:
+    """A metric's name with the direction that is better."""
+    return f"{metric} {'↑' if higher_is_better else '↓'}"
+
+
+def set_heading(figure: Figure, *lines: str) -> None:
+    """A title at the upper left, wrapped to the figure's width; each line starts anew."""
+    width = int(figure.get_figwidth() / LETTER_WIDTH)
+    figure.suptitle("\n".join(fill(line, width) for line in lines), fontsize=TITLE, x=0.01, ha="left", parse_math=False)
 
 
 def short(value: float) -> str:

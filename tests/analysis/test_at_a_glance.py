@@ -101,7 +101,7 @@ def test_summary_in_words():
     assert sentences(found) == [
         "a is the best method; 1 of the other 3 cannot be distinguished from it: b.",
         "3 of 4 methods are significantly better than the random control; the control is last.",
-        "2 of 4 neighbours in rank can be distinguished.",
+        "2 of 4 pairs of neighbours in rank can be distinguished.",
     ]
     assert sentences(summary(wide_table(rows({"a": {"up": [np.nan, np.nan]}})))) == ["No method is ranked."]
     assert sentences(summary(wide_table(rows({"a": {"up": [1.0, 2.0]}})))) == ["a is the only method."]

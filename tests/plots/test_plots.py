@@ -15,10 +15,10 @@ from test_board import THREE, TWICE, rows
 from bench import plots
 from bench.analysis import agreement, metric_table, score_matrix
 from bench.analysis.board import boards, wide_table
+from bench.analysis.groups import share_a_letter
 from bench.analysis.task_tables import of_task
 from bench.analysis.wins import win_table
-from bench.plots import boards as board_plots
-from bench.plots import style
+from bench.plots import board_cells, style
 
 
 def texts(figure: Figure) -> str:
@@ -43,7 +43,7 @@ def test_heatmap_shows_skill_in_rank_order_with_directions_and_no_costs():
     figure = plots.heatmap(wide, long, "toy")
     axes = figure.axes[0]
     assert [label.get_text().split()[0] for label in axes.get_xticklabels()] == ["good", "same", "random"]
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["down (%) ↓", "up (%) ↑"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["down ↓", "up ↑"]
     shown = np.array([text.get_text() for text in axes.texts[:6]]).reshape(2, 3).astype(float)
     # every variance is 4/7: (9 - 1) / sqrt(4/7) and (6 - 1) / sqrt(4/7) standard deviations better than the control
     assert shown.tolist() == [[11, 11, 0], [6.61, 6.61, 0]]
@@ -76,11 +76,16 @@ def test_ranks_show_rank_interval_and_group_and_only_what_has_a_vote():
     long = metric_table.long_table(frame)
     wide = boards(frame, long)
     left, right = plots.ranks(wide, long, "toy").axes
-    drawn = left.containers[0]
-    np.testing.assert_array_equal(drawn[0].get_xdata(), wide["rank"])
-    ends = np.array([one[:, 0] for one in drawn[2][0].get_segments()])
-    np.testing.assert_array_equal(ends, wide[["rank_low", "rank_high"]])
-    assert [text.get_text() for text in left.texts] == wide["group"].tolist()
+    filled, hollow = left.containers  # the top group, the others
+    for drawn, lines in ((filled, wide[wide["top_group"] == "yes"]), (hollow, wide[wide["top_group"] == "no"])):
+        assert len(lines) in (1, 2)
+        np.testing.assert_array_equal(drawn[0].get_xdata(), lines["rank"])
+        ends = np.array([one[:, 0] for one in drawn[2][0].get_segments()])
+        np.testing.assert_array_equal(ends, lines[["rank_low", "rank_high"]])
+    assert (filled[0].get_markerfacecolor(), hollow[0].get_markerfacecolor()) == ("black", "white")
+    beside = {"better": "better", "lucky": "~", "random": ""}
+    assert [text.get_text() for text in left.texts] == ["vs random", *(beside[name] for name in wide["method"])]
+    assert "1 of 2 pairs of neighbours in rank can be distinguished." in texts(left.figure)
     assert [label.get_text() for label in left.get_yticklabels()] == wide["method"].tolist()
     assert [label.get_text() for label in right.get_xticklabels()] == ["up"]
 
@@ -89,14 +94,47 @@ def test_a_bar_joins_those_that_share_a_letter_and_marks_each():
     rng = np.random.default_rng(1)
     common = rng.normal(size=(60, 1))
     scores = common + rng.normal([3.0, 2.9, 1.0, 0.9], 1.0, size=(60, 4))
-    _, wide, _ = tables({name: {"up": list(scores[:, m])} for m, name in enumerate(["a", "b", "c", "random"])})
+    frame, wide, long = tables({name: {"up": list(scores[:, m])} for m, name in enumerate(["a", "b", "c", "random"])})
     assert wide["group"].tolist() == ["a", "a", "b", "b"]
-    axes = plots.critical_difference(wide, "toy").axes[0]
+    axes = plots.critical_difference(wide, win_table(frame, long), "toy").axes[0]
     bars = sorted(sorted(line.get_xdata()) for line in axes.lines if line.get_marker() == "o")
     expected = [sorted(wide.loc[wide["group"] == letter, "mean_rank"]) for letter in ("a", "b")]
     np.testing.assert_allclose(bars, sorted(expected))
     named = {text.get_text().split()[0] for text in axes.texts}
     assert named == {"a", "b", "c", "random"}
+
+
+def test_many_groups_are_drawn_as_p_values_in_steps():
+    rng = np.random.default_rng(0)
+    common = rng.normal(size=(24, 1))
+    scores = common + 0.8 * rng.normal(np.linspace(4, 0, 30), 1, size=(24, 30))
+    names = [*(f"m{m}" for m in range(29)), "random"]
+    frame, wide, long = tables({name: {"up": list(scores[:, m])} for m, name in enumerate(names)})
+    assert len(set("".join(wide["group"]))) > 12
+    pairs = win_table(frame, long)
+    figure = plots.critical_difference(wide, pairs, "toy")
+    (axes,) = figure.axes
+    shown = np.ma.filled(np.ma.asarray(axes.collections[0].get_array(), dtype=float), np.nan).reshape(30, 30)
+    assert [label.get_text() for label in axes.get_yticklabels()] == wide["method"].tolist()
+    p = pairs.set_index(["method", "opponent"])["p_difference"]
+    group = wide.set_index("method")["group"]
+    for i, one in enumerate(wide["method"]):
+        assert np.isnan(shown[i, i])
+        for j, other in enumerate(wide["method"]):
+            if i != j:
+                assert shown[i, j] == p[one, other]
+                assert (p[one, other] >= 0.05) == share_a_letter(group[one], group[other])
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
+        *("p < 0.001", "p < 0.01", "p < 0.05"),
+        "not distinguished",
+    ]
+
+
+def test_titles_stay_inside_the_picture():
+    for figure in drawings(TWICE).values():
+        figure.draw_without_rendering()
+        box = figure._suptitle.get_window_extent()
+        assert box.x1 <= figure.bbox.x1, figure._suptitle.get_text()
 
 
 def test_wins_are_drawn_row_against_column_and_pale_where_nothing_is_known():
@@ -121,7 +159,7 @@ def test_without_a_score_for_the_control_nothing_shines():
     table = {name: {"up": list(rng.normal(size=20))} for name in ("random", "a", "b")}
     table["random"]["up"][0] = np.nan
     _, _, long = tables(table)
-    colour = board_plots._colours(long, ["up"], ["a", "b"])
+    colour = board_cells.colours(long, ["up"], ["a", "b"])
     assert (colour.abs() <= style.PALE).all(axis=None)
 
 
@@ -165,7 +203,7 @@ def test_distributions_mark_the_mean_of_the_random_control():
     visible = [axes for axes in figure.axes if axes.get_visible()]
     dashed = [line.get_xdata()[0] for axes in visible for line in axes.lines if line.get_linestyle() == "--"]
     assert dashed == [9, 1]
-    assert [axes.get_xlabel() for axes in visible] == ["down (%) ↓", "up (%) ↑"]
+    assert [axes.get_xlabel() for axes in visible] == ["down ↓ (%)", "up ↑ (%)"]
 
 
 def test_curves_draw_every_method_with_the_control_in_black():
@@ -270,7 +308,7 @@ def test_agreement_shows_the_taus_that_the_table_holds(metrics):
     assert np.array_equal(colours, square.to_numpy(), equal_nan=True)
     named = [label.get_text() for label in axes.get_yticklabels()]
     assert named == [label.get_text() for label in axes.get_xticklabels()]
-    assert sorted(named) == sorted([*(f"m{number} (%) ↓" for number in range(metrics)), "up (%) ↑"])
+    assert sorted(named) == sorted([*(f"m{number} ↓" for number in range(metrics)), "up ↑"])
     shown = [text.get_text() for text in axes.texts]
     assert shown == ([f"{value:.2f}" for value in square.to_numpy().ravel()] if metrics < style.FEW else [])
     alpha = tables.alphas.set_index("metric_family").loc["all"]
@@ -283,8 +321,8 @@ def test_trust_is_drawn_best_first_with_intervals_and_the_zone_of_chance():
     axes = figure.axes[0]
     of_mean = tables.trust[tables.trust["truth_metric"] == agreement.MEAN_TRUTH]
     named = [label.get_text() for label in axes.get_yticklabels()]
-    assert named == [f"{name} (%) ↓" for name in of_mean["metric"]]
-    assert named[0] == "m0 (%) ↓"
+    assert named == [f"{name} ↓" for name in of_mean["metric"]]
+    assert named[0] == "m0 ↓"
     assert [text.get_text() for text in axes.texts] == [f"{tau:.2f}" for tau in of_mean["tau"]]
     zones = [(patch.get_x(), patch.get_x() + patch.get_width()) for patch in axes.patches]
     assert zones == [(-1, 1)] * 4  # no order of four methods is beyond chance

@@ -44,7 +44,7 @@ def test_markdown_has_a_line_for_each_ranked_method(board_and_metrics):
         "- toy: 4 samples.",
         "- good is the best method; 2 of the other 2 cannot be distinguished from it: same, random.",
         "- 0 of 3 methods are significantly better than the random control; the control is last.",
-        "- 0 of 2 neighbours in rank can be distinguished.",
+        "- 0 of 2 pairs of neighbours in rank can be distinguished.",
     ]
     assert lines[-1].endswith("2 metrics hidden.")
 
@@ -124,7 +124,7 @@ def test_the_terminal_says_the_answer_before_the_table_and_what_is_missing_after
         "toy: 4 samples",
         "good is the best method; 2 of the other 2 cannot be distinguished from it: same, random.",
         "0 of 3 methods are significantly better than the random control; the control is last.",
-        "0 of 2 neighbours in rank can be distinguished.",
+        "0 of 2 pairs of neighbours in rank can be distinguished.",
     ]
     assert lines[5].split() == ["rank", "top", "vs", "random", "mean", "rank"]
     assert "not counted in the rank, fails its checks: down" in lines
