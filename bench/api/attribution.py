@@ -28,6 +28,7 @@ from bench.api.request import (
 )
 from bench.core.entries import Entry, Metric, Task
 from bench.core.errors import BenchError, NotApplicable, RequestError
+from bench.core.nearest import several
 from bench.core.problem import Problem
 from bench.engine import one_sample
 from bench.engine.explain import Explained, explain_all
@@ -40,7 +41,7 @@ from bench.perturbation.probe import Probe
 from bench.task_tools.data import Data
 
 SHOWN = ("integrated_gradients", "grad_cam", "lrp_composite", "smoothgrad", "sise", "random")  # by `explain`
-NOT_FROM_MAPS = {"explain": "explains changed inputs again", "cost": "measures what an explanation costs"}
+NOT_FROM_MAPS = {"explain": "asks the method for other maps", "cost": "measures what an explanation costs"}
 
 
 def attribute(
@@ -205,7 +206,8 @@ def explain(
     """
     load_plugins(plugins)
     if (problem is None) == (task is None):
-        raise RequestError("either a problem or the name of a task is needed")
+        given = "neither a problem nor a task was" if problem is None else f"both a problem and task '{task}' were"
+        raise RequestError(f"{given} given; exactly one of them is needed")
     entry = own_task(problem, name) if problem is not None else one_task(str(task))
     chosen = [method for pattern in named(methods) for method in methods_of(pattern)]
     devices.keep_freed_memory()
@@ -229,9 +231,7 @@ def explain(
 def _one_method(name: str) -> Entry:
     found = methods_of(name)
     if len(found) > 1:
-        raise RequestError(
-            f"'{name}' stands for {len(found)} methods ({', '.join(one.name for one in found)}); name one of them"
-        )
+        raise RequestError(several("method", name, [one.name for one in found]))
     return found[0]
 
 
@@ -259,7 +259,7 @@ def _metrics_of_maps(names: Names) -> list[Metric]:
         for argument, reason in NOT_FROM_MAPS.items():
             if argument in metric.injected:
                 raise RequestError(
-                    f"{metric.name} {reason}, so it cannot score given maps; use bench.evaluate with the method"
+                    f"metric {metric.name} {reason}, so it cannot score given maps; use bench.evaluate with the method"
                 )
     return chosen
 

@@ -90,7 +90,7 @@ def evaluate(
     """
     checked_choice(profile, PROFILES, "profile")
     if out is not None and Path(out).exists() and not Path(out).is_dir():
-        raise RequestError(f"{out} is a file; a folder for the results is needed")
+        raise RequestError(f"the results folder {out} is a file; the path of a folder is needed")
     devices.keep_freed_memory()
     files = load_plugins(plugins)
     plan = Plan(

@@ -15,6 +15,7 @@ from bench.api.progress import bar
 from bench.api.request import Names, Paths, load_plugins, metrics_of, named
 from bench.api.results import Results
 from bench.core.errors import RequestError
+from bench.core.nearest import unknown
 from bench.report.markup import comparison_markdown
 from bench.storage.scores import Store
 from bench.validation import verdicts
@@ -66,10 +67,7 @@ def compare(
     had, has = (store.tasks() for store in stores)
     tasks = [name for name in had if any(name == pattern or fnmatchcase(name, pattern) for pattern in named(task))]
     if not set(tasks) & set(has):
-        both = ", ".join(sorted(set(had) & set(has)))
-        raise RequestError(
-            f"the folders have no task of that name in common: {', '.join(named(task))} (both hold: {both or 'none'})"
-        )
+        raise RequestError(_nothing_in_common(", ".join(named(task)), had, has, folders))
     parts, notes = [], []
     with bar(progress, unit="task", total=len(tasks)) as shown:
         for name in tasks:
@@ -82,9 +80,21 @@ def compare(
     table = comparison.judged(parts)
     if table.empty:
         raise RequestError(
-            "the folders have no method and metric of these names with scores of the same inputs in common"
+            f"{folders[0]} and {folders[1]} hold no scores of the same inputs by methods {', '.join(named(methods))} "
+            f"and metrics {', '.join(named(metrics))}; score the same samples in both, or choose other names"
         )
     return Comparison(str(folders[0]), str(folders[1]), table, tuple(notes))
+
+
+def _nothing_in_common(asked: str, before: Sequence[str], after: Sequence[str], folders: Sequence[Path]) -> str:
+    """The message for tasks that two folders do not both hold."""
+    both = sorted(set(before) & set(after))
+    if both:
+        return unknown("task", asked, both, of=f"both {folders[0]} and {folders[1]}")
+    held = [
+        f"{folder} holds {', '.join(tasks) or 'none'}" for folder, tasks in zip(folders, (before, after), strict=True)
+    ]
+    return f"there is no task to compare: {', '.join(held)}; run the same task into both"
 
 
 def _notes(task: str, before: pd.DataFrame, after: pd.DataFrame) -> list[str]:

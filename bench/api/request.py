@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bench.core.entries import Entry, Metric, Task
 from bench.core.errors import RequestError
+from bench.core.nearest import several, unknown
 from bench.core.problem import Problem
 from bench.core.vocabulary import PROFILES
 from bench.engine import loading
@@ -47,7 +48,7 @@ def tasks_of(problem: Problem | None, task: Names, name: str) -> list[Task]:
     """The tasks asked for: a problem of one's own, or registered tasks by name. Raises RequestError for both or neither."""
     if problem is not None:
         if task is not None:
-            raise RequestError("both a problem and a task were given; one of them is needed")
+            raise RequestError(f"both a problem and task '{', '.join(named(task))}' were given; give one of them")
         return [own_task(problem, name)]
     return select(TASKS, named(task), "task")
 
@@ -56,9 +57,7 @@ def one_task(name: str) -> Task:
     """The registered task of that name, or of that name with settings: `hmt[size=224]`."""
     found = select(TASKS, [name], "task")
     if len(found) > 1:
-        raise RequestError(
-            f"'{name}' stands for {len(found)} tasks ({', '.join(task.name for task in found)}); name one of them"
-        )
+        raise RequestError(several("task", name, [task.name for task in found]))
     return found[0]
 
 
@@ -66,10 +65,10 @@ def own_task(problem: Problem, name: str = OWN_MODEL) -> Task:
     """A problem of one's own as a task, so that it runs as registered ones do."""
     if not re.fullmatch(r"[\w.-]+", name) or name.startswith("."):
         raise RequestError(
-            f"the name '{name}' cannot be used in file names; letters, digits, '_', '-' and '.' are allowed"
+            f"name '{name}' cannot be used in file names; letters, digits, '_', '-' and '.' are allowed, but no '.' first"
         )
     if name in TASKS:
-        raise RequestError(f"'{name}' is the name of a registered task; give the problem another name")
+        raise RequestError(f"name '{name}' is that of a registered task; give the problem another name")
     rows = {sample: row for row, sample in enumerate(problem.sample_ids)}
 
     def own_problem(sample_ids: Sequence[str]) -> Problem:
@@ -96,7 +95,7 @@ def samples_of(task: Task, samples: int | None, profile: str) -> int | None:
     profiles = dict(task.profiles)
     if profile not in profiles:
         raise RequestError(
-            f"task {task.name} has no profile '{profile}' (it has {', '.join(profiles) or 'none'}); give the number of samples"
+            f"{unknown('profile', profile, profiles, of=f'task {task.name}')}; or give the number of samples"
         )
     return profiles[profile]
 
@@ -104,7 +103,7 @@ def samples_of(task: Task, samples: int | None, profile: str) -> int | None:
 def data_of(folder: str | Path | None, *, offline: bool) -> Data:
     """Where data sets are read from. Raises RequestError where the folder does not exist."""
     if folder is not None and not Path(folder).is_dir():
-        raise RequestError(f"data folder {folder} does not exist")
+        raise RequestError(f"data folder {folder} does not exist; give an existing one, or none to use the user cache")
     return Data(None if folder is None else Path(folder), offline)
 
 

@@ -81,7 +81,7 @@ class Results:
         """Writes the report page, one HTML file that needs no network, and returns its path."""
         page = Path(path)
         if page.is_dir() or not page.parent.is_dir():
-            raise RequestError(f"{page} cannot be written: the path of a file in an existing folder is needed")
+            raise RequestError(f"page {page} cannot be written; the path of a file in an existing folder is needed")
         with bar(progress, unit="file") as shown:
             write_page(self.folder, page, shown)
         return page

@@ -14,7 +14,7 @@ from bench.api.request import Paths, data_of, load_plugins, one_task
 from bench.core.entries import Recipe, Task
 from bench.core.errors import RequestError
 from bench.network import device as devices
-from bench.registry.decorators import call
+from bench.registry.decorators import TASKS, call
 from bench.task_tools import training, weights
 
 
@@ -114,8 +114,7 @@ def fetch(task: str, *, data: str | Path | None = None, offline: bool = False, p
 
 def _recipe(task: Task, data: str | Path | None, *, offline: bool) -> Recipe:
     if task.recipe is None:
-        raise RequestError(
-            f"task {task.name} has no training recipe: its model is that of another task, or is not trained here"
-        )
+        trained = ", ".join(name for name, one in TASKS.items() if one.recipe is not None)
+        raise RequestError(f"task {task.name} has no training recipe; tasks with one: {trained}")
     recipe: Recipe = call(task.recipe, {"data": data_of(data, offline=offline)})
     return recipe

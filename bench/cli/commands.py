@@ -24,7 +24,7 @@ from bench.validation import verdicts
 
 def run(arguments: argparse.Namespace) -> int:
     if not (arguments.all or arguments.task or arguments.method or arguments.metric):
-        raise RequestError("nothing was chosen; use --all, or some of --task, --method and --metric (see run --help)")
+        raise RequestError("no task, method or metric was given; use --all, or some of --task, --method and --metric")
     start = time.perf_counter()
     results = api.evaluate(
         task=arguments.task,

@@ -17,7 +17,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         out = getattr(arguments, "out", None)
         if out is not None and out.exists() and not out.is_dir():
-            raise RequestError(f"--out {out} is a file; a folder for the results is needed")
+            raise RequestError(f"--out {out} is a file; the path of a folder is needed")
         from bench.cli import commands
 
         return int(getattr(commands, arguments.command)(arguments))

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from bench.core.vocabulary import PROFILES
+from bench.core.vocabulary import DEVICES, PROFILES
 
 
 def add_names(group: Any, kinds: tuple[str, ...]) -> None:
@@ -40,9 +40,7 @@ def add_speed(group: Any) -> None:
 
 
 def add_device(group: Any) -> None:
-    group.add_argument(
-        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto, the GPU where there is one"
-    )
+    group.add_argument("--device", choices=DEVICES, default="auto", help="default: auto, the GPU where there is one")
 
 
 def add_paths(command: argparse.ArgumentParser) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 SHOWN_AT_MOST = 8  # names; of more, the nearest are shown
 NEAREST = 3
@@ -21,5 +21,11 @@ def unknown(what: str, name: str, allowed: Iterable[str], *, of: str = "", listi
     if len(names) <= SHOWN_AT_MOST:
         return f"{given}{question} (allowed: {', '.join(names) or 'none'})"
     where = f"; `{listing}` shows them" if listing else ""
-    shown = "".join(f"{one}, " for one in near)
+    shown = "".join(f"{one}, " for one in near or names[:NEAREST])
     return f"{given}{question} ({shown}... {len(names)} in all{where})"
+
+
+def several(what: str, pattern: str, names: Sequence[str]) -> str:
+    """`'PATTERN' matches N WHATs (name, name, ...); name one of them`, for a pattern that may stand for one thing only."""
+    shown = ", ".join(names[:SHOWN_AT_MOST]) + (", ..." if len(names) > SHOWN_AT_MOST else "")
+    return f"'{pattern}' matches {len(names)} {what}s ({shown}); name one of them"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,21 +9,25 @@ import torch
 from torch import Tensor, nn
 
 from bench.core.errors import RequestError
+from bench.core.nearest import unknown
 
 Values = Tensor | np.ndarray | Sequence[float] | float
 
 
-def as_inputs(values: Tensor | np.ndarray) -> Tensor:
-    """The inputs, detached, as a floating tensor (N, C, *S). Raises RequestError for any other shape, or non-finite values."""
+def as_inputs(values: Tensor | np.ndarray, what: str = "inputs") -> Tensor:
+    """The inputs, detached, as a floating tensor (N, C, *S). Raises RequestError for any other shape, or non-finite values.
+
+    `what`: the argument that messages name.
+    """
     inputs = torch.as_tensor(values).detach()
     if inputs.dim() < 3 or not len(inputs) or not inputs.is_floating_point():
         raise RequestError(
-            f"inputs are {inputs.dtype} of shape {tuple(inputs.shape)}; floating-point values of shape (N, C, L) "
-            "or (N, C, H, W) "
-            "are needed, with at least one sample"
+            f"{what} are {inputs.dtype} of shape {tuple(inputs.shape)}; floating-point values of shape (N, C, L) or "
+            "(N, C, H, W) are needed, with at least one sample"
         )
-    if not inputs.isfinite().all():
-        raise RequestError("inputs hold values that are not finite")
+    bad = inputs[~inputs.isfinite()]
+    if len(bad):
+        raise RequestError(f"{what} hold {len(bad)} values that are not finite (for example {bad[0]:g}); replace them")
     return inputs
 
 
@@ -63,8 +66,11 @@ def as_truth(values: Tensor | np.ndarray, inputs: Tensor) -> Tensor:
     wanted = (len(inputs), *inputs.shape[2:])
     if tuple(truth.shape) == (wanted[0], 1, *wanted[1:]):
         truth = truth[:, 0]
-    if tuple(truth.shape) != wanted or bool(((truth != 0) & (truth != 1)).any()):
-        raise RequestError(f"truth has the shape {tuple(truth.shape)}; a mask of 0 and 1 of shape {wanted} is needed")
+    if tuple(truth.shape) != wanted:
+        raise RequestError(f"truth has the shape {tuple(truth.shape)}; a mask of shape {wanted} is needed")
+    bad = truth[(truth != 0) & (truth != 1)]
+    if len(bad):
+        raise RequestError(f"truth holds the value {bad[0]:g}; a mask of 0 and 1 is needed")
     return truth.bool()
 
 
@@ -80,7 +86,8 @@ def checked_logits(model: nn.Module, inputs: Tensor) -> Tensor:
             "classes are needed"
         )
     if not logits.isfinite().all():
-        raise RequestError("the model's logits are not finite; check its weights and the range of the inputs")
+        bad = float(logits[~logits.isfinite()][0])
+        raise RequestError(f"the model's logits hold {bad:g}; check its weights and the range of the inputs")
     return logits
 
 
@@ -112,8 +119,5 @@ def as_layers(names: Sequence[str], model: nn.Module) -> tuple[str, ...]:
     known = [name for name, _ in model.named_modules() if name]
     for name in names:
         if name not in known:
-            nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
-            raise RequestError(
-                f"the model has no module '{name}' for `layers`; the nearest is '{nearest[0] if nearest else 'none'}'"
-            )
+            raise RequestError(unknown("layer", name, known, of="the model"))
     return tuple(names)

@@ -139,3 +139,4 @@ FEATURES = ("pixel", "patch64", "segment20")  # what is removed at once; any pat
 VIEW = {"baseline": BASELINES, "output": OUTPUTS, "features": FEATURES}
 FEATURES_PATTERN = r"pixel|(patch|segment)[1-9]\d*"
 PROFILES = ("quick", "standard", "full")
+DEVICES = ("auto", "cpu", "cuda")

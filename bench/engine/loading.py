@@ -17,7 +17,9 @@ from bench.registry.decorators import METHODS
 def discover(where: Path, package: str) -> None:
     """Runs a plug-in file, or every plug-in file of a folder, so that its decorators register what it holds."""
     if not where.exists():
-        raise RequestError(f"no plug-in file or folder at {where}")
+        raise RequestError(
+            f"plug-in {where} does not exist; the path of a Python file, or of a folder with such files, is needed"
+        )
     files = [where] if where.is_file() else sorted(p for p in where.glob("*.py") if not p.name.startswith("_"))
     folder = sys.modules.setdefault(package, ModuleType(package, "Plug-in files, which can import each other by name."))
     folder.__path__ = sorted(
@@ -47,10 +49,12 @@ def _run_file(path: Path, name: str) -> None:
     if loaded is not None:
         if Path(str(loaded.__file__)) == path:
             return
-        raise RequestError(f"two plug-in files are called {path.name}: {loaded.__file__} and {path}; rename one")
+        raise RequestError(
+            f"two plug-in files have the name {path.name}: {loaded.__file__} and {path}; rename one of them"
+        )
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise RequestError(f"{path} is not a Python file")
+        raise RequestError(f"plug-in {path} is no Python file; its name must end in .py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:

@@ -10,17 +10,21 @@ import torch
 from torch import Tensor
 
 from bench.core.errors import RequestError
+from bench.core.nearest import unknown
 from bench.core.problem import Problem
+from bench.core.vocabulary import DEVICES
 
 
 def choose(name: str) -> torch.device:
     """`auto` is the GPU where there is one. A GPU is told to compute in full float32, as a CPU does."""
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.deterministic = True
+    if name not in DEVICES:
+        raise RequestError(unknown("device", name, DEVICES))
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name == "cuda" and not torch.cuda.is_available():
-        raise RequestError("--device cuda: torch sees no GPU here; use --device cpu")
+        raise RequestError("device 'cuda' cannot be used: torch finds no GPU on this machine; use 'cpu' or 'auto'")
     return torch.device(name)
 
 

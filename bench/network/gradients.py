@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.core.errors import BenchError, NotApplicable
+from bench.core.nearest import unknown
 from bench.core.problem import Problem
 
 
@@ -20,9 +21,9 @@ def activations(model: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, T
     The outputs keep their place in the autograd graph. Raises BenchError where the model has no such layer.
     """
     modules = dict(model.named_modules())
-    missing = [name for name in layers if name not in modules]
-    if missing:
-        raise BenchError(f"the model has no layer {', '.join(missing)} (it has: {', '.join(filter(None, modules))})")
+    for name in layers:
+        if name not in modules:
+            raise BenchError(unknown("layer", name, filter(None, modules), of="the model"))
     seen: dict[str, Tensor] = {}
 
     def keep(name: str):  # type: ignore[no-untyped-def]

@@ -30,7 +30,7 @@ def select(registry: Mapping[str, E], patterns: Iterable[str], kind: str) -> lis
     for pattern in patterns:
         chosen.update({entry.id: entry for entry in _matching(registry, pattern, kind)})
     if not chosen:
-        raise RequestError(f"no {kind} is named; name at least one, for example {next(iter(registry), 'none')}")
+        raise RequestError(f"no {kind} was given; name at least one, for example {next(iter(registry), 'none')}")
     order = {name: place for place, name in enumerate(registry)}
     return sorted(chosen.values(), key=lambda entry: order[entry.name.split("[")[0]])
 
@@ -127,7 +127,7 @@ def _value(entry: Entry, name: str, text: str, default: Any) -> Any:
     if isinstance(default, str):
         value = value if isinstance(value, str) else text
         if not value or UNSAFE.search(value):
-            raise RequestError(f"{given}: the text may not be empty or hold '/', '\\', '..'; the default is {default}")
+            raise RequestError(f"{given}: {name} must be a text without '/', '\\' and '..'; the default is {default}")
     if default is None and value is None:
         return value
     number = isinstance(default, float) or default is None

@@ -186,7 +186,9 @@ def start(out: Path, port: int, plugins: Sequence[Path] = ()) -> tuple[Server, t
         server = Server((HOST, port), partial(Handler, watch=watch, stop=stop))
     except OSError as error:
         folder.cleanup()
-        raise RequestError(f"port {port} cannot be used ({error.strerror}); take another with --port") from error
+        raise RequestError(
+            f"port {port} cannot be used ({error.strerror}); choose another with --port, or 0 for any free one"
+        ) from error
     server.folder = folder  # lives as long
     threading.Thread(target=watch.forever, args=(stop,), daemon=True).start()
     return server, stop

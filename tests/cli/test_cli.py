@@ -112,16 +112,16 @@ def scores(out: Path) -> pd.DataFrame:
         ("run --metric deletoin", "unknown metric 'deletoin'; did you mean 'deletion'?"),
         (
             "run --method smoothgrad[sample=3]",
-            "unknown hyper-parameter of smoothgrad 'sample'; did you mean 'samples'?",
+            "unknown setting 'sample' of smoothgrad; did you mean 'samples'?",
         ),
         ("run --all --method smothgr*", "unknown method 'smothgr*'; did you mean 'smoothgrad'?"),
         ("train mnist2d", "unknown task 'mnist2d'; did you mean 'mnist1d'?"),
         ("evaluate mnist2d", "unknown task 'mnist2d'; did you mean 'mnist1d'?"),
         ("fetch hmd", "unknown task 'hmd'; did you mean 'hmt'?"),
-        ("run", "nothing was chosen; use --all, or some of --task, --method and --metric"),
+        ("run", "no task, method or metric was given; use --all, or some of --task, --method and --metric"),
         ("run --all --data nowhere", "data folder nowhere does not exist"),
         ("evaluate hmt --data nowhere", "data folder nowhere does not exist"),
-        ("run --all --plugins nowhere.py", "no plug-in file or folder at nowhere.py"),
+        ("run --all --plugins nowhere.py", "plug-in nowhere.py does not exist"),
         ("report", "holds no scores; `python -m bench run --all --out"),
     ],
 )
@@ -140,7 +140,7 @@ def test_a_wrong_request_says_what_is_wrong_and_writes_nothing(tmp_path, monkeyp
 def test_a_gpu_that_is_not_there(tmp_path, monkeypatch, capsys, command):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert main([*command, "--device", "cuda", "--out", str(tmp_path / "results")]) == 2
-    assert "--device cuda: torch sees no GPU here; use --device cpu" in capsys.readouterr().err
+    assert "device 'cuda' cannot be used: torch finds no GPU on this machine" in capsys.readouterr().err
     assert not (tmp_path / "results").exists()
 
 

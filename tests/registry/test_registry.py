@@ -202,10 +202,10 @@ def test_a_hyper_parameter_where_there_is_none():
         (METHODS, "smoothgrad[sigma=nan]", "smoothgrad[sigma=nan]: sigma must be a number; the default is 0.15"),
         (METHODS, "smoothgrad[samples=1e400]", "smoothgrad[samples=1e400]: samples must be a whole number; the default is 32"),
         (METHODS, "smoothgrad[samples=True]", "smoothgrad[samples=True]: samples must be a whole number; the default is 32"),
-        (METHODS, "negated[of=a/b]", "negated[of=a/b]: the text may not be empty or hold '/', '\\', '..'"),
-        (METHODS, "negated[of=..]", "negated[of=..]: the text may not be empty"),
-        (METHODS, "negated[of=a\\b]", "negated[of=a\\b]: the text may not be empty"),
-        (METHODS, "negated[of=]", "negated[of=]: the text may not be empty"),
+        (METHODS, "negated[of=a/b]", "negated[of=a/b]: of must be a text without '/', '\\' and '..'"),
+        (METHODS, "negated[of=..]", "negated[of=..]: of must be a text without"),
+        (METHODS, "negated[of=a\\b]", "negated[of=a\\b]: of must be a text without"),
+        (METHODS, "negated[of=]", "negated[of=]: of must be a text without"),
         (METHODS, ",", "',' names no method; name at least one, for example "),
         (METHODS, "", "'' names no method; name at least one, for example "),
         (METRICS, "drop[k=inf]", "drop[k=inf]: k must be a number; the default is None"),
@@ -236,7 +236,7 @@ def test_a_long_list_is_cut_to_the_nearest():
 
 
 def test_no_pattern_at_all_is_refused():
-    with pytest.raises(RequestError, match=r"^no metric is named; name at least one, for example "):
+    with pytest.raises(RequestError, match=r"^no metric was given; name at least one, for example "):
         select(METRICS, [], "metric")
     with pytest.raises(RequestError, match=r"^',' holds no name; separate names by commas"):
         split(["drop", ","])
@@ -322,13 +322,13 @@ def test_loading_all_again_changes_nothing():
 
 
 def test_a_missing_path_is_named(tmp_path):
-    with pytest.raises(RequestError, match=r"no plug-in file or folder at .*nowhere"):
+    with pytest.raises(RequestError, match=r"plug-in .*nowhere does not exist"):
         discover(tmp_path / "nowhere", PACKAGE)
 
 
 def test_a_file_that_is_not_python_is_named(tmp_path):
     (tmp_path / "notes.txt").write_text("no code", encoding="utf-8")
-    with pytest.raises(RequestError, match=r"notes\.txt is not a Python file"):
+    with pytest.raises(RequestError, match=r"notes\.txt is no Python file"):
         discover(tmp_path / "notes.txt", PACKAGE)
 
 
