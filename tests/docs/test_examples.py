@@ -42,7 +42,12 @@ def blocks(page: Path) -> list[Block]:
 
 def commands(text: str) -> list[list[str]]:
     """The arguments of every bench command in a shell block."""
-    return [shlex.split(line.split(COMMAND)[1], comments=True) for line in text.splitlines() if COMMAND in line]
+    return [shlex.split(line.split(COMMAND)[1], comments=True) for line in lines(text) if COMMAND in line]
+
+
+def lines(text: str) -> list[str]:
+    """The lines of a shell block; a backslash at the end of one joins the next to it."""
+    return text.replace("\\\n", " ").splitlines()
 
 
 def is_run(block: Block) -> bool:
@@ -89,7 +94,7 @@ def test_a_block_is_run_or_says_why_not(page):
         if block.mark == "not run":
             assert len(block.argument.split()) >= 3
         elif block.language == "bash":
-            assert all(line.startswith(COMMAND) for line in block.text.splitlines()), block.text
+            assert all(line.startswith(COMMAND) for line in lines(block.text)), block.text
 
 
 def test_no_code_is_hidden_from_these_tests_by_indentation():
@@ -106,7 +111,7 @@ def bench_commands() -> list[tuple[str, str]]:
     found = []
     for page in TEXTS:
         text = page.read_text(encoding="utf-8")
-        shell = [line for block in blocks(page) if block.language == "bash" for line in block.text.splitlines()]
+        shell = [line for block in blocks(page) if block.language == "bash" for line in lines(block.text)]
         spans = re.findall(r"`([^`\n]+)`", BLOCK.sub("", text))
         found += [(page.name, line.split(COMMAND)[1]) for line in [*shell, *spans] if COMMAND in line]
     return found
