@@ -15,7 +15,7 @@ author = "The attribution-bench authors"
 copyright = f"2026, {author}"
 version = release = bench.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "catalogue"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "catalogue", "sphinx.ext.napoleon"]
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
 suppress_warnings = ["config.cache"]

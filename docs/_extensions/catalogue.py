@@ -301,7 +301,7 @@ def references() -> str:
 def public_names() -> str:
     """An autodoc directive for each public name."""
     parts = []
-    for name in getattr(bench, "__all__", ()):
+    for name in bench.__all__:
         kind = "autoclass" if inspect.isclass(getattr(bench, name)) else "autofunction"
         members = "\n   :members:" if kind == "autoclass" else ""
         parts.append(f"## `{name}`\n\n```{{eval-rst}}\n.. {kind}:: bench.{name}{members}\n```")
@@ -360,6 +360,8 @@ def setup(app: Any) -> dict[str, bool]:
     app.connect("builder-inited", lambda app: write_pages(Path(app.srcdir) / "generated"))
 
     def process(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+        if what == "property" and lines:
+            lines[0] = lines[0].replace(": ", " – ")  # Napoleon takes what stands before a colon for a type
         lines[:] = as_rst(lines)
 
     app.connect("autodoc-process-docstring", process)
