@@ -1,15 +1,15 @@
-"""Ablation-CAM: feature maps weighed by what the class loses without them [desai2020ablationcam].
+"""Ablation-CAM: feature maps weighted by what the class loses without them [desai2020ablationcam].
 
     attribution = upsampled ReLU( sum_k  (logit_c - logit_c without A_k) / logit_c * A_k )
 
-No gradient, so it does not saturate. Only what comes behind the feature maps is computed for each of them. Never negative.
+No gradient, so it does not saturate. For each feature map only the layers behind it are computed. Never negative.
 """
 
 import torch
 from torch import Tensor
 
 from bench.core.problem import Problem
-from bench.methods.grad_cam import weighed
+from bench.methods.grad_cam import weighted
 from bench.network.gradients import chosen, features
 from bench.network.graph import after, check_equal
 from bench.registry.decorators import method
@@ -17,7 +17,7 @@ from bench.registry.decorators import method
 
 @method(cite="desai2020ablationcam", family="activation", needs={"layers"}, cost="medium", promises={"class"})
 def ablation_cam(problem: Problem, *, layer: int = -1) -> Tensor:
-    """Feature maps of one block weighed by the share of the logit lost without them, ReLU, upsampled. -> (N, *S)"""
+    """Feature maps of one block weighted by the share of the logit lost without them, ReLU, upsampled. -> (N, *S)"""
     with torch.no_grad():
         maps, logits = features(problem, layer)
         head, full = after(problem, problem.layers[layer]), chosen(problem, logits)
@@ -28,4 +28,4 @@ def ablation_cam(problem: Problem, *, layer: int = -1) -> Tensor:
             without = maps[sample]
             without[torch.arange(len(sample)), channel] = 0
             lost[sample, channel] = full[sample] - chosen(problem.take(sample.tolist()), head(without))
-    return weighed(problem, maps, lost / full[:, None])
+    return weighted(problem, maps, lost / full[:, None])

@@ -1,8 +1,8 @@
-"""Ada-SISE: SISE that asks only about the feature maps that matter most [sudhakar2021adasise].
+"""Ada-SISE: SISE with an adaptive choice of feature maps [sudhakar2021adasise].
 
-As in `sise`, every block votes with feature maps as masks. But of the maps with a positive mean gradient, scaled by the
-block's highest, only those above their own Otsu threshold [otsu1979] are kept: no threshold to choose, and some 30 % less to
-ask. Ranges over [0, number of blocks]; never negative.
+As in `sise`, the feature maps of every block are used as masks. But of the maps with a positive mean gradient, divided by the
+block's highest, only those above their Otsu threshold [otsu1979] are kept: no threshold to choose, and about 30 % fewer model
+queries. Values lie in [0, number of blocks]; never negative.
 """
 
 import numpy as np

@@ -1,11 +1,10 @@
-"""Blur Integrated Gradients: the gradient, added up while the input comes into focus [xu2020blurig].
+"""Blur Integrated Gradients: the integral of the gradient from the blurred input to the input [xu2020blurig].
 
     attribution = - integral_0^sigma_max  d logit_c / d L(s) * d L(s) / d s  ds
 
-L(s) is the input blurred by a Gaussian of width s. The path starts from the
-input without its details instead of from black, so no colour is taken for absence. Widths are spaced
-evenly, up to 50 for a side of 224 as in the paper, in proportion for other sides. At the edges the input is mirrored.
-Signed, summed over channels; sums to the class's logit less that of the blurred input.
+L(s) is the input blurred by a Gaussian of width s. The path starts from the input without its details, so no colour serves as
+the baseline. Widths are evenly spaced up to 50 for a side of 224 as in the paper, in proportion for other sides. The input is
+mirrored at its edges. Signed, summed over channels; sums to the class's logit less that of the blurred input.
 """
 
 import torch
@@ -21,7 +20,7 @@ from bench.registry.decorators import method
 def blur_integrated_gradients(problem: Problem, *, steps: int = 32, width: float = 50 / 224) -> Tensor:
     """Path integral of the gradient from the blurred input to the input, in `steps` steps. -> (N, *S)
 
-    `width`: of the widest blur, as a share of the longest side.
+    `width`: width of the strongest blur as a share of the longest side.
     """
     widest = width * max(problem.shape)
     total = torch.zeros_like(problem.inputs)

@@ -1,9 +1,9 @@
-"""CAM: where the last feature maps fire, each weighed by the class's own weight for it [zhou2016cam].
+"""CAM: the last feature maps, each weighted by the class's weight for it [zhou2016cam].
 
     attribution = sum_k w_ck A_k,   upsampled linearly
 
-Only for networks that end in global average pooling and one dense layer: there the sum over space is the class's logit, less
-its bias. Signed, as in the paper's equation.
+Only for networks that end in global average pooling and one dense layer. There the mean over space is the class's logit
+without its bias. Signed, as in the paper's equation.
 """
 
 import torch
@@ -18,11 +18,13 @@ from bench.registry.decorators import method
 
 @method(cite="zhou2016cam", family="activation", needs={"layers"}, cost="fast", promises={"class"})
 def cam(problem: Problem) -> Tensor:
-    """Last feature maps weighed by the class's weights in the dense layer, summed, upsampled linearly. -> (N, *S)"""
+    """Last feature maps weighted by the class's weights in the dense layer, summed, upsampled linearly. -> (N, *S)"""
     dense = [module for module in problem.model.modules() if isinstance(module, nn.Linear)]
     seen: list[tuple[Tensor, Tensor]] = []
     if not dense:
-        raise NotApplicable("cam needs a network that ends in a dense layer")
+        raise NotApplicable(
+            "cam needs a network that ends in global average pooling and one dense layer; this one has no dense layer"
+        )
     handle = dense[-1].register_forward_hook(lambda _module, inputs, output: seen.append((inputs[0], output)))
     try:
         with torch.no_grad():
@@ -38,6 +40,8 @@ def cam(problem: Problem) -> Tensor:
         and torch.allclose(seen[0][0], pooled, rtol=1e-4, atol=near)
         and torch.allclose(seen[0][1], logits)
     ):
-        raise NotApplicable("cam needs a network that ends in global average pooling and one dense layer")
+        raise NotApplicable(
+            "cam needs a network that ends in global average pooling and one dense layer; this one ends otherwise"
+        )
     combined = torch.einsum("nk,nk...->n...", weights[problem.targets], maps)
     return upsample(combined[:, None], problem.shape)[:, 0]

@@ -1,4 +1,4 @@
-"""The centre control: what lies in the middle, whatever the model and the input. Photographs often have their object there."""
+"""The centre control: high in the middle, for any model and input. Photographs often have their object there."""
 
 import torch
 from torch import Tensor
@@ -9,7 +9,7 @@ from bench.registry.decorators import method
 
 @method(cite="", family="control", cost="fast")
 def centre(problem: Problem) -> Tensor:
-    """Nearness to the centre: 1 there, 0 in the corners. -> (N, *S)"""
+    """Closeness to the centre of the input: 1 in the middle, 0 in the corners. -> (N, *S)"""
     squares = torch.zeros(problem.shape, device=problem.inputs.device)
     for axis, length in enumerate(problem.shape):
         along = torch.linspace(-1, 1, length, device=squares.device)

@@ -1,4 +1,4 @@
-"""The constant control: one everywhere. It says nothing, so it gets the status `undefined` and never a number."""
+"""The constant control: 1 everywhere. It has no information, so its status is `undefined` and it never gets a score."""
 
 import torch
 from torch import Tensor
@@ -9,5 +9,5 @@ from bench.registry.decorators import method
 
 @method(cite="", family="control", cost="fast")
 def constant(problem: Problem) -> Tensor:
-    """One for every feature. -> (N, *S)"""
+    """The value 1 for every feature. -> (N, *S)"""
     return torch.ones_like(problem.inputs[:, 0])

@@ -1,6 +1,6 @@
 """DeconvNet: the class's signal sent back through the network, with a ReLU on the way back [zeiler2014visualizing].
 
-    R_in = R_out * [R_out > 0]    at each ReLU, whatever was active on the way forward;  elsewhere the gradient
+    R_in = R_out * [R_out > 0]    at each ReLU, active or not;  elsewhere the gradient
 
 Unsigned: the largest over the channels, as in `saliency`. Needs ReLUs.
 """
@@ -16,7 +16,7 @@ from bench.registry.decorators import method
 
 
 class DeconvReLU(Function):
-    """A ReLU that sends back what is positive, wherever it goes."""
+    """A ReLU that passes positive signals back everywhere."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor) -> Tensor:
@@ -29,5 +29,5 @@ class DeconvReLU(Function):
 
 @method(cite="zeiler2014visualizing", family="gradient", cost="fast")
 def deconvnet(problem: Problem) -> Tensor:
-    """Signal of the class's logit with negative parts stopped on the way back, largest over channels. -> (N, *S)"""
+    """Signal of the class's logit with negative parts removed on the way back, largest over channels. -> (N, *S)"""
     return backward(problem, "deconvnet", DeconvReLU).abs().amax(1)

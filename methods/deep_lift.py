@@ -1,13 +1,13 @@
-"""DeepLIFT: differences from the baseline, handed down layer by layer [shrikumar2017deeplift], with the rescale rule.
+"""DeepLIFT: differences from the baseline, propagated layer by layer with the rescale rule [shrikumar2017deeplift].
 
     at an activation    multiplier = (out(x) - out(x')) / (in(x) - in(x'))
-    at a max-pool       out(x) - m goes to the place that wins in x', m - out(x') to the one that wins in x, m the larger output
+    at a max-pool       out(x) - m goes to the position that wins in x', m - out(x') to that in x; m: the larger output
     elsewhere           the chain rule
     attribution       = multiplier of the class's logit * (x - x'),  summed over channels
 
-A secant where Integrated Gradients integrates: one forward and one backward pass. Signed, and complete: the attributions of a
-sample sum to logit_c(x) - logit_c(x'), max-pools included [lundberg2017shap, the authors' code]. Only for networks whose
-operations have a rule.
+One forward and one backward pass: a secant takes the place of the integral of Integrated Gradients. Signed and complete: the
+attributions of a sample sum to logit_c(x) - logit_c(x'), max-pools included [lundberg2017shap, the authors' code]. Only for
+networks whose operations all have a rule.
 """
 
 from torch import Tensor
@@ -21,5 +21,5 @@ from bench.registry.decorators import method
     cite="shrikumar2017deeplift", family="propagation", cost="fast", promises={"complete", "null", "linear", "class"}
 )
 def deep_lift(problem: Problem) -> Tensor:
-    """Contributions to the difference of the logit from the baseline's, by the rescale rule. -> (N, *S)"""
+    """Contributions to the difference of the logit from the baseline's logit, by the rescale rule. -> (N, *S)"""
     return contributions(problem, ruled(problem, "deep_lift"), problem.baseline)

@@ -2,8 +2,8 @@
 
     attribution = mean over x' in the background of  DeepLIFT(x, x')
 
-An estimate of Shapley values for which an absent feature takes its value from the background. Signed; sums to the class's
-logit less its mean over the background.
+An estimate of Shapley values in which an absent feature takes its value from the background. Signed; sums to the class's logit
+less its mean over the background.
 """
 
 import torch

@@ -1,13 +1,13 @@
 """Deep Taylor decomposition: each neuron's relevance expanded at a root point of its own [montavon2017dtd].
 
-Above the input the roots are sought where activations stay positive, which gives the z+ rule. At the input the rule follows
-from what values an input can take:
+Above the input the root points have positive activations, which gives the z+ rule. At the input the rule depends on the range
+of the inputs:
 
     bounded (pixels), l <= x <= h:   z^B   R_i = sum_j (x_i w_ij - l_i w_ij^+ - h_i w_ij^-) / sum_i' (...) * R_j
     unbounded:                       w^2   R_i = sum_j w_ij^2 / sum_i' w_i'j^2 * R_j
 
-Never negative: it decomposes the positive part of the class's logit, and says nothing where the logit is not positive. Only
-for ReLU networks, which the derivation is about.
+Never negative: it decomposes the positive part of the class's logit, and is zero where the logit is not positive. Only for ReLU
+networks, for which it is derived.
 """
 
 from torch import Tensor
@@ -20,7 +20,7 @@ from bench.registry.decorators import method
 
 @method(cite="montavon2017dtd", family="propagation", cost="fast", promises={"class"})
 def deep_taylor(problem: Problem) -> Tensor:
-    """Positive relevance of the class's logit by z+, and z^B or w^2 at the input, summed over channels. -> (N, *S)"""
+    """Positive relevance of the class's logit by the z+ rule, and z^B or w^2 at the input, summed over channels. -> (N, *S)"""
     first = WSquare(zero_params="bias")
     if problem.bounds is not None:
         low, high = problem.bounds
@@ -32,4 +32,4 @@ def deep_taylor(problem: Problem) -> Tensor:
 
     rules = [(LAYERS, ZPlus(zero_params="bias"))]
     above = {"rules": rules, "others": POSITIVE, "first": [(LAYERS, first)]}
-    return relevance(problem, "deep_taylor", **above, start=positive, served=RELU_ONLY)
+    return relevance(problem, "deep_taylor", **above, start=positive, supported=RELU_ONLY)

@@ -1,4 +1,4 @@
-"""The edge control: where the input changes, whatever the model. Some methods do little more [adebayo2018sanity]."""
+"""The edge control: where the input changes, for any model. Some methods do little more [adebayo2018sanity]."""
 
 import torch
 from torch import Tensor
@@ -9,7 +9,7 @@ from bench.registry.decorators import method
 
 @method(cite="", family="control", cost="fast")
 def edges(problem: Problem) -> Tensor:
-    """Sobel's gradient of an image's mean channel; the absolute difference of neighbours on signals. -> (N, *S)"""
+    """Sobel gradient of an image's mean channel, or the absolute difference of neighbours in a signal. -> (N, *S)"""
     grey = problem.inputs.mean(1, keepdim=True)
     if len(problem.shape) == 1:
         return torch.gradient(grey[:, 0], dim=1)[0].abs()

@@ -1,9 +1,9 @@
 """Eigen-CAM: the pattern that most feature maps share [muhammad2020eigencam].
 
-    attribution = upsampled ReLU( first principal component of the feature maps over places )
+    attribution = upsampled ReLU( first principal component of the feature maps over positions )
 
-It asks for no class and no gradient: where the network sees anything at all. A component has no sign; here the one is taken
-in which it agrees with the sum of the maps. Never negative.
+It uses neither the class nor a gradient: it shows where the network responds to anything. A component has no sign; here it
+gets the sign in which it agrees with the sum of the maps. Never negative.
 """
 
 import torch

@@ -1,9 +1,9 @@
-"""Excitation backpropagation: a winner is drawn from the class down to the input [zhang2016excitation].
+"""Excitation backpropagation: a random walk from the class down to the input [zhang2016excitation].
 
     P(a_i) = sum_j  a_i w_ij^+ / sum_i' a_i' w_i'j^+ * P(a_j),    biases left out
 
-the probability that a walk from the class, which at each neuron follows an excitatory connection in proportion, ends at
-this input. Never negative where inputs are not; sums to 1. Only for networks with activations that are not negative.
+The probability that a walk from the class ends at this input, if it follows excitatory connections in proportion to their
+contribution. Never negative where inputs are not; sums to 1. Only for networks with non-negative activations.
 """
 
 from torch import Tensor
@@ -16,6 +16,6 @@ from bench.registry.decorators import method
 
 @method(cite="zhang2016excitation", family="propagation", cost="fast", promises={"null", "class"})
 def excitation_backprop(problem: Problem) -> Tensor:
-    """Probability that excitation from the class ends at a feature, summed over channels. -> (N, *S)"""
+    """Probability that a random walk from the class along excitatory weights ends at a feature. -> (N, *S)"""
     rules = [(LAYERS, ZPlus(zero_params="bias"))]
-    return relevance(problem, "excitation_backprop", rules, start=one, others=POSITIVE, served=RELU_ONLY)
+    return relevance(problem, "excitation_backprop", rules, start=one, others=POSITIVE, supported=RELU_ONLY)

@@ -2,9 +2,9 @@
 
     attribution = mean over x' in the background of  (x - x') * integral_0^1  d logit_c / d x  at  x' + t (x - x')  dt
 
-The background is a handful of typical inputs, so "absent" means "as it might have been" and not "black". The papers draw x'
-and t at random; here every background input is taken and the integral is done by Gauss-Legendre, which is the same mean
-without the noise. Signed; sums to the class's logit less its mean over the background.
+The background is a small set of typical inputs, so an absent feature takes a typical value and not one fixed baseline. The
+papers draw x' and t at random; here all background inputs and Gauss-Legendre quadrature give the same mean without noise.
+Signed; sums to the class's logit less its mean over the background.
 """
 
 import torch
@@ -18,7 +18,7 @@ from bench.registry.decorators import method
 
 @method(cite="erion2021expected", family="gradient", needs={"background"}, cost="medium", promises={"null", "class"})
 def expected_gradients(problem: Problem, *, steps: int = 4) -> Tensor:
-    """Integrated Gradients averaged over the task's background inputs, in `steps` points each. -> (N, *S)"""
+    """Integrated gradients averaged over the task's background inputs, with `steps` points each. -> (N, *S)"""
     assert problem.background is not None
     total, starts = torch.zeros_like(problem.inputs[:, 0]), problem.background
     for together in starts.split(at_once(problem)):

@@ -1,10 +1,10 @@
-"""Extremal perturbation: the part of the input, of a given size, on which the class is strongest [fong2019extremal].
+"""Extremal perturbation: the part of the input, of a given area, that maximises the class's logit [fong2019extremal].
 
     max over masks m of  logit_c(x' + m (x - x'))  -  lambda * mean( (sorted m - r_a)^2 )
 
-r_a is 1 on a share `a` of the features and 0 elsewhere, so the mask is driven to be all or nothing and as large as asked. It
-lives on a coarse grid, upsampled linearly. Step size, momentum and the growing lambda are those of the authors' package; the
-attribution adds up the masks of four areas, so what is kept even in the smallest counts most. Never negative.
+r_a is 1 on a share `a` of the features and 0 elsewhere, so the mask becomes binary with area `a`. The mask is a coarse grid,
+upsampled linearly. Step size, momentum and the growing lambda are those of the authors' package. The attribution is the sum of
+the masks of four areas, so features of the smallest mask count most. Never negative.
 """
 
 import torch
@@ -22,7 +22,7 @@ LAMBDA, GROWTH, RATE, MOMENTUM = 300.0, 1.0035, 0.01, 0.9
 @method(cite="fong2019extremal", family="perturbation", cost="slow", promises={"class"})
 def extremal_perturbation(problem: Problem, *, steps: int = 200, grid: int = 16) -> Tensor:
     """Sum of optimised masks of 5, 10, 20 and 40 % of the features that keep the class's logit high. -> (N, *S)"""
-    # One sample at a time: hundreds of steps would amplify the rounding that differs with the size of a batch.
+    # One sample at a time: hundreds of steps would amplify the rounding errors, which depend on the batch size.
     return torch.cat([_masks(problem.take([row]), steps, grid).sum(0, keepdim=True) for row in range(len(problem))])
 
 

@@ -1,9 +1,9 @@
-"""Feature ablation: what the class loses without each cell alone [covert2021removing].
+"""Feature ablation: the loss of the logit when a single cell is removed [covert2021removing].
 
-    attribution of a cell = logit_c(x) - logit_c(x with the cell at the baseline),  shared evenly by its places
+    attribution of a cell = logit_c(x) - logit_c(x with the cell at the baseline),  divided evenly among its features
 
-Cells are patches of a grid of at most 64 (time steps of a signal). One question per cell; blind to what several cells only do
-together. Signed.
+Cells are patches of a grid of at most 64 (time steps of a signal). One model query per cell. Effects that need several cells
+are missed. Signed.
 """
 
 import torch
@@ -18,7 +18,7 @@ from bench.registry.decorators import method
 
 @method(cite="covert2021removing", family="perturbation", cost="medium", promises={"null", "class"})
 def feature_ablation(problem: Problem, *, features: str = "patch64") -> Tensor:
-    """Logit lost when a cell goes to the baseline, for each cell alone. -> (N, *S)"""
+    """Logit lost when a cell is replaced by the baseline, for each cell alone. -> (N, *S)"""
     return explained(problem, SampleRng((), problem.sample_ids), features, losses)
 
 

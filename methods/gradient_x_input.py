@@ -1,8 +1,8 @@
-"""Gradient x input: the slope times how far the feature is from absent [shrikumar2017deeplift].
+"""Gradient x input: the gradient times the distance from the baseline [shrikumar2017deeplift].
 
     attribution = sum over channels of  d logit_c / d x * (x - x')
 
-with x' the task's baseline (the paper's is 0). The first-order guess of what removing a feature costs; exact on linear
+with x' the task's baseline (0 in the paper). A first-order estimate of the effect of removing a feature, exact for linear
 models. Signed.
 """
 

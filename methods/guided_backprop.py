@@ -2,8 +2,8 @@
 
     R_in = R_out * [R_out > 0] * [activation > 0]    at each ReLU;  elsewhere the gradient
 
-What is left are paths that excite the class at every step. Sharp pictures, but close to an edge detector: they change little
-with the class or with the weights [adebayo2018sanity]. Unsigned: the largest over the channels, as in `saliency`. Needs ReLUs.
+Only paths remain that excite the class at every step. The maps are sharp but close to an edge detector: they change little
+with the class or the weights [adebayo2018sanity]. Unsigned: the largest over the channels, as in `saliency`. Needs ReLUs.
 """
 
 from dataclasses import replace
@@ -21,7 +21,7 @@ from bench.registry.decorators import method
 
 
 class GuidedReLU(Function):
-    """A ReLU that sends back what is positive, where it was active."""
+    """A ReLU that passes positive signals back where it was active."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor) -> Tensor:
@@ -42,11 +42,11 @@ def guided_backprop(problem: Problem) -> Tensor:
 
 
 def backward(problem: Problem, name: str, rule: type[Function]) -> Tensor:
-    """d logit / d input with every ReLU replaced by one with a backward pass of its own: (N, C, *S)."""
+    """d logit / d input with another backward pass, `rule`, for every ReLU: (N, C, *S)."""
     graph = canonised(problem.model, problem.inputs[:1])
     relus = [child for child, module in graph.named_children() if isinstance(module, nn.ReLU)]
     if not relus:
-        raise NotApplicable(f"{name} changes the backward pass of ReLUs, and the model has none")
+        raise NotApplicable(f"{name} changes the backward pass of ReLUs, and the model has no ReLU")
     for child in relus:
         setattr(graph, child, _Ruled(rule))
     return gradient(replace(problem, model=graph))

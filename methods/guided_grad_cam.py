@@ -1,8 +1,8 @@
-"""Guided Grad-CAM: guided backpropagation where Grad-CAM looks [selvaraju2017gradcam, section 3.2].
+"""Guided Grad-CAM: guided backpropagation times Grad-CAM [selvaraju2017gradcam, section 3.2].
 
     attribution = guided backpropagation * Grad-CAM
 
-As fine as the first, as much about the class as the second. Signed here, summed over channels; zero where Grad-CAM is.
+As detailed as the first, as class-specific as the second. Signed, summed over channels; zero where Grad-CAM is zero.
 """
 
 from torch import Tensor

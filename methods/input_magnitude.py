@@ -1,4 +1,4 @@
-"""The input control: what stands out from the baseline, whatever the model. It asks the model nothing."""
+"""The input control: how far features are from the baseline, for any model. It does not query the model."""
 
 from torch import Tensor
 

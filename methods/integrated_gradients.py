@@ -1,8 +1,8 @@
-"""Integrated Gradients: the gradient, added up along the straight line from the baseline to the input [sundararajan2017ig].
+"""Integrated Gradients: the integral of the gradient along the line from the baseline to the input [sundararajan2017ig].
 
     attribution = (x - x') * integral_0^1  d logit_c / d x  at  x' + t (x - x')  dt,   summed over channels
 
-Signed, and complete: the attributions of a sample sum to logit_c(x) - logit_c(x'), as far as the steps give the integral.
+Signed and complete: the attributions of a sample sum to logit_c(x) - logit_c(x'), up to the error of the quadrature.
 """
 
 from captum.attr import IntegratedGradients
@@ -14,7 +14,7 @@ from bench.registry.decorators import method
 
 @method(cite="sundararajan2017ig", family="gradient", cost="medium", promises={"complete", "null", "linear", "class"})
 def integrated_gradients(problem: Problem, *, steps: int = 32) -> Tensor:
-    """Path integral of the gradient from the task's baseline, by Gauss-Legendre in `steps` points. -> (N, *S)"""
+    """Path integral of the gradient from the task's baseline, by Gauss-Legendre with `steps` points. -> (N, *S)"""
     return path_integral(problem, problem.baseline, steps)
 
 

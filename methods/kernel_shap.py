@@ -1,11 +1,11 @@
-"""Kernel SHAP: Shapley values as the best additive fit to the model's answers about coalitions [lundberg2017shap].
+"""Kernel SHAP: Shapley values as the best additive fit to the model's answers to coalitions [lundberg2017shap].
 
     min over phi of  sum_z  w(z) (logit_c(z) - logit_c(x') - z . phi)^2   with  sum(phi) = logit_c(x) - logit_c(x')
     w(z) = (F - 1) / (binom(F, |z|) |z| (F - |z|))
 
-z says which of F cells are there. Coalitions are drawn with probability w, each with its complement [covert2021improving], and
-the constrained fit is solved exactly; where there are few cells, all coalitions are asked. Cells are patches of a grid of at
-most 64 (time steps of a signal); 2048 + 2 F questions, as in the authors' package. Signed and complete.
+z says which of F cells are present. Coalitions are drawn with probability w, each with its complement [covert2021improving],
+and the constrained fit is solved exactly. With few cells all coalitions are used. Cells are patches of a grid of at most 64
+(time steps of a signal). 2048 + 2 F model queries, as in the authors' package. Signed and complete.
 """
 
 from functools import partial
@@ -22,7 +22,10 @@ from bench.registry.decorators import method
 
 @method(cite="lundberg2017shap", family="perturbation", cost="slow", promises={"complete", "linear", "class"})
 def kernel_shap(problem: Problem, rng: SampleRng, *, samples: int | None = None, features: str = "patch64") -> Tensor:
-    """Shapley values of the cells by weighted least squares over coalitions; `samples` default: 2048 + 2 F. -> (N, *S)"""
+    """Shapley values of the cells by weighted least squares over coalitions. -> (N, *S)
+
+    `samples`: coalitions asked; 2048 + 2 F by default.
+    """
     return explained(problem, rng, features, partial(fitted, samples=samples))
 
 

@@ -1,8 +1,8 @@
-"""LayerCAM: feature maps weighed place by place [jiang2021layercam].
+"""LayerCAM: feature maps weighted at each position [jiang2021layercam].
 
     attribution = upsampled ReLU( sum_k  ReLU(d logit_c / d A_k) * A_k )
 
-No mean over places, so it holds at any depth: with `layer=0` it is as fine as the first block. Never negative.
+No mean over positions, so it works at any depth: with `layer=0` it is as fine as the first block. Never negative.
 """
 
 from torch import Tensor

@@ -1,10 +1,10 @@
-"""LIME: a linear model of the model, fitted near the input [ribeiro2016lime].
+"""LIME: a linear model fitted to the model near the input [ribeiro2016lime].
 
     min over (b, w) of  sum_z  pi(z) (logit_c(z) - b - z . w)^2 + |w|^2,    pi(z) = exp(-D(z)^2 / (2 width^2))
 
-z says which segments are there, each with probability one half; D is the cosine distance from "all there"; width 0.25, 1000
-questions and the ridge of 1 as in the authors' package. Segments are superpixels (runs of a signal). The logit stands for
-the paper's probability, which saturates. Signed.
+z says which segments are present, each with probability one half. D is the cosine distance from "all present". Width 0.25,
+1000 model queries and a ridge penalty of 1, as in the authors' package. Segments are superpixels (runs of a signal). The logit
+replaces the paper's probability, which saturates. Signed.
 """
 
 import torch
@@ -21,7 +21,7 @@ from bench.registry.decorators import method
 def lime(
     problem: Problem, rng: SampleRng, *, samples: int = 1000, width: float = 0.25, features: str = "segment50"
 ) -> Tensor:
-    """Weights of the segments in a ridge regression on which of them are there. -> (N, *S)"""
+    """Weights of the segments in a ridge regression on which of them are present. -> (N, *S)"""
 
     def weights(problem: Problem, rng: SampleRng, cells: Partition) -> Tensor:
         present = rng.uniform((samples, cells.most)) < 0.5

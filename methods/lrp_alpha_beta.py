@@ -1,9 +1,9 @@
-"""LRP-alpha-beta: evidence for and against, handed down apart [bach2015lrp, equation 60].
+"""LRP-alpha-beta: evidence for and against the class, propagated separately [bach2015lrp, equation 60].
 
     R_i = sum_j ( alpha * z_ij^+ / sum_i' z_i'j^+  -  beta * z_ij^- / sum_i' z_i'j^- ) * R_j,    alpha - beta = 1
 
-alpha 2, beta 1 as in the paper's pictures: evidence against a neuron turns negative, and does so in every layer anew. Dense
-layers take the epsilon rule.
+alpha 2, beta 1 as in the paper's figures: evidence against a neuron gets negative relevance, in every layer. Dense layers use
+the epsilon rule.
 """
 
 from torch import Tensor, nn
@@ -18,10 +18,10 @@ from bench.registry.decorators import method
 
 @method(cite="bach2015lrp", family="propagation", cost="fast", promises={"null", "class"})
 def lrp_alpha_beta(problem: Problem, *, alpha: float = 2.0, beta: float = 1.0, epsilon: float = 1e-6) -> Tensor:
-    """Relevance of the class's logit, alpha times what speaks for it less beta times what speaks against. -> (N, *S)"""
+    """Relevance of the class's logit by the alpha-beta rule in convolutions, epsilon in dense layers. -> (N, *S)"""
     if alpha - beta != 1 or beta < 0:
         raise BenchError(
-            f"alpha={alpha}, beta={beta}: relevance is kept only where alpha - beta is 1 and beta at least 0"
+            f"alpha={alpha}, beta={beta}: alpha - beta must be 1 and beta at least 0, for example alpha=1, beta=0"
         )
     rules = [((Convolution,), AlphaBeta(alpha=alpha, beta=beta)), ((nn.Linear,), Epsilon(epsilon=epsilon))]
     return relevance(problem, "lrp_alpha_beta", rules)

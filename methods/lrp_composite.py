@@ -1,11 +1,11 @@
-"""LRP by a composite of rules, "epsilon-plus-flat": each depth gets the rule that suits it [montavon2019lrp].
+"""LRP with the composite "epsilon-plus-flat": different rules at different depths [montavon2019lrp].
 
     dense layers    epsilon   R_i = sum_j a_i w_ij / (z_j + epsilon sign z_j) * R_j
-    convolutions    z+        only the positive a_i w_ij share
-    first layer     flat      all inputs of a neuron share alike, so single pixels do not flicker
+    convolutions    z+        relevance goes to the positive a_i w_ij only
+    first layer     flat      all inputs of a neuron get the same share, so the map is smooth
 
-The flat rule reads off *where* relevance arrives and not how bright the pixels there are. Signed; sums to the logit less what
-biases absorb.
+The flat rule shows where relevance arrives, independent of the brightness of the pixels. Signed; sums to the logit less the
+relevance of the biases.
 """
 
 from torch import Tensor, nn

@@ -1,9 +1,9 @@
-"""LRP-epsilon: relevance shared out by how much each neuron contributed [bach2015lrp, section 2.4].
+"""LRP-epsilon: relevance in proportion to the contribution of each neuron [bach2015lrp, section 2.4].
 
     R_i = sum_j  a_i w_ij / (z_j + epsilon * sign z_j) * R_j,    z_j = sum_i a_i w_ij + b_j
 
-It starts with the class's logit. With epsilon towards 0 (LRP-0) a network of ReLUs without biases gets exactly gradient x
-input; a larger epsilon lets weak and contradicting evidence fade. Signed; sums to the logit less what biases absorb.
+Propagation starts with the class's logit. For epsilon towards 0 (LRP-0) a ReLU network without biases gets gradient x input; a
+larger epsilon suppresses weak and contradictory evidence. Signed; sums to the logit less the relevance of the biases.
 """
 
 from torch import Tensor

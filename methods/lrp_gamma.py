@@ -1,9 +1,9 @@
-"""LRP-gamma: the positive contributions count more, by a factor 1 + gamma [montavon2019lrp, section 10.2.1].
+"""LRP-gamma: positive contributions count more, by a factor 1 + gamma [montavon2019lrp, section 10.2.1].
 
     R_i = sum_j  a_i (w_ij + gamma w_ij^+) / sum_i' a_i' (w_i'j + gamma w_i'j^+) * R_j
 
 Between LRP-0 (gamma 0) and the z+ rule (gamma towards infinity): less noise than the first, more contrast than the second.
-Dense layers, which see no space, take the epsilon rule.
+Dense layers use the epsilon rule.
 """
 
 from torch import Tensor, nn

@@ -1,4 +1,4 @@
-"""The negated control: a method upside down. It should come below `random`; where it does not, the metric is blind to signs."""
+"""The negated control: a method with reversed sign. It should rank below `random`; otherwise the metric ignores signs."""
 
 from torch import Tensor
 
@@ -11,7 +11,7 @@ from bench.registry.selection import unknown_name
 
 @method(cite="", family="control", cost="medium")
 def negated(problem: Problem, rng: SampleRng, *, of: str = "integrated_gradients") -> Tensor:
-    """The attribution of another method, `of`, with its sign turned. -> (N, *S)"""
+    """The attribution of another method, `of`, with its sign reversed. -> (N, *S)"""
     if of not in METHODS or of == "negated":
         raise RequestError(unknown_name(of, METHODS, "method"))
     return -call(METHODS[of].fn, {"problem": problem, "rng": rng}, METHODS[of].params)

@@ -1,8 +1,8 @@
-"""Occlusion: a window of nothing slides over the input [zeiler2014visualizing].
+"""Occlusion: a window with the baseline slides over the input [zeiler2014visualizing].
 
     attribution = mean over the windows that cover a feature of  logit_c(x) - logit_c(x with the window at the baseline)
 
-Windows are a fifth of each side and move by half of that. Signed.
+Windows are a fifth of each side long and move by half of that. Signed.
 """
 
 from captum.attr import Occlusion
@@ -14,7 +14,10 @@ from bench.registry.decorators import method
 
 @method(cite="zeiler2014visualizing", family="perturbation", cost="medium", promises={"class"})
 def occlusion(problem: Problem, *, window: float = 0.2, stride: float = 0.1) -> Tensor:
-    """Logit lost behind a sliding window of the baseline, sides and strides as shares of the input's. -> (N, *S)"""
+    """Mean loss of the class's logit over the sliding windows of the baseline that cover a feature. -> (N, *S)
+
+    `window` and `stride`: shares of the input's sides.
+    """
     sides = tuple(max(1, round(window * length)) for length in problem.shape)
     steps = tuple(min(side, max(1, round(stride * length))) for side, length in zip(sides, problem.shape, strict=True))
     channels = problem.inputs.shape[1]

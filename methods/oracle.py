@@ -1,4 +1,4 @@
-"""The oracle control: the truth as a map, where a task knows it. Nothing points better: localisation metrics put it first."""
+"""The oracle control: the ground truth as a map, where the task has one. It gets the best score of localisation metrics."""
 
 from torch import Tensor
 
@@ -8,6 +8,6 @@ from bench.registry.decorators import method
 
 @method(cite="", family="control", needs={"truth"}, cost="fast")
 def oracle(problem: Problem) -> Tensor:
-    """1 where the evidence is and 0 elsewhere. -> (N, *S)"""
+    """1 in the ground truth and 0 elsewhere. -> (N, *S)"""
     assert problem.truth is not None
     return problem.truth.to(problem.inputs.dtype)

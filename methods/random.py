@@ -1,4 +1,4 @@
-"""The random control: uniform numbers that know nothing of the model or the input. A method must beat it to say anything."""
+"""The random control: uniform random numbers, independent of model and input. Every method should beat it."""
 
 from torch import Tensor
 
@@ -9,5 +9,5 @@ from bench.registry.decorators import method
 
 @method(cite="", family="control", cost="fast")
 def random(problem: Problem, rng: SampleRng) -> Tensor:
-    """Uniform on [0, 1), seeded per sample. -> (N, *S)"""
+    """Uniform random numbers between 0 and 1, seeded per sample. -> (N, *S)"""
     return rng.uniform(problem.shape)

@@ -1,9 +1,9 @@
-"""RISE: random masks, weighed by the class probability they preserve [petsiuk2018rise].
+"""RISE: random masks, weighted by the class probability that they preserve [petsiuk2018rise].
 
     attribution = 1 / (masks * share) * sum_m  p(x' + M_m (x - x')) * M_m
 
-A mask is a grid of 7 x 7 cells (7 on signals), each on with probability `share`, moved by a random part of a cell and
-upsampled linearly; 4000 masks as in the paper. Asks for no gradient and nothing inside the model. Never negative.
+A mask is a grid of 7 x 7 cells (7 on signals), each on with probability `share`, shifted by a random part of a cell and
+upsampled linearly; 4000 masks as in the paper. Needs no gradient and no access to layers. Never negative.
 """
 
 import torch
@@ -18,7 +18,7 @@ from bench.registry.decorators import method
 
 @method(cite="petsiuk2018rise", family="perturbation", cost="slow", promises={"class"})
 def rise(problem: Problem, rng: SampleRng, *, masks: int = 4000, grid: int = 7, share: float = 0.5) -> Tensor:
-    """Random masks weighed by the class probability they preserve. -> (N, *S)"""
+    """Random masks weighted by the class probability that they preserve. -> (N, *S)"""
     total = torch.zeros(len(problem), *problem.shape, dtype=torch.float64, device=problem.inputs.device)
     nothing = problem.baseline.expand_as(problem.inputs[:1])
     at_once = max(1, problem.batch_size // len(problem))

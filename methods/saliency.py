@@ -1,4 +1,4 @@
-"""Saliency: how fast the class's logit changes with each feature [simonyan2014saliency].
+"""Saliency: the absolute gradient of the class's logit [simonyan2014saliency].
 
     attribution = max over channels of |d logit_c / d x|
 

@@ -2,7 +2,7 @@
 
     attribution = sum over channels of (d logit_c / d x)^2
 
-Its sum is the squared length of the gradient: it explains how the logit would change, and not what it is. Unsigned.
+Its sum is the squared norm of the gradient: it explains a change of the logit, not its value. Unsigned.
 """
 
 from torch import Tensor

@@ -1,9 +1,9 @@
-"""Shapley values by sampling: cells join in random order, each credited with what it adds [castro2009polynomial].
+"""Shapley values by sampling: the mean gain from adding a cell, over random orders [castro2009polynomial].
 
-    attribution of a cell = mean over orders of  logit_c(those before it and it) - logit_c(those before it)
+    attribution of a cell = mean over orders of  logit_c(preceding cells and it) - logit_c(preceding cells)
 
-Each order is used backwards too, which cancels much of the noise [mitchell2022sampling]. Cells are patches of a grid of at most
-64 (time steps of a signal). Signed, and complete whatever the number of orders: each sums to logit_c(x) - logit_c(x').
+Each order is also used reversed, which cancels much of the noise [mitchell2022sampling]. Cells are patches of a grid of at most
+64 (time steps of a signal). Signed, and complete for any number of orders: each sums to logit_c(x) - logit_c(x').
 """
 
 import torch
@@ -23,7 +23,10 @@ from bench.registry.decorators import method
     promises={"complete", "null", "linear", "class"},
 )
 def shapley_sampling(problem: Problem, rng: SampleRng, *, orders: int = 24, features: str = "patch64") -> Tensor:
-    """Mean gain in logit as cells join in random orders, an even number, half of them reversed. -> (N, *S)"""
+    """Mean gain in logit as cells are added in random orders. -> (N, *S)
+
+    `orders`: an even number; half of them are the others reversed.
+    """
 
     def gains(problem: Problem, rng: SampleRng, cells: Partition) -> Tensor:
         total = torch.zeros(len(problem), cells.most, dtype=torch.float64, device=problem.inputs.device)

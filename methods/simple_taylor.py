@@ -2,12 +2,12 @@
 
     attribution = sum over channels of  d f / d x (x~) * (x - x~),    f(x~) = 0
 
-f is the class's logit above that of the baseline, and the root x~ the first one met on the straight way from the input to
-the baseline (which is a root itself, so there always is one). The slope is that just before the root, for behind it the
-network may be flat. Signed; sums to f(x) as far as f is linear between both.
+f is the class's logit less that of the baseline. The root x~ is the first one on the line from the input to the baseline, which
+is a root itself, so one always exists. The gradient is taken just before the root, because the network may be flat behind it.
+Signed; sums to f(x) if f is linear between both.
 
-Next to the baseline all places look nearly alike, and which of them a pooling takes for the largest hangs on the last bit of a
-float32, which is another in another batch or on another machine: so this is computed in float64.
+Near the baseline all values are nearly equal, and rounding in float32 decides which of them a max-pool selects. Rounding
+depends on the batch and the machine, so this is computed in float64.
 """
 
 from copy import deepcopy
@@ -23,9 +23,9 @@ from bench.registry.decorators import method
 
 @method(cite="bach2015lrp", family="gradient", cost="medium", version=2, promises={"null", "linear", "class"})
 def simple_taylor(problem: Problem, *, steps: int = 16, halvings: int = 8) -> Tensor:
-    """Gradient at the first root between input and baseline, times the way there, summed over channels. -> (N, *S)
+    """Gradient at the first root between input and baseline, times the distance to it, summed over channels. -> (N, *S)
 
-    `steps`: where a change of sign is looked for. `halvings`: of the step in which it lies.
+    `steps`: number of points at which a change of sign is sought. `halvings`: bisections of the interval that holds it.
     """
     problem = _in_float64(problem)
     way, axes = problem.inputs - problem.baseline, (-1, *(1,) * (problem.inputs.dim() - 1))

@@ -1,13 +1,12 @@
 """SISE: semantic input sampling for explanation [sattarzadeh2021sise].
 
-Every block of the network votes. Of a block's feature maps, those that raise the class on average are kept (positive mean
-gradient of its probability p), scaled to [0, 1] and used as masks m_i on the input x; a mask counts as much as the class
-survives it:
+Of each block's feature maps, those with a positive mean gradient of the class probability p are kept, scaled to [0, 1] and used
+as masks m_i on the input x. A mask is weighted by the probability that remains:
 
     layer map = sum_i  p(x * m_i) * m_i / sum(m_i)
 
-The layer maps, scaled to [0, 1], are fused from the first block to the last: add the next map to what there is, and let
-only the places through that lie above that map's Otsu threshold. Ranges over [0, number of blocks]; never negative.
+The layer maps, scaled to [0, 1], are fused from the first block to the last: the next map is added, and only positions above
+its Otsu threshold are kept. Values lie in [0, number of blocks]; never negative.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ STEEPNESS = 100  # of the sigmoid that stands for the binary Otsu mask
 
 @method(cite="sattarzadeh2021sise", family="perturbation", needs={"layers"}, cost="medium", promises={"class"})
 def sise(problem: Problem, *, threshold: float = 0.0, blocks: int | None = None) -> Tensor:
-    """Feature maps as masks, weighed by the class probability they preserve, fused over blocks. -> (N, *S)
+    """Feature maps as masks, weighted by the class probability that they preserve, fused over blocks. -> (N, *S)
 
     `threshold`: share of a block's highest mean gradient that a feature map must exceed. `blocks`: how many of the last
     blocks are used, all by default.
@@ -50,7 +49,7 @@ def fused(maps: Tensor) -> Tensor:
 
 
 def positive(weights: Tensor) -> Tensor:
-    """Feature maps that raise the class on average: mean gradients (N, K) -> (N, K) bool."""
+    """Feature maps with a positive mean gradient: mean gradients (N, K) -> (N, K) bool."""
     return weights > 0
 
 
@@ -66,7 +65,7 @@ def layer_maps(problem: Problem, *, keep: Callable[[Tensor], Tensor] = positive,
 
 
 def fuse(low: Tensor, high: Tensor) -> Tensor:
-    """Adds a block's map to the fusion of the blocks before it, gated by the block's own Otsu mask. (N, *S) each."""
+    """Adds a block's map to the fusion of the earlier blocks, and applies the block's Otsu mask. (N, *S) each."""
     shape = (-1,) + (1,) * (high.dim() - 1)
     limits = torch.tensor([_otsu(one) for one in high.cpu().numpy()], dtype=high.dtype, device=high.device)
     return (low + high) * torch.sigmoid((high - limits.view(shape)) * STEEPNESS)

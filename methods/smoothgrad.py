@@ -1,8 +1,8 @@
-"""SmoothGrad: the gradient, averaged over noisy copies of the input [smilkov2017smoothgrad].
+"""SmoothGrad: the mean gradient over noisy copies of the input [smilkov2017smoothgrad].
 
     attribution = max over channels of | mean_j  d logit_c / d x  at  x + sigma * (max x - min x) * noise_j |
 
-Gradients of ReLU networks jump from point to point; the average is what stays. Unsigned, as in the paper's figures.
+Gradients of ReLU networks change abruptly between points; the mean is smooth. Unsigned, as in the paper's figures.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ def smoothgrad(problem: Problem, rng: SampleRng, *, samples: int = 32, sigma: fl
 
 
 def noisy_gradients(problem: Problem, rng: SampleRng, samples: int, sigma: float) -> Iterator[Tensor]:
-    """Gradients (N, C, *S) at so many noisy copies; sigma is relative to each input's range."""
+    """Gradients (N, C, *S) at each of `samples` noisy copies; sigma is relative to each input's range."""
     inputs, axes = problem.inputs, tuple(range(1, problem.inputs.dim()))
     spread = sigma * (inputs.amax(axes, keepdim=True) - inputs.amin(axes, keepdim=True))
     return gradients(problem, (inputs + spread * rng.normal(inputs.shape[1:]) for _ in range(samples)))

@@ -1,8 +1,8 @@
-"""SmoothGrad squared: the squared gradient, averaged over noisy copies of the input [hooker2019roar].
+"""SmoothGrad squared: the mean squared gradient over noisy copies of the input [hooker2019roar].
 
     attribution = sum over channels of  mean_j (d logit_c / d x)^2  at  x + sigma * (max x - min x) * noise_j
 
-Squaring before the mean keeps what changes sign from copy to copy, which SmoothGrad cancels. Unsigned.
+Squares keep gradients that change sign from copy to copy, which cancel in SmoothGrad. Unsigned.
 """
 
 from torch import Tensor

@@ -2,7 +2,7 @@
 
     attribution = sum over channels of  var_j (d logit_c / d x)  at  x + sigma * (max x - min x) * noise_j
 
-SmoothGrad squared less the squared SmoothGrad: where the gradient depends on the noise, and not where it is large. Unsigned;
+SmoothGrad squared less the squared SmoothGrad: high where the gradient varies with the noise, not where it is large. Unsigned;
 zero for a linear model.
 """
 

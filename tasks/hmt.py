@@ -1,9 +1,9 @@
 """HMT: eight kinds of tissue in colorectal cancer histology, 5000 tiles of 150x150 RGB pixels [kather2016].
 
 Two layouts of the same data load: `HMT_train/<class>/*` beside `HMT_test/<class>/*`, and the authors' zip (Zenodo
-record 53169), whose test tiles are the 496 named in `hmt_test.txt`. A feature is one pixel with its three channels, and
-an absent one is black. 172 of the 173 slide regions of the test tiles occur in the training tiles too, so the accuracy
-says little about new patients; to compare explanations of one model that does not matter.
+record 53169), whose test tiles are the 496 listed in `hmt_test.txt`. A feature is one pixel with its three channels, and
+the baseline is black. 172 of the 173 slide regions of the test tiles also occur in the training tiles, so the accuracy says
+little about new patients; for comparing explanations of one model this does not matter.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def held_out() -> frozenset[str]:
 
 
 def find(data: Data) -> Path:
-    """The folder that holds the classes or the two splits; downloads it where it is nowhere on this machine."""
+    """The folder with the classes or the two splits; downloaded if it is not on this machine."""
     for place in data.places("hmt"):
         for folder in (place, place / "Kather_texture_2016_image_tiles_5000"):
             if (folder / "HMT_test").is_dir() or (folder / CLASSES[0]).is_dir():
@@ -62,8 +62,8 @@ def find(data: Data) -> Path:
         return fetch(ZIP, "hmt", offline=data.offline) / "Kather_texture_2016_image_tiles_5000"
     except DataMissing as error:
         raise DataMissing(
-            f"{error}; get it once with `python -m bench fetch hmt` ({ZIP.megabytes} MB, {ZIP.licence}), "
-            "or pass a folder that holds it with --data"
+            f"{error}; download it with `python -m bench fetch hmt` ({ZIP.megabytes} MB, {ZIP.licence}), "
+            "or name a folder that contains it with --data"
         ) from error
 
 
@@ -75,7 +75,7 @@ def files(folder: Path) -> dict[str, dict[str, Path]]:
     tests = held_out()
     for split, names in found.items():
         base = folder / f"HMT_{split}" if split_layout else folder
-        if not base.is_dir():  # a folder with the test tiles alone is enough to explain them
+        if not base.is_dir():  # the test tiles alone are enough for explanations
             continue
         for group in CLASSES:
             tiles = {
@@ -86,7 +86,9 @@ def files(folder: Path) -> dict[str, dict[str, Path]]:
             if not split_layout:
                 tiles = {name: path for name, path in tiles.items() if (name in tests) == (split == "test")}
             if not tiles:
-                raise BenchError(f"{base / group}: no {split} tile of class {group} there")
+                raise BenchError(
+                    f"{base / group} contains no {split} tiles (.tif, .tiff, .webp or .png) of class {group}"
+                )
             names.update(tiles)
     return found
 
@@ -102,14 +104,16 @@ def read(names: list[str], split: dict[str, Path], size: int) -> tuple[Tensor, T
     """uint8 tiles (N, 3, size, size) and their classes (N,)."""
     for name in names:
         if name not in split:
-            raise BenchError(f"hmt: no tile {name}")
+            raise BenchError(
+                f"hmt has no tile '{name}'; its {len(split)} tiles are called <class>/<file name without suffix>"
+            )
     tiles = np.stack([read_rgb(split[name], (size, size), STORED) for name in names])
     labels = [CLASSES.index(name.split("/")[0]) for name in names]
     return torch.from_numpy(tiles).permute(0, 3, 1, 2).contiguous(), torch.tensor(labels)
 
 
 def background(train: dict[str, Path], size: int) -> Tensor | None:
-    """One training tile of each class (8, 3, size, size); None where the training tiles are not there."""
+    """One training tile of each class (8, 3, size, size); None without training tiles."""
     first = {name.split("/")[0]: name for name in sorted(train, reverse=True)}
     return prepare(read([first[group] for group in CLASSES], train, size)[0]) if train else None
 
@@ -120,7 +124,7 @@ def prepare(tiles: Tensor) -> Tensor:
 
 
 def augment(tiles: Tensor, rng: torch.Generator) -> Tensor:
-    """One crop of 112 pixels a batch; each tile flipped, turned, and stained a little stronger or weaker."""
+    """One crop of 112 pixels per batch; each tile is flipped, rotated, and stained a little stronger or weaker."""
     top, left = torch.randint(0, tiles.shape[-1] - 112 + 1, (2,), generator=rng).tolist()
     tiles = tiles[..., top : top + 112, left : left + 112]
     turns = torch.randint(0, 8, (len(tiles),), generator=rng).tolist()
@@ -136,7 +140,7 @@ def recipe(data: Data) -> Recipe:
     folder = find(data)
     found = files(folder)
     if not found["train"]:
-        raise BenchError(f"{folder}: no HMT_train folder, which training needs")
+        raise BenchError(f"{folder} has no folder HMT_train, which training needs")
     return Recipe(
         network=lambda: network(batch_norm=True),
         train=read(list(found["train"]), found["train"], STORED[0]),
@@ -163,7 +167,7 @@ def recipe(data: Data) -> Recipe:
     weights="hmt",
 )
 def hmt(sample_ids: tuple[str, ...], data: Data, *, size: int = STORED[0]) -> Problem:
-    """Tissue in histology tiles: which pixels decide the class."""
+    """Tissue classes in histology tiles: which pixels decide the class."""
     found = files(find(data))
     tiles, labels = read(list(sample_ids), found["test"], size)
     model, fingerprint = shipped("hmt", network())

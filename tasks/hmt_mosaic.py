@@ -1,14 +1,14 @@
 """HMT mosaics: two tiles of one tissue and two of another, one of them explained [arias2022focus].
 
-A mosaic is a 2x2 grid of the middles, 75x75 pixels, of four test tiles, so the texture keeps its scale and the mosaic has
-the size of a tile; which quadrants a tissue gets is drawn. It is explained for one of its classes, whatever the model predicts,
-and `truth` is that class's two quadrants. Asked why tumour, a good map points there and not at the fat beside it. (One, not
-both: two answers about one image are no two samples, and intervals and tests take samples to be independent.)
+A mosaic is a 2x2 grid of the central 75x75 pixels of four test tiles, so the texture keeps its scale and the mosaic has the
+size of a tile. The quadrants of each tissue are drawn at random. A mosaic is explained for one of its two classes, whether the
+model predicts it or not, and `truth` is that class's two quadrants: an explanation of tumour should point there and not at the
+fat beside it. (One class, not both: intervals and tests take samples to be independent, and two explanations of one image are
+not.)
 
-A tile that the model takes for something else would make the quadrants a wrong answer, so only those are used whose middle,
-alone, the model puts in its class, as in the grid pointing game [bohle2021coda]. Even so the quadrants say where the evidence
-is and not how much of it each pixel holds. In three mosaics of four the model gives both classes more than chance; least often
-`empty`, for which nothing speaks but what is not there.
+Only tiles are used whose central part alone the model classifies correctly, as in the grid pointing game [bohle2021coda];
+otherwise the quadrants would be the wrong answer. The quadrants say where the evidence is, but not how much each pixel holds.
+In three of four mosaics the model gives both classes more than chance; least often `empty`, which is an absence of tissue.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ROUNDS = 28  # of four mosaics: each pair of classes four times
 
 
 def pairs(number: int) -> list[tuple[int, int]]:
-    """The four pairs of classes of a round: each class once, and in seven rounds each pair once (the circle method)."""
+    """The four pairs of classes of a round: each class once per round, each pair once in seven rounds (circle method)."""
     last = len(CLASSES) - 1
     turn = number % last
     return [(last, turn)] + [((turn + k) % last, (turn - k) % last) for k in range(1, len(CLASSES) // 2)]
@@ -44,10 +44,10 @@ def classes_of(mosaic: int) -> tuple[int, int]:
 
 
 def explained(mosaic: int) -> int:
-    """The class that a mosaic asks for: each once in eight mosaics, and of each pair one class as often as the other.
+    """The class that is explained: each class once in eight mosaics, and both classes of a pair equally often.
 
-    The pairs of two rounds form a ring of all classes; a walk along it leaves each class once. The second half of the mosaics
-    has the same pairs again, and asks for where the walk arrives.
+    The pairs of two rounds form a ring of all classes, and a walk along it leaves each class once. The second half of the
+    mosaics has the same pairs, and explains the class at which each step of the walk arrives.
     """
     first, ways, here = mosaic // 8 * 8, {}, 0
     for step in range(8):
@@ -59,19 +59,19 @@ def explained(mosaic: int) -> int:
 
 
 def samples(data: Data) -> list[str]:
-    """`<mosaic>/<class>`, the class being the one that is explained."""
+    """Ids `<mosaic>/<class>` with the explained class."""
     files(find(data))
     return [f"{mosaic:04d}/{CLASSES[explained(mosaic)][3:]}" for mosaic in range(4 * ROUNDS)]
 
 
 def draws(mosaic: int, purpose: str, many: int) -> np.ndarray:
-    """The numbers 0 .. many - 1 in an order that belongs to the mosaic: (many,)."""
+    """The numbers 0 to many - 1 in a random order that depends on the mosaic: (many,)."""
     seed = int(digest("hmt_mosaic", mosaic, purpose)[:16], 16)
     return np.random.Generator(np.random.Philox(seed)).random(many).argsort(kind="stable")
 
 
 def middles(names: list[str], split: dict[str, Path]) -> tuple[Tensor, Tensor]:
-    """The central quarters of some tiles, as the model reads them (N, 3, 75, 75), and their classes (N,)."""
+    """The central parts of tiles as model inputs (N, 3, 75, 75), and their classes (N,)."""
     tiles, labels = read(names, split, STORED[0])
     start = (STORED[0] - SIDE) // 2
     return prepare(tiles[..., start : start + SIDE, start : start + SIDE]), labels
@@ -79,7 +79,7 @@ def middles(names: list[str], split: dict[str, Path]) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def understood(mosaic: int, one: int, model: nn.Module, split: dict[str, Path]) -> Tensor:
-    """Two tiles' middles of a class that the model puts there, the first in an order drawn: (2, 3, 75, 75)."""
+    """Central parts of two tiles that the model classifies correctly, in a random order: (2, 3, 75, 75)."""
     tiles = [name for name in sorted(split) if name.startswith(CLASSES[one])]
     found = []
     for row in draws(mosaic, CLASSES[one], len(tiles)):
@@ -88,13 +88,15 @@ def understood(mosaic: int, one: int, model: nn.Module, split: dict[str, Path]) 
             found.append(middle)
         if len(found) == 2:
             return torch.cat(found)
-    raise BenchError(f"hmt_mosaic: the model recognises fewer than two of the {len(tiles)} tiles of {CLASSES[one]}")
+    raise BenchError(
+        f"hmt_mosaic needs two tiles of {CLASSES[one]} that the model classifies correctly, and finds fewer among {len(tiles)}"
+    )
 
 
 def assembled(mosaic: int, model: nn.Module, split: dict[str, Path]) -> tuple[Tensor, Tensor]:
-    """A mosaic (3, 150, 150), and where its first class is (150, 150) bool."""
+    """A mosaic (3, 150, 150), and the mask of its first class (150, 150) bool."""
     quarters = torch.cat([understood(mosaic, one, model, split) for one in classes_of(mosaic)])
-    order = draws(mosaic, "places", 4)  # the place of each quarter
+    order = draws(mosaic, "places", 4)  # the quadrant of each part
     grid, first = torch.zeros(3, 2 * SIDE, 2 * SIDE), torch.zeros(2 * SIDE, 2 * SIDE, dtype=torch.bool)
     for quarter, place in enumerate(order.tolist()):
         rows, columns = (slice(half * SIDE, (half + 1) * SIDE) for half in divmod(place, 2))
@@ -111,13 +113,13 @@ def assembled(mosaic: int, model: nn.Module, split: dict[str, Path]) -> tuple[Te
     profiles={"quick": 8, "standard": 16, "full": None},
 )
 def hmt_mosaic(sample_ids: tuple[str, ...], data: Data) -> Problem:
-    """Two kinds of tissue side by side: which half decides for each."""
+    """Two kinds of tissue in one image: which half decides for the explained one."""
     found = files(find(data))
     model, fingerprint = shipped("hmt", network())
     known = set(samples(data))
     for name in sample_ids:
         if name not in known:
-            raise BenchError(f"hmt_mosaic: no mosaic {name}; there are {len(known)}, the first is {min(known)}")
+            raise BenchError(f"hmt_mosaic has no mosaic '{name}'; it has {len(known)}, the first is {min(known)}")
     asked = [(int(mosaic), name) for mosaic, name in (one.split("/") for one in sample_ids)]
     made = {mosaic: assembled(mosaic, model, found["test"]) for mosaic in dict.fromkeys(mosaic for mosaic, _ in asked)}
     targets = [[one[3:] for one in CLASSES].index(name) for _, name in asked]

@@ -1,12 +1,12 @@
-"""MNIST-1D: ten digit shapes drawn as signals of 40 points, moved, scaled, sheared and buried in noise.
+"""MNIST-1D: ten digit shapes as signals of 40 points, shifted, scaled, sheared and with noise.
 
-The data is made by its authors' own generator [greydanus2020mnist1d], so it needs no network; 4000 signals train and
-1000 test the network. A feature is one time step, and an absent one is 0, the mean of the data.
+The data comes from its authors' generator [greydanus2020mnist1d], so no download is needed. 4000 signals train the model, and
+1000 test it. A feature is one time step; the baseline is 0, the mean of the data.
 
-Where the evidence is, the generator knows: it stretches a digit's template of 12 points, moves it along 72 steps of zeros and
-only then adds noise, correlated noise beside the template and a little independent noise and a slope everywhere. At last it
-interpolates 72 steps to 40. `truth` holds those of the 40 that take any part of their value from the template: one run of 7 to
-11 steps, whose two ends may mix template and noise. Elsewhere a signal is the same whatever the digit.
+The generator knows where the evidence is: it stretches a digit's template of 12 points, puts it somewhere in 72 steps of zeros,
+and then adds correlated noise beside the template, and weak independent noise and a slope everywhere. Finally it interpolates
+the 72 steps to 40. `truth` holds the steps that take any part of their value from the template: one run of 7 to 11 steps, whose
+ends may mix template and noise. The other steps do not depend on the digit.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def network(*, batch_norm: bool = False) -> nn.Sequential:
 
 
 class Numbered(list[int]):
-    """Labels that tell which sample they are of: the n-th that is taken is n times the number of classes more."""
+    """Labels that also number the samples: the n-th label that is read is increased by n times the number of classes."""
 
     taken = -1
 
@@ -54,10 +54,10 @@ class Numbered(list[int]):
 
 @functools.cache
 def load() -> dict[str, np.ndarray]:
-    """The official data set (seed 42), without a trace in the global random state, and which steps show a template.
+    """The official data set (seed 42), and which steps show a template. The global random state is kept.
 
-    The truth is noted where the generator adds noise beside the template, and the generator's own interpolation takes it from
-    72 to 40 steps; what its shuffling did to the samples is read off their labels.
+    The truth is recorded where the generator adds noise beside the template, and interpolated from 72 to 40 steps like the
+    signals. The order after the generator's shuffling follows from the labels.
     """
     from mnist1d.data import get_templates, make_dataset
 
@@ -121,7 +121,7 @@ def recipe() -> Recipe:
     weights="mnist1d",
 )
 def mnist1d(sample_ids: tuple[str, ...]) -> Problem:
-    """Digits as signals of 40 points: which time steps decide the class."""
+    """Digit shapes as signals of 40 points: which time steps decide the class."""
     made, rows = load(), [int(name.split("/")[1]) for name in sample_ids]
     model, fingerprint = shipped("mnist1d", network())
     return Problem(

@@ -1,9 +1,9 @@
-"""Planted models: trained networks that provably look at one patch of their input and at nothing else.
+"""Planted models: trained networks that provably use one patch of their input and nothing else.
 
-Before the network a window cuts the patch out and puts the baseline around it. Patch and feature maps keep their places, and
-what lies outside cannot change the answer by one bit, so `truth` is the patch, whoever explains [rao2022towards]. It lies
-off the centre, where a map that favours the middle fails. Truth says where evidence can be, not that all of the patch is;
-and since often little of a digit or a structure is in view, the model is explained for what it says and not for the label.
+A window before the network replaces everything outside the patch by the baseline. The patch keeps its position, and the rest
+cannot change the output, so the patch is the `truth` by construction [rao2022towards]. It lies off the centre, so that
+maps that favour the middle fail. The truth says where evidence can be; not every pixel of the patch needs to be evidence. Often
+only a small part of a digit or structure is visible, so the predicted class is explained and not the label.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ STRIP = (slice(0, 30), slice(0, 80))  # of a tile of 80x80; made of whole cells 
 
 
 class Window(nn.Module):
-    """Keeps a patch of the input where it is and puts `fill` everywhere else: (N, C, *S) -> (N, C, *S)."""
+    """Keeps a patch of the input and puts `fill` everywhere else: (N, C, *S) -> (N, C, *S)."""
 
     def __init__(self, patch: tuple[slice, ...], shape: torch.Size, fill: float) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class Window(nn.Module):
 
 
 def planted(problem: Problem, patch: tuple[slice, ...]) -> Problem:
-    """The problem with a model that sees the patch alone. Patch and baseline are the same for all channels."""
+    """The problem with a model that sees only the patch. Patch and baseline are the same for all channels."""
     fill = float(problem.baseline.flatten()[0])
     model = nn.Sequential(OrderedDict(window=Window(patch, problem.shape, fill), network=problem.model)).eval()
     truth = torch.zeros(len(problem), *problem.shape, dtype=torch.bool)
@@ -67,7 +67,7 @@ def planted(problem: Problem, patch: tuple[slice, ...]) -> Problem:
     profiles={"quick": 64, "standard": 200, "full": None},
 )
 def planted_signal(sample_ids: tuple[str, ...]) -> Problem:
-    """Digits as signals, for a network that sees 16 of the 40 steps: which steps can decide."""
+    """Digits as signals for a network that sees 16 of the 40 time steps: which steps can decide the class."""
     return planted(mnist1d.mnist1d(sample_ids), STEPS)
 
 
@@ -78,5 +78,5 @@ def planted_signal(sample_ids: tuple[str, ...]) -> Problem:
     profiles={"quick": 8, "standard": 24, "full": None},
 )
 def planted_image(sample_ids: tuple[str, ...]) -> Problem:
-    """Drawn tissue, for a network that sees the upper 30 of 80 rows: which pixels can decide."""
+    """Synthetic tissue for a network that sees the upper 30 of 80 rows: which pixels can decide the class."""
     return planted(tissue.tissue(sample_ids), STRIP)

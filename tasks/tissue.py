@@ -313,12 +313,12 @@ def patch(rng: np.random.Generator, owner: Array | None) -> Array:
 
 
 def stream(split: str, number: int, purpose: int) -> np.random.Generator:
-    """Streams of their own for ground (0), structure (1) and light (2), so that none can tell of another."""
+    """Independent streams for ground (0), structure (1) and light (2), so that none depends on another."""
     return np.random.default_rng([SEED, SPLITS.index(split), number, purpose])
 
 
 def ground_of(split: str, number: int) -> Array:
-    """Amounts (H, W, 3) of the ground, whatever the class."""
+    """Amounts (H, W, 3) of the ground, which does not depend on the class."""
     rng = stream(split, number, 0)
     return torn(rng, GROUNDS[rng.integers(len(GROUNDS))](rng))
 
@@ -400,11 +400,11 @@ def recipe() -> Recipe:
     weights="tissue",
 )
 def tissue(sample_ids: tuple[str, ...]) -> Problem:
-    """Structures drawn into stained tissue: which pixels decide the class, and which ought to."""
+    """Synthetic stained tissue with drawn structures: which pixels decide the class."""
     known = set(samples())
     for name in sample_ids:
         if name not in known:
-            raise BenchError(f"tissue: no tile {name}; there are test/0000 to test/{TEST - 1:04d}")
+            raise BenchError(f"tissue has no tile '{name}'; its tiles are test/0000 to test/{TEST - 1:04d}")
     pixels, labels, truth = tiles("test", [int(name.split("/")[1]) for name in sample_ids])
     model, fingerprint = shipped("tissue", network())
     return Problem(

@@ -1,7 +1,7 @@
-"""Does an attribution keep the promises that some methods make by definition?
+"""Does an attribution satisfy axioms that some methods satisfy by definition?
 
-An axiom is kept or broken whatever the data. A method that never promised one (a CAM, say, is not complete) breaks it without
-being wrong; what breaks one that it promised is.
+Axioms hold or fail for any data. A method that does not claim an axiom (a CAM does not claim completeness) may violate it
+without being wrong. A method that claims one must not.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from bench.registry.decorators import Explain, metric
 
 READERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 PADS = {2: nn.ConstantPad1d, 4: nn.ConstantPad2d, 6: nn.ConstantPad3d}  # by the number of sides
-SAME = 1e-3  # of its logit: an answer that differs by less is the same but for rounding
+SAME = 1e-3  # of the logit: smaller differences are rounding
 violation = functools.partial(metric, family="axiom", higher_is_better=False)
 
 
 @violation(cite="sundararajan2017ig", label="incompleteness", limits=(0, 2))
 def completeness(probe: Probe, attribution: Tensor) -> Tensor:
-    """Gap between the sum S of the attributions and what they should explain, over the greater of both in size. (N,)
+    """Gap between the sum of the attributions and the logit that they should explain, over the larger of the two. (N,)
 
-        |S - D| / max(|S|, |D|),    D = logit_c(x) - logit_c(baseline)
+        |S - D| / max(|S|, |D|),    S = sum of the attributions,  D = logit_c(x) - logit_c(baseline)
 
-    0: complete; below 1: the right sign, but too much or too little; above 1: the wrong sign; 2: the negative of a complete
-    one. The axiom is about the scale of an attribution, so scaling changes the score. Over |D| alone, as usual, few samples
-    of small D would make the mean.
+    0: complete; below 1: right sign, wrong size; above 1: wrong sign; 2: the negative of a complete attribution. The axiom
+    is about the scale of an attribution, so scaling changes the score. The usual division by |D| alone would let a few
+    samples of small D dominate the mean.
     """
     total = attribution.double().flatten(1).sum(1)
     explained = probe.full_logit - probe.empty_logit
@@ -40,10 +40,10 @@ def completeness(probe: Probe, attribution: Tensor) -> Tensor:
 
 @violation(cite="nguyen2020quantitative", label="non-sensitivity (% of features)", limits=(0, 100))
 def non_sensitivity(probe: Probe, attribution: Tensor, *, tolerance: float = 1e-5, features: str = "patch64") -> Tensor:
-    """Percentage of features of which one says that the model ignores them, the attribution or p, and the other does not. (N,)
+    """Percentage of the features that either the attribution or p ignores, but not both. (N,)
 
-    p ignores a feature if it changes by no more than `tolerance` without it; the attribution, if its absolute values there
-    sum to no more than that share of the highest such sum. Undefined where p ignores every feature.
+    p ignores a feature if removing it changes p by at most `tolerance`. The attribution ignores it if its absolute values
+    there sum to at most that share of the highest such sum. Undefined where p ignores every feature.
     """
     cells = probe.partition(features)
     change = (probe.full[:, None] - probe.leave_one_out(features)).abs()  # NaN where a sample has fewer cells
@@ -55,14 +55,14 @@ def non_sensitivity(probe: Probe, attribution: Tensor, *, tolerance: float = 1e-
 
 @violation(cite="kindermans2019unreliability", label="input variance", limits=(0, None), cost="slow")
 def input_invariance(probe: Probe, attribution: Tensor, explain: Explain, *, shift: float = -1.0) -> Tensor:
-    """Relative change of the attribution when a constant is added to all inputs and the first layer's bias takes it out. (N,)
+    """Relative change of the attribution when a constant is added to the input and taken out by the first layer. (N,)
 
         |a(x + s) - a(x)| / |a(x)|    in the L2 norm; s is in the unit of the inputs
 
-    The shifted model answers x + s as the model answers x, so nothing is to be explained otherwise. What the task says about
-    its inputs (baseline, background, bounds) is shifted too, and zeros that a convolution pads with become s. Random
-    methods draw as they did before. Undefined where the first layer that computes is no convolution or dense layer, or does
-    not read the input alone: checked by asking the shifted model.
+    The shifted model answers x + s as the model answers x, so the explanation should not change. Baseline, background and
+    bounds are shifted too, and the zeros that a convolution pads with become s. Random methods use the same random numbers.
+    Undefined where the first layer is not a convolution or dense layer, or where other layers read the input too, which
+    shows in the shifted model's answers.
     """
     problem = probe.problem
     model = absorbing(problem.model, problem.inputs[:1], shift)
@@ -72,15 +72,15 @@ def input_invariance(probe: Probe, attribution: Tensor, explain: Explain, *, shi
     change = (explain(inputs, 0, model=model, shift=shift) - attribution).double().flatten(1).norm(dim=1)
     with torch.inference_mode():
         logits = torch.cat([model(part) for part in inputs.split(problem.batch_size)])
-    told = logits.gather(1, probe.targets[:, None])[:, 0].double()
-    same = (told - probe.full_logit).abs() <= SAME * probe.full_logit.abs().clamp_min(1)
+    answer = logits.gather(1, probe.targets[:, None])[:, 0].double()
+    same = (answer - probe.full_logit).abs() <= SAME * probe.full_logit.abs().clamp_min(1)
     return torch.where(same, change / attribution.double().flatten(1).norm(dim=1), torch.nan)
 
 
 def absorbing(model: nn.Module, example: Tensor, shift: float) -> nn.Module | None:
-    """A copy of the model whose first layer's bias takes a constant shift of the inputs out; None where there is no such layer.
+    """A copy of the model whose first layer's bias takes out a constant shift of the inputs; None if no layer can.
 
-    Zeros that a convolution pads with become the shift, which is what they are once they are shifted too.
+    The zeros that a convolution pads with become the shift.
     """
     model = copy.deepcopy(model)
     name = _first_reader(model, example)
@@ -105,7 +105,7 @@ def absorbing(model: nn.Module, example: Tensor, shift: float) -> nn.Module | No
 
 
 def _first_reader(model: nn.Module, example: Tensor) -> str | None:
-    """The name of the first convolution or dense layer, if it reads the input (1, C, *S) as it is, flattened or not."""
+    """The name of the first convolution or dense layer, if it reads the input (1, C, *S) unchanged or flattened."""
     first: list[tuple[str, Tensor]] = []
     handles = [
         module.register_forward_pre_hook(lambda _, args, name=name: first.append((name, args[0])))

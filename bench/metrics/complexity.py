@@ -1,7 +1,7 @@
-"""How few features does an attribution name? A reader can follow few; that says nothing about whether they are the right ones.
+"""On how few features is an attribution concentrated? Few are easy to read, but need not be the right ones.
 
-All look at absolute values, as their papers do, and at their shares only: the scale of an attribution changes no score.
-Adding a constant does.
+All metrics use absolute values, as their papers do, divided by their sum: scaling an attribution changes no score, adding a
+constant does.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from bench.registry.decorators import metric
     limits=(0, 1),
 )
 def sparseness(attribution: Tensor) -> Tensor:
-    """Gini index of the absolute attributions: 0 where all are equal, 1 - 1/F where one of F features has it all. (N,)
+    """Gini index of the absolute attributions: 0 if all are equal, 1 - 1/F if one of F features holds everything. (N,)
 
     About 1/3 for uniform random numbers.
     """
@@ -38,7 +38,7 @@ def sparseness(attribution: Tensor) -> Tensor:
     limits=(0, None),
 )
 def complexity(attribution: Tensor) -> Tensor:
-    """Entropy of the absolute attributions' shares, in nats: 0 where one feature has it all, log F where all are equal. (N,)"""
+    """Entropy of the shares of the absolute attribution in nats: 0 if one feature holds all, log F if all are equal. (N,)"""
     values = attribution.flatten(1).double().abs()
     return torch.special.entr(values / values.sum(1, keepdim=True)).sum(1)
 
@@ -51,14 +51,14 @@ def complexity(attribution: Tensor) -> Tensor:
     limits=(0, 100),
 )
 def effective_complexity(attribution: Tensor, *, share: float = 0.9) -> Tensor:
-    """Percentage of the features, the highest in absolute value, that it takes to hold a share of all |attribution|. (N,)
+    """Percentage of the features, highest first, that together hold a given share of the absolute attribution. (N,)
 
-    The paper counts the features that are needed to keep the model's answer, which faithfulness metrics ask; common
-    practice counts the attributions above a fixed threshold, which depends on their unit, and is all of them for dense maps.
+    The paper counts the features that are needed to keep the model's answer, which faithfulness metrics measure. Common
+    practice counts attributions above a fixed threshold, which depends on their unit and counts all features of dense maps.
     """
     values = attribution.flatten(1).double().abs().sort(1, descending=True).values
     held = values.cumsum(1)
-    # What lacks no more than the rounding of the sum is held.
+    # Less than the rounding of the sum may be missing.
     lacking = held < share * held[:, -1:] * (1 - 1e-12)
     enough = (lacking.sum(1) + 1).clamp_max(values.shape[1])
     return torch.where(held[:, -1] > 0, 100 * enough.double() / values.shape[1], torch.nan)

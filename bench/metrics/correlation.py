@@ -7,14 +7,14 @@ from torch import Tensor
 
 
 def pearson(a: Tensor, b: Tensor) -> Tensor:
-    """Correlation of each row; NaN are left out in pairs; NaN where a row does not vary: (N, M), (N, M) -> (N,)."""
+    """Correlation of each row, NaN values left out in pairs; NaN for a constant row: (N, M), (N, M) -> (N,)."""
     gone = a.isnan() | b.isnan()
     a, b = _standard(a, gone), _standard(b, gone)
     return (a * b).sum(1)
 
 
 def _standard(values: Tensor, gone: Tensor) -> Tensor:
-    """Rows of mean 0 and length 1, 0 where `gone`; NaN for a row that does not vary, whatever the rounding of its mean."""
+    """Rows with mean 0 and length 1, and 0 where `gone`; NaN for a constant row, even if its mean is rounded."""
     known = values.masked_fill(gone, torch.nan)
     centred = (known - known.nanmean(1, keepdim=True)).nan_to_num()
     constant = values.masked_fill(gone, -torch.inf).amax(1) == values.masked_fill(gone, torch.inf).amin(1)

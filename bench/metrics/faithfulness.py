@@ -1,7 +1,7 @@
-"""Does the model's answer depend on the features that an attribution puts first?
+"""Does the model's answer depend on the features with the highest attributions?
 
-p is the softmax probability of the explained class; an absent feature takes the task's baseline. `features` says what is
-removed as one: `pixel`, `patch64` (a grid of at most 64 equal cells) or `segment20` (about 20 superpixels).
+p is the softmax probability of the explained class. A removed feature takes the task's baseline. `features` names the units
+that are removed together: `pixel`, `patch64` (a grid of at most 64 equal cells) or `segment20` (about 20 superpixels).
 
 With F features, d_k is p without the k highest (deletion, "most relevant first"), i_k is p with only the k highest
 (insertion; read backwards it is "least relevant first"). d_0 = i_F = p(x).
@@ -25,92 +25,116 @@ higher = functools.partial(metric, family="faithfulness", higher_is_better=True)
 
 @lower(cite="chattopadhay2018gradcampp", label="drop (%)", limits=(0, 100))
 def drop(probe: Probe, attribution: Tensor, *, k: float | None = None) -> Tensor:
-    """Percentage of p lost when only the top k of the features is kept, 0 where p rises. (N,)"""
+    """Percentage of the class's probability p that is lost when only the top k features are kept; 0 where p rises. (N,)"""
     return _percent((probe.full - _kept(probe, attribution, k)).clamp_min(0), probe.full)
 
 
 @higher(cite="chattopadhay2018gradcampp", label="increase (%)", limits=(0, 100))
 def increase(probe: Probe, attribution: Tensor, *, k: float | None = None) -> Tensor:
-    """100 where p rises when only the top k of the features is kept, else 0; the mean is a percentage of samples. (N,)
+    """100 where the class's probability p rises when only the top k features are kept, else 0. (N,)
 
-    A rise within the rounding of float32 (1e-6) is a coin toss between machines.
+    The mean over samples is a percentage of samples. A rise within the rounding of float32 (1e-6) may differ between machines.
     """
     return 100 * (_kept(probe, attribution, k) > probe.full).double()
 
 
 @higher(cite="samek2017evaluating", label="top-k deletion (%)", limits=(None, 100))
 def topk_deletion(probe: Probe, attribution: Tensor, *, k: float | None = None) -> Tensor:
-    """Percentage of p lost when the top k of the features is removed; negative where p rises. (N,)"""
+    """Percentage of the class's probability p that is lost when the top k features are removed. (N,)
+
+    Negative where p rises.
+    """
     counts = probe.counts([probe.problem.top_k if k is None else k])
     return _percent(probe.full - probe.p_without_top(attribution, counts)[:, 0], probe.full)
 
 
 @lower(cite="petsiuk2018rise", label="deletion AUC", limits=(0, 1), version=2)
 def deletion(probe: Probe, attribution: Tensor, *, steps: int = 20, features: str = "pixel") -> Tensor:
-    """p while features are removed, highest first; the score is the area under the curve. (N, steps + 1)"""
+    """The class's probability p while features are removed, highest attribution first. (N, steps + 1)
+
+    The score is the area under this curve.
+    """
     return probe.deletion(attribution, steps, features=features)
 
 
 @higher(cite="petsiuk2018rise", label="insertion AUC", limits=(0, 1), version=2)
 def insertion(probe: Probe, attribution: Tensor, *, steps: int = 20, features: str = "pixel") -> Tensor:
-    """p while features are put back on the baseline, highest first; the score is the area under the curve. (N, steps + 1)"""
+    """The class's probability p while features are added to the baseline, highest attribution first. (N, steps + 1)
+
+    The score is the area under this curve.
+    """
     return probe.insertion(attribution, steps, features=features)
 
 
 @lower(cite="bach2015lrp", label="pixel flipping AUC", limits=(0, 1))
 def pixel_flipping(probe: Probe, attribution: Tensor, *, steps: int = 20, features: str = "pixel") -> Tensor:
-    """Area under p after each flip of the highest features left, the unflipped input not included. (N,)"""
+    """Area under p while features are removed, highest attribution first, without the point of the full input. (N,)"""
     return _mean_height(probe.deletion(attribution, steps, features=features)[:, 1:])
 
 
 @higher(cite="samek2017evaluating", label="AOPC, most relevant first", limits=(-1, 1))
 def aopc_morf(probe: Probe, attribution: Tensor, *, steps: int = 20, features: str = "pixel") -> Tensor:
-    """Area over the perturbation curve: mean of p(x) - d_k over k = 0 ... L, highest features removed first. (N,)"""
+    """Mean loss of p while features are removed, highest attribution first: most relevant first. (N,)"""
     return probe.full - probe.deletion(attribution, steps, features=features).mean(1)
 
 
 @lower(cite="samek2017evaluating", label="AOPC, least relevant first", limits=(-1, 1))
 def aopc_lerf(probe: Probe, attribution: Tensor, *, steps: int = 20, features: str = "pixel") -> Tensor:
-    """Mean of p(x) - p while the lowest features are removed first, which is the insertion curve backwards. (N,)"""
+    """Mean loss of p while features are removed, lowest attribution first: least relevant first. (N,)
+
+    The curve is the insertion curve, read backwards.
+    """
     return probe.full - probe.insertion(attribution, steps, features=features).mean(1)
 
 
 @higher(cite="schulz2020iba", label="area between perturbation curves", limits=(-1, 1))
 def abpc(probe: Probe, attribution: Tensor, *, steps: int = 20, features: str = "pixel") -> Tensor:
-    """Mean gap between removing the lowest and the highest features first: AOPC (MoRF) - AOPC (LeRF). (N,)"""
+    """Mean gap between p with the lowest and p with the highest attributions removed first. (N,)
+
+    Equals AOPC (MoRF) - AOPC (LeRF).
+    """
     gone = probe.deletion(attribution, steps, features=features).mean(1)
     return probe.insertion(attribution, steps, features=features).mean(1) - gone
 
 
 @higher(cite="deyoung2020eraser", label="comprehensiveness", limits=(-1, 1))
 def comprehensiveness(probe: Probe, attribution: Tensor, *, features: str = "pixel") -> Tensor:
-    """Mean of p(x) - d_k over k = 0, 1, 5, 10, 20 and 50 % of the features: are all that matter among the top? (N,)"""
+    """Mean loss of p when the top 0, 1, 5, 10, 20 and 50 % of the features are removed. (N,)
+
+    High if everything that matters is among the top features.
+    """
     counts = probe.counts(ERASER_SHARES, features=features)
     return _mean_with_zero(probe.full[:, None] - probe.p_without_top(attribution, counts, features=features))
 
 
 @lower(cite="deyoung2020eraser", label="sufficiency", limits=(-1, 1))
 def sufficiency(probe: Probe, attribution: Tensor, *, features: str = "pixel") -> Tensor:
-    """Mean of p(x) - i_k over k = 1, 5, 10, 20 and 50 % of the features, and of 0: are the top ones enough? (N,)"""
+    """Mean loss of p when only the top 1, 5, 10, 20, 50 and 100 % of the features are kept. (N,)
+
+    Low if the top features are enough.
+    """
     counts = probe.counts(ERASER_SHARES, features=features)
     return _mean_with_zero(probe.full[:, None] - probe.p_with_top(attribution, counts, features=features))
 
 
 @higher(cite="samek2017evaluating", label="region perturbation (AOPC)", limits=(-1, 1))
 def region_perturbation(probe: Probe, attribution: Tensor, *, steps: int = 10, features: str = "patch64") -> Tensor:
-    """AOPC with patches removed, the highest first. (N,)"""
+    """Mean loss of p while patches are removed, highest attribution first. (N,)"""
     return aopc_morf(probe, attribution, steps=steps, features=features)
 
 
 @lower(cite="montavon2018methods", label="selectivity AUC", limits=(0, 1))
 def selectivity(probe: Probe, attribution: Tensor, *, steps: int = 10, features: str = "patch64") -> Tensor:
-    """p while patches are removed, highest first; the score is the area under the curve. (N, steps + 1)"""
+    """The class's probability p while patches are removed, highest attribution first. (N, steps + 1)
+
+    The score is the area under this curve.
+    """
     return probe.deletion(attribution, steps, features=features)
 
 
 @higher(cite="rieger2020irof", label="IROF (area over the curve)", limits=(None, 1))
 def irof(probe: Probe, attribution: Tensor, *, features: str = "segment20") -> Tensor:
-    """Area over d_k / p(x) while segments are removed one by one, the one of highest mean first. (N,)"""
+    """Area above p / p(x) while segments are removed one by one, highest mean attribution first. (N,)"""
     cells = probe.partition(features)
     counts = torch.arange(cells.most + 1).expand(len(attribution), -1)
     lost = 1 - probe.p_without_top(attribution, counts, features=features) / probe.full[:, None]
@@ -120,7 +144,7 @@ def irof(probe: Probe, attribution: Tensor, *, features: str = "segment20") -> T
 
 @lower(cite="rong2022road", label="ROAD (accuracy)", limits=(0, 1))
 def road(probe: Probe, attribution: Tensor, *, levels: int = 5, noise: float = 0.01) -> Tensor:
-    """Share of levels at which the class stays the model's first choice while the top features are imputed. (N,)
+    """Share of levels at which the explained class stays the model's first choice when the top features are imputed. (N,)
 
     Levels are the middles of equal parts: 10, 30, 50, 70 and 90 % of the features.
     """
@@ -132,7 +156,7 @@ def road(probe: Probe, attribution: Tensor, *, levels: int = 5, noise: float = 0
 def faithfulness_correlation(
     probe: Probe, attribution: Tensor, *, subsets: int = 32, share: float = 0.2, features: str = "patch64"
 ) -> Tensor:
-    """Pearson correlation, over random subsets of a share of the features, of attribution removed and p lost. (N,)"""
+    """Pearson correlation, over random subsets of the features, of their attribution and the loss of p without them. (N,)"""
     return pearson(*_removed_and_lost(probe, attribution, features, share, subsets))
 
 
@@ -140,9 +164,9 @@ def faithfulness_correlation(
 def sensitivity_n(
     probe: Probe, attribution: Tensor, *, subsets: int = 32, sizes: int = 4, features: str = "patch64"
 ) -> Tensor:
-    """Faithfulness correlation, averaged over subset sizes n. (N,)
+    """Faithfulness correlation averaged over several subset sizes n. (N,)
 
-    `sizes`: 4 stands for 1/5, 2/5, 3/5 and 4/5 of the features. Sizes at which p never changes do not count.
+    `sizes`: 4 stands for 1/5, 2/5, 3/5 and 4/5 of the features. Sizes at which p never changes are left out.
     """
     found = [pearson(*removed) for removed in _all_sizes(probe, attribution, features, sizes, subsets)]
     return torch.stack(found).nanmean(0)
@@ -152,10 +176,10 @@ def sensitivity_n(
 def infidelity(
     probe: Probe, attribution: Tensor, *, subsets: int = 32, sizes: int = 4, features: str = "patch64"
 ) -> Tensor:
-    """Mean squared difference of attribution removed and p lost, at the attribution's best scale of at least 0. (N,)
+    """Mean squared difference between the attribution of random subsets, best scaled, and the loss of p. (N,)
 
-    The subsets are those of sensitivity-n. Without the optimal scale (Yeh et al., section 3) the unit of the
-    attribution would decide; a negative one would make an attribution as good as its opposite.
+    The subsets are those of sensitivity-n. The scale is the best one of at least 0 (Yeh et al., section 3): without it the
+    unit of the attribution would decide, and with a negative one an attribution would be as good as its opposite.
     """
     parts = _all_sizes(probe, attribution, features, sizes, subsets)
     removed, lost = (torch.cat(values, dim=1) for values in zip(*parts, strict=True))
@@ -165,7 +189,7 @@ def infidelity(
 
 @higher(cite="alvarezmelis2018robust", label="faithfulness estimate", limits=(-1, 1))
 def faithfulness_estimate(probe: Probe, attribution: Tensor, *, features: str = "patch64") -> Tensor:
-    """Pearson correlation, over single features, of their attribution and the p lost without them. (N,)"""
+    """Pearson correlation, over single features, of the attribution and the loss of p without the feature. (N,)"""
     cells = probe.partition(features)
     lost = probe.full[:, None] - probe.leave_one_out(features)
     return pearson(cells.sums(attribution.double()), lost)
@@ -175,7 +199,7 @@ def faithfulness_estimate(probe: Probe, attribution: Tensor, *, features: str = 
 def monotonicity_correlation(probe: Probe, attribution: Tensor, *, draws: int = 2, features: str = "patch64") -> Tensor:
     """Spearman correlation, over single features, of |attribution| and the mean squared change of p when redrawn. (N,)
 
-    Values are redrawn uniformly from the sample's own range; the sign of an attribution has no part in it.
+    Values are redrawn uniformly from the sample's range. The sign of an attribution does not matter.
     """
     cells = probe.partition(features)
     change = (probe.resampled_one(features, draws) - probe.full[:, None, None]).square().mean(2)
@@ -188,12 +212,12 @@ def _kept(probe: Probe, attribution: Tensor, k: float | None) -> Tensor:
 
 
 def _percent(lost: Tensor, full: Tensor) -> Tensor:
-    """Percentage of the full input's answer; NaN where that is not positive, as a logit may be. (N,), (N,) -> (N,)"""
+    """Percentage of the full input's answer; NaN where that is not positive, as with logits. (N,), (N,) -> (N,)"""
     return 100 * lost / full.where(full > 0, torch.nan)
 
 
 def _mean_height(curves: Tensor) -> Tensor:
-    """Area under curves of even steps by the trapezoid rule, over the length: (N, M) -> (N,)."""
+    """Mean height of curves with even steps, by the trapezoid rule: (N, M) -> (N,)."""
     return torch.trapezoid(curves, dim=1) / (curves.shape[1] - 1) if curves.shape[1] > 1 else curves[:, 0]
 
 

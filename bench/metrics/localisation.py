@@ -1,12 +1,12 @@
 """Does an attribution point to where the evidence is known to be?
 
-The truth is a mask T of the places that hold the evidence. Only the order of an attribution counts in most of these
-metrics, so negative values are merely low ones; each says so, or says otherwise. Where T is empty or covers everything
-there is nothing to find, and the score is undefined.
+The ground truth is a mask T of the features that hold the evidence. Most of these metrics use only the order of the
+attributions, so negative values simply rank low; each docstring says which. If T is empty or covers everything, the score is
+undefined.
 
-Chance is what an attribution scores on average that does not know where T is, such as the random control. It is T's share
-of the features in all of these metrics but `localisation_auc`, where it is 1/2 whatever the size of T. So scores of the
-others compare methods on the same samples, and do not compare tasks. T itself, as an attribution, scores best in each.
+Chance level: the mean score of attributions that are independent of T, such as the random control. It is T's share of the
+features in all of these metrics except `localisation_auc`, where it is 1/2 for any T. So the scores of the others compare
+methods on the same samples, but not tasks. T itself, used as an attribution, gets the best score in each.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ localisation = functools.partial(metric, family="localisation", higher_is_better
 
 @localisation(cite="zhang2016excitation", label="pointing game (hits)")
 def pointing_game(probe: Probe, attribution: Tensor) -> Tensor:
-    """1 where the highest attribution lies in the truth, else 0; of several that are equally high, their share inside. (N,)
+    """1 where the highest attribution lies in the ground truth, else 0; ties count by their share inside. (N,)
 
-    Negative values are low ones. Chance: T's share of the features. The paper's margin of 15 pixels, made for bounding
-    boxes, is not granted.
+    Negative values rank low. Chance: T's share of the features. The paper's margin of 15 pixels, made for bounding boxes, is
+    not used.
     """
     maps, truth = _flat(probe, attribution)
     return _defined(_hits(maps, truth, torch.ones_like(truth[:, 0], dtype=torch.int64)), truth)
@@ -36,10 +36,10 @@ def pointing_game(probe: Probe, attribution: Tensor) -> Tensor:
 
 @localisation(cite="wang2020scorecam", label="energy-based pointing game")
 def energy_pointing_game(probe: Probe, attribution: Tensor) -> Tensor:
-    """Share of the positive attribution that lies in the truth. (N,)
+    """Share of the positive attribution that lies in the ground truth. (N,)
 
-    Negative values count as 0, as after the ReLU of the paper's maps; a map without a positive value has nothing inside and
-    scores 0. Chance: T's share of the features.
+    Negative values count as 0, as after the ReLU of the paper's maps. A map without positive values scores 0. Chance: T's
+    share of the features.
     """
     maps, truth = _flat(probe, attribution)
     positive = maps.double().clamp_min(0)
@@ -49,19 +49,19 @@ def energy_pointing_game(probe: Probe, attribution: Tensor) -> Tensor:
 
 @localisation(cite="arras2022clevrxai", label="relevance mass accuracy")
 def relevance_mass_accuracy(probe: Probe, attribution: Tensor) -> Tensor:
-    """Relevance in the truth over all relevance. (N,)
+    """Positive attribution in the ground truth over the positive attribution of all features. (N,)
 
-    The paper pools channels to values of at least 0 first; of an attribution whose channels are summed up, that leaves the
-    positive part ("sum,pos"). This is the energy-based pointing game under its other name. Chance: T's share of the features.
+    The paper first pools channels to values of at least 0; for an attribution summed over channels that leaves the positive
+    part ("sum,pos"). This is the energy-based pointing game under another name. Chance: T's share of the features.
     """
     return energy_pointing_game(probe, attribution)
 
 
 @localisation(cite="arras2022clevrxai", label="relevance rank accuracy")
 def relevance_rank_accuracy(probe: Probe, attribution: Tensor) -> Tensor:
-    """Share of the truth that is among the |T| highest features. (N,)
+    """Share of the ground truth T that is among the |T| features of highest attribution. (N,)
 
-    Negative values are low ones; ties at the edge count by their share inside. Chance: T's share of the features.
+    Negative values rank low; ties at the limit count by their share inside. Chance: T's share of the features.
     """
     maps, truth = _flat(probe, attribution)
     size = truth.sum(1)
@@ -70,10 +70,10 @@ def relevance_rank_accuracy(probe: Probe, attribution: Tensor) -> Tensor:
 
 @localisation(cite="theiner2022geolocation", label="top-k intersection")
 def top_k_intersection(probe: Probe, attribution: Tensor, *, k: float = 0.1) -> Tensor:
-    """Share of the top k of the features, of one at least, that lies in the truth. (N,)
+    """Share of the top k features, at least one, that lies in the ground truth. (N,)
 
-    Negative values are low ones; ties at the edge count by their share inside. Chance: T's share of the features. Where k
-    is more than that share, even T itself scores only the one over the other. The paper's k is 1000 pixels.
+    Negative values rank low; ties at the limit count by their share inside. Chance: T's share of the features. Where k is
+    larger than that share, even T itself scores only the ratio of the two. The paper's k is 1000 pixels.
     """
     maps, truth = _flat(probe, attribution)
     size = max(1, count(k, maps.shape[1]))
@@ -82,25 +82,25 @@ def top_k_intersection(probe: Probe, attribution: Tensor, *, k: float = 0.1) -> 
 
 @localisation(cite="fawcett2006roc", label="localisation AUC")
 def localisation_auc(probe: Probe, attribution: Tensor) -> Tensor:
-    """Chance that a feature in the truth has a higher attribution than one outside, ties at half: the ROC's area. (N,)
+    """Area under the ROC curve of the attribution as a classifier of features inside the ground truth. (N,)
 
-    Negative values are low ones. Chance: 1/2, whatever the size of T.
+    Negative values rank low; ties count half. Chance: 1/2 for any T.
     """
     maps, truth = _flat(probe, attribution)
     ordered = maps.sort(1).values
     lower, upto = (torch.searchsorted(ordered, maps, right=right) for right in (False, True))
     inside, outside = truth.sum(1), (~truth).sum(1)
-    # Twice the ranks, with ties at their mean, of what is inside, less what they would be if nothing was below.
+    # Twice the ranks of the features inside (mean ranks for ties), less their lowest possible sum.
     wins = ((lower + upto + 1) * truth).sum(1) - inside * (inside + 1)
     return _defined(wins / (2 * inside * outside).double(), truth)
 
 
 @localisation(cite="fawcett2006roc", label="localisation average precision")
 def localisation_average_precision(probe: Probe, attribution: Tensor) -> Tensor:
-    """Mean, over the features in the truth, of the share inside among all that are as high or higher. (N,)
+    """Mean, over the features in the ground truth, of the precision among all that are as high or higher. (N,)
 
-    Negative values are low ones. Chance: about T's share of the features. For small T it tells more than the AUC, which
-    hardly notices a few features of high attribution that lie outside.
+    Negative values rank low. Chance: about T's share of the features. For small T it is more informative than the AUC, which
+    hardly changes when a few features outside have high attributions.
     """
     maps, truth = _flat(probe, attribution)
     ordered, order = maps.sort(1)
@@ -118,10 +118,9 @@ def _flat(probe: Probe, attribution: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _hits(maps: Tensor, truth: Tensor, size: Tensor) -> Tensor:
-    """How many of the so many highest features lie in the truth: (N, F), (N, F), (N,) -> (N,) float64.
+    """How many of the `size` highest features lie in the truth: (N, F), (N, F), (N,) -> (N,) float64.
 
-    Ties at the edge of what still belongs to the highest count by their share inside: that is what any order of them gives
-    on average, and no order decides.
+    Ties at the limit count by their share inside, which is the mean over all ways to break them.
     """
     edge = maps.sort(1, descending=True).values.gather(1, size[:, None].clamp_min(1) - 1)
     above, tied = maps > edge, maps == edge

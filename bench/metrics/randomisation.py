@@ -1,12 +1,12 @@
-"""Does an explanation depend on what it explains? It is compared with that of another class, or of a random model.
+"""Does an explanation depend on the model and the class? It is compared with that of another class or of a random model.
 
-Similarity is Spearman's correlation of the two signed maps, from -1 to 1: lower is better, and about 0 is what a map gives
-that follows the model wholly. Both maps are made with the same random numbers, so a map that ignores the model has 1 even
-where it is random. A map that is noisy by nature looks better here than it is, so these say only what fails
+Similarity is Spearman's correlation of the two signed maps, from -1 to 1. Lower is better: about 0 for a map that follows the
+model, 1 for a map that ignores it. Both maps are made with the same random numbers, so a random map that ignores the model
+scores 1 too. Noisy maps score well here without being right, so these metrics can show only that a method fails
 [hedstrom2023sanity].
 
-Random weights: each kernel, matrix and bias is drawn from a normal distribution of mean 0 that keeps its root mean square;
-normalisation layers stay as they are. They depend on seed, task and layer alone: all methods and samples meet the same models.
+Random weights: each kernel, matrix and bias is drawn from a normal distribution with mean 0 and the same root mean square.
+Normalisation layers are kept. The weights depend only on seed, task and layer, so all methods and samples get the same models.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ NORMALISATIONS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm)
 
 @lower(cite="sixt2020explanations", label="random logit (similarity)")
 def random_logit(probe: Probe, attribution: Tensor, rng: SampleRng, explain: Explain) -> Tensor:
-    """Similarity to the explanation of another class, drawn for each sample. (N,)"""
+    """Similarity of the attribution to that of another class, drawn for each sample. (N,)"""
     classes = _classes(probe)
     if classes < 2:
-        raise NotApplicable("the model tells no classes apart")
+        raise NotApplicable("random_logit needs a model with at least two classes, and this one has a single output")
     step = 1 + (rng.uniform(()) * (classes - 1)).long().clamp_max(classes - 2)
     return spearman(attribution, explain(probe.problem.inputs, 0, targets=(probe.targets + step) % classes))
 
 
 @lower(cite="adebayo2018sanity", label="parameter randomisation, cascading (similarity)")
 def mprt_cascading(probe: Probe, attribution: Tensor, explain: Explain, *, layers: int = 5) -> Tensor:
-    """Similarity to the explanations of models that are random from the top down to a layer, averaged over layers. (N,)
+    """Similarity to the attributions of models that are randomised from the top down, averaged over depths. (N,)
 
-    `layers`: how many of them, evenly spaced from the last to the first, where the model has more. One where the map
-    becomes constant does not count.
+    `layers`: at most so many depths, evenly spaced from the last layer to the first. Models for which the map is constant
+    are left out.
     """
     names = weighted_layers(probe.problem.model)
     return _similarity(probe, attribution, explain, [names[: place + 1] for place in spread(len(names), layers)])
@@ -51,9 +51,9 @@ def mprt_cascading(probe: Probe, attribution: Tensor, explain: Explain, *, layer
 
 @lower(cite="adebayo2018sanity", label="parameter randomisation, independent (similarity)")
 def mprt_independent(probe: Probe, attribution: Tensor, explain: Explain, *, layers: int = 5) -> Tensor:
-    """Similarity to the explanations of models of which one layer is random, averaged over layers. (N,)
+    """Similarity to the attributions of models in which one layer is randomised, averaged over layers. (N,)
 
-    `layers`: as in cascading randomisation, whose first model is the same.
+    `layers`: at most so many, evenly spaced. The first model is that of cascading randomisation.
     """
     names = weighted_layers(probe.problem.model)
     return _similarity(probe, attribution, explain, [[names[place]] for place in spread(len(names), layers)])
@@ -69,22 +69,19 @@ def spearman(one: Tensor, other: Tensor) -> Tensor:
 
 
 def weighted_layers(model: nn.Module) -> list[str]:
-    """Names of the modules that hold weights of their own, last to first; normalisation layers aside.
-
-    Raises NotApplicable where there are none.
-    """
+    """Names of the modules with parameters, last to first, without normalisation layers; NotApplicable if there are none."""
     names = [
         name
         for name, module in model.named_modules()
         if any(True for _ in module.parameters(recurse=False)) and not isinstance(module, NORMALISATIONS)
     ]
     if not names:
-        raise NotApplicable("the model has no weights to randomise")
+        raise NotApplicable("the model has no layer with weights to randomise (normalisation layers do not count)")
     return names[::-1]
 
 
 def spread(number: int, most: int) -> list[int]:
-    """Up to `most` even places in 0 ... number - 1, both ends included."""
+    """Up to `most` evenly spaced indices from 0 to number - 1, both ends included."""
     most = min(number, most)
     return [round(place * (number - 1) / max(1, most - 1)) for place in range(most)]
 
@@ -110,7 +107,7 @@ def _similarity(probe: Probe, attribution: Tensor, explain: Explain, models: Seq
 
 
 def _classes(probe: Probe) -> int:
-    """How many classes the model tells apart."""
+    """The number of the model's classes."""
 
     def ask() -> int:
         first = probe.take([0])

@@ -1,11 +1,11 @@
-"""Do inputs that differ a little have explanations that differ a little? Lower is better in all of them.
+"""Do similar inputs have similar explanations? Lower is better for all of these metrics.
 
-All but explanation_continuity read the same noisy inputs, x' = x + uniform noise of +- `radius` of the sample's range of
-values, so they cost `samples` explanations of each sample together, not each. The noise belongs to the sample: all methods
-meet the same. It is not clipped to what an input can be. The largest of a few draws is a lower bound of the largest there is.
+All except explanation_continuity use the same noisy inputs, x' = x + uniform noise of +- `radius` of the sample's range of
+values, so together they cost `samples` explanations per sample. The noise depends on the sample alone, so all methods get the
+same. It is not clipped to the valid range. The largest of a few draws is a lower bound of the maximum.
 
-e, e': maps of x and x', for the same class. They are compared in units of e, so an attribution's unit does not matter.
-A method that draws draws afresh for x', so chance counts as instability.
+e, e': maps of x and x' for the same class. Changes are relative to e, so an attribution's unit does not matter. Random methods
+use new random numbers for x', so their randomness counts as instability.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ lower = functools.partial(metric, family="robustness", higher_is_better=False, l
 def max_sensitivity(
     probe: Probe, attribution: Tensor, explain: Explain, *, samples: int = 3, radius: float = 0.05
 ) -> Tensor:
-    """Largest ||e' - e|| / ||e|| over noisy inputs. (N,)"""
+    """Largest relative change of the attribution over noisy inputs: ||e' - e|| / ||e||. (N,)"""
     near = neighbours(probe, samples, radius)
     return _changes(near, attribution, explain).norm(dim=2).amax(1) / _length(attribution)
 
@@ -36,7 +36,7 @@ def max_sensitivity(
 def avg_sensitivity(
     probe: Probe, attribution: Tensor, explain: Explain, *, samples: int = 3, radius: float = 0.05
 ) -> Tensor:
-    """Mean of ||e' - e|| / ||e|| over noisy inputs. (N,)"""
+    """Mean relative change of the attribution over noisy inputs: ||e' - e|| / ||e||. (N,)"""
     near = neighbours(probe, samples, radius)
     return _changes(near, attribution, explain).norm(dim=2).mean(1) / _length(attribution)
 
@@ -45,9 +45,9 @@ def avg_sensitivity(
 def local_lipschitz(
     probe: Probe, attribution: Tensor, explain: Explain, *, samples: int = 3, radius: float = 0.05
 ) -> Tensor:
-    """Largest (||e' - e|| / ||e||) / ||x' - x|| over noisy inputs. (N,)
+    """Largest relative change of the attribution per unit of noise: (||e' - e|| / ||e||) / ||x' - x||. (N,)
 
-    The paper's is not divided by ||e||, and would rank methods by the unit of their attributions.
+    The paper does not divide by ||e||, so it ranks methods by the unit of their attributions.
     """
     near = neighbours(probe, samples, radius)
     steps = _changes(near, attribution, explain).norm(dim=2) / near.moved
@@ -65,10 +65,12 @@ def relative_input_stability(
     floor: float = 0.1,
     eps_min: float = 1e-6,
 ) -> Tensor:
-    """Largest ||(e' - e) / e|| / ||(x' - x) / x||, feature by feature, over noisy inputs of the same prediction. (N,)
+    """Largest ratio of the relative changes of attribution and input, over noisy inputs of the same prediction. (N,)
 
-    A feature is measured against its own size, but at least against `floor` of the largest: in the paper a feature near
-    zero decides alone. `eps_min` is the least the denominator counts for. Undefined where noise always changes the prediction.
+        ||(e' - e) / e|| / ||(x' - x) / x||    feature by feature
+
+    The change of a feature is divided by its size, but at least by `floor` of the largest size: in the paper a single
+    feature near zero decides. `eps_min`: lower bound of the denominator. Undefined where noise always changes the prediction.
     """
     near = neighbours(probe, samples, radius)
     inputs = torch.stack([relative_norm(other - near.of, near.of, floor) for other in near.inputs], dim=1)
@@ -86,10 +88,12 @@ def relative_output_stability(
     floor: float = 0.1,
     eps_min: float = 0.01,
 ) -> Tensor:
-    """Largest ||(e' - e) / e|| / ||h(x') - h(x)|| over noisy inputs of the same prediction; h: logits. (N,)
+    """Largest relative change of the attribution per change of the logits, over noisy inputs of the same prediction. (N,)
 
-    Logits that change by less than `eps_min` count for that: by chance they hardly change at all, and rounding would decide.
-    Otherwise as relative input stability.
+        ||(e' - e) / e|| / ||h(x') - h(x)||    h: logits
+
+    `eps_min`: lower bound of the change of the logits, without which rounding would decide where they hardly change. The
+    rest is as in relative input stability.
     """
     near = neighbours(probe, samples, radius)
     return _largest(near, _relative_changes(near, attribution, explain, floor) / near.logits.clamp_min(eps_min))
@@ -106,9 +110,11 @@ def relative_representation_stability(
     floor: float = 0.1,
     eps_min: float = 1e-6,
 ) -> Tensor:
-    """Largest ||(e' - e) / e|| / ||(L(x') - L(x)) / L(x)|| over noisy inputs of the same prediction; L: the last layer. (N,)
+    """Largest ratio of the relative changes of attribution and last layer, over noisy inputs of the same prediction. (N,)
 
-    L is the output of the last of the problem's layers. Otherwise as relative input stability.
+        ||(e' - e) / e|| / ||(L(x') - L(x)) / L(x)||
+
+    L: output of the last of the problem's layers. The rest is as in relative input stability.
     """
     near = neighbours(probe, samples, radius, floor)
     return _largest(near, _relative_changes(near, attribution, explain, floor) / near.layer.clamp_min(eps_min))
@@ -116,10 +122,12 @@ def relative_representation_stability(
 
 @lower(cite="montavon2018methods", label="explanation continuity (per unit of input)")
 def explanation_continuity(probe: Probe, attribution: Tensor, explain: Explain, *, step: int = 1) -> Tensor:
-    """Largest (||e' - e||_1 / ||e||_1) / ||x' - x||_2 over moves of the input by a step along each axis. (N,)
+    """Largest relative change of the attribution per unit of change of the input, over shifts along each axis. (N,)
 
-    What enters at the border repeats the border. A map that moves along with the input changes too, the more the sharper
-    it is: as in the paper, which follows single features of moved digits. The paper's is not divided by ||e||_1.
+        (||e' - e||_1 / ||e||_1) / ||x' - x||_2
+
+    The border is repeated. A map that moves along with the input changes too, and a sharp map more than a smooth one, as in
+    the paper, which follows single features of moved digits. The paper does not divide by ||e||_1.
     """
     inputs, size = probe.problem.inputs, attribution.flatten(1).double().norm(p=1, dim=1)
     found = []
@@ -133,12 +141,12 @@ def explanation_continuity(probe: Probe, attribution: Tensor, explain: Explain, 
 
 @dataclass(frozen=True)
 class Neighbours:
-    """M noisy versions of each of N inputs, and how differently the model answers them. The same for all methods."""
+    """M noisy versions of each of N inputs, and how the model's answers to them differ. The same for all methods."""
 
     of: Tensor  # (N, C, *S) the inputs
     inputs: Tensor  # (M, N, C, *S)
     moved: Tensor  # (N, M) ||x' - x||
-    same: Tensor  # (N, M) bool: the class that the model chooses is that which it chooses for x
+    same: Tensor  # (N, M) bool: the model predicts the same class as for x
     logits: Tensor  # (N, M) ||h(x') - h(x)||
     layer: Tensor  # (N, M) ||(L(x') - L(x)) / L(x)|| for the last of the problem's layers; NaN without layers
 

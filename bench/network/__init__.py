@@ -1,1 +1,1 @@
-"""What is asked of a model's inside."""
+"""Access to a model beyond its outputs: device, timing, cost, gradients, graph, propagation rules."""

@@ -1,4 +1,4 @@
-"""Measures what a piece of code asks of a model: time, queries and memory."""
+"""Measures time, model queries and memory of a block of code."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bench.network.device import synchronise
 
 @dataclass(frozen=True)
 class Cost:
-    """What explanations cost, per sample (N,) float64."""
+    """Cost of explanations, per sample: (N,) float64 each."""
 
     seconds: Tensor
     forwards: Tensor
@@ -39,7 +39,7 @@ class Meter:
 
 @contextmanager
 def measured(model: nn.Module) -> Iterator[Meter]:
-    """Counts the inputs that pass forwards and backwards through the model, and the seconds it all takes."""
+    """Counts the inputs that pass forwards and backwards through the model, and the seconds of the block."""
     meter = Meter()
 
     def forwards(_model: nn.Module, _inputs: Any, output: Tensor) -> None:
@@ -62,9 +62,9 @@ def measured(model: nn.Module) -> Iterator[Meter]:
 
 
 class PeakMemory(TorchDispatchMode):
-    """The most bytes that tensors made inside the block held at once, whatever the allocator keeps.
+    """Peak number of bytes in tensors that were made inside the block, without what the allocator reserves.
 
-    Counts storages as they are made and freed, so the figure is the same on every machine and on a GPU.
+    Storages are counted as they are made and freed, so the figure is the same on every machine and device.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""DeepLIFT's backward pass: secants between an input and its reference instead of slopes, one rule per kind of operation."""
+"""DeepLIFT's backward pass: secants between an input and its reference take the place of gradients."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ ELEMENTWISE = (
     *(nn.Sigmoid, nn.Tanh, nn.Hardtanh, nn.Hardsigmoid, nn.Hardswish, nn.LogSigmoid, nn.Tanhshrink),
 )
 POOLS = (nn.MaxPool1d, nn.MaxPool2d)
-NEAR = 1e-6  # inputs closer than this have the slope for their secant
+NEAR = 1e-6  # where inputs are closer than this, the gradient takes the place of the secant
 
 
 def ruled(problem: Problem, name: str) -> fx.GraphModule:
-    """The problem's model with DeepLIFT's backward pass. Raises NotApplicable where an operation has no rule."""
+    """The problem's model with DeepLIFT's backward pass. Raises NotApplicable if an operation has no rule."""
     graph = canonised(problem.model, problem.inputs[:1])
     check(graph, (*LINEAR, *ELEMENTWISE, *POOLS), name)
     for child, module in graph.named_children():
@@ -37,7 +37,7 @@ def ruled(problem: Problem, name: str) -> fx.GraphModule:
 
 
 def contributions(problem: Problem, graph: fx.GraphModule, reference: Tensor) -> Tensor:
-    """What each feature adds to logit_c(x) - logit_c(reference), summed over channels: (N, *S). `graph`: the model, `ruled`."""
+    """Contributions to logit_c(x) - logit_c(reference), summed over channels: (N, *S). `graph`: the model with rules."""
     inputs = problem.inputs.detach().clone().requires_grad_()
     other = reference.expand_as(problem.inputs)
     with torch.enable_grad():
@@ -46,7 +46,9 @@ def contributions(problem: Problem, graph: fx.GraphModule, reference: Tensor) ->
     found = (multiplier * (problem.inputs - other)).sum(1)
     gained = (here - there).detach()
     if not torch.allclose(found.flatten(1).sum(1), gained, rtol=0.02, atol=0.02 * float(gained.abs().max())):
-        raise NotApplicable("DeepLIFT is not complete on this model: an operation mixes the samples of a batch")
+        raise NotApplicable(
+            "DeepLIFT is not complete on this model: one of its operations mixes the samples of a batch"
+        )
     return found
 
 
@@ -100,7 +102,7 @@ class _MaxPool(torch.autograd.Function):
         values, result, winners = ctx.saved_tensors
         (here, there), (out, out_there) = values.chunk(2), result.chunk(2)
         signal, larger = signals[0].chunk(2)[0], torch.maximum(out, out_there)
-        # Where one half wins by more than the other has, its place has moved that way: no division by 0.
+        # A share other than 0 goes to a position whose input differs between the halves, so nothing is divided by 0.
         shares = (signal * (larger - out_there), signal * (out - larger))
         moved = torch.zeros_like(here).flatten(2)
         for share, place in zip(shares, winners.chunk(2), strict=True):

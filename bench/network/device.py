@@ -1,4 +1,4 @@
-"""The device a run uses, and the few settings of it that make a run fast without changing a score."""
+"""The device of a run, and settings that make it faster without changing a score."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bench.core.vocabulary import DEVICES
 
 
 def choose(name: str) -> torch.device:
-    """`auto` is the GPU where there is one. A GPU is told to compute in full float32, as a CPU does."""
+    """The device of that name; `auto` is the GPU if there is one. A GPU computes in full float32, as a CPU does."""
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.deterministic = True
     if name not in DEVICES:
@@ -37,7 +37,7 @@ def describe(device: torch.device) -> str:
 def place(problem: Problem, device: torch.device) -> Problem:
     """The problem on the device, its model in the memory format that suits it.
 
-    Inputs stay as they are: masks are made faster so, and the first convolution turns what it gets.
+    Inputs keep their format: masks are made faster that way, and the first convolution converts its input.
     """
     form = memory_format(problem.inputs)
 
@@ -58,17 +58,17 @@ def place(problem: Problem, device: torch.device) -> Problem:
 
 
 def memory_format(inputs: Tensor) -> torch.memory_format:
-    """Channels-last for images, which a CPU convolves nearly twice as fast; signals stay as they are."""
+    """Channels-last for images, which is nearly twice as fast on a CPU; contiguous for signals."""
     return torch.channels_last if inputs.dim() == 4 else torch.contiguous_format
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Did the device's or the machine's memory not suffice?"""
+    """Whether the error says that memory ran out, on the device or the machine."""
     return isinstance(error, (torch.cuda.OutOfMemoryError, MemoryError)) or "can't allocate memory" in str(error)
 
 
 def synchronise() -> None:
-    """Waits for the GPU, where there is one at work."""
+    """Waits for the GPU, if one is in use."""
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         torch.cuda.synchronize()
 
@@ -76,8 +76,8 @@ def synchronise() -> None:
 def keep_freed_memory() -> None:
     """Tells glibc to reuse freed memory instead of returning it to the system and asking for it again.
 
-    Without this, big batches on a CPU spend most of their time in page faults (up to three times slower). Does nothing
-    where there is no glibc.
+    Without this, large batches on a CPU spend most of their time in page faults (up to three times slower). Does nothing
+    without glibc.
     """
     if platform.system() != "Linux" or platform.libc_ver()[0] != "glibc":
         return

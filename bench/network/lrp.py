@@ -1,6 +1,6 @@
-"""Relevance handed down from the logit to the input, one rule per kind of layer (the LRP family).
+"""Layer-wise relevance propagation from the logit to the input, with one rule for each kind of layer.
 
-The rules are zennit's; the model comes canonised, so that no operation is without a rule.
+The rules are zennit's. The model is rewritten first (`canonical`), so that every operation can have a rule.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from bench.network.canonical import Mean, canonised, check
 from bench.network.gradients import chosen
 
 Rules = Sequence[tuple[tuple[Any, ...], Any]]
-LAYERS = (Convolution, nn.Linear)  # what rules are about
+LAYERS = (Convolution, nn.Linear)  # layers with weights
 OTHERS = (Activation, AvgPool, MaxPool, Mean, Scaling, Sum, nn.Flatten, nn.Unflatten)
 
 
 def logit(problem: Problem, logits: Tensor) -> Tensor:
-    """Logits (N, K) with only the explained class's kept: where propagation starts."""
+    """The relevance that propagation starts with: the logit of the explained class, 0 for other classes. (N, K)"""
     return torch.zeros_like(logits).scatter(1, problem.targets[:, None], chosen(problem, logits)[:, None])
 
 
@@ -40,16 +40,16 @@ def relevance(
     first: Rules = (),
     start: Callable[[Problem, Tensor], Tensor] = logit,
     others: Rules | None = None,
-    served: Sequence[type] = (*LAYERS, *OTHERS),
+    supported: Sequence[type] = (*LAYERS, *OTHERS),
 ) -> Tensor:
     """Relevance of the input by these rules, summed over channels: (N, *S).
 
-    `rules` maps kinds of layers to zennit rules, `first` those of the first such layer. `others` (default: activations pass
-    relevance on, averages and sums share it out in proportion) are those of what has no weights. `start` gives the
-    relevance of the logits (N, K). Raises NotApplicable where the model holds what is not `served`.
+    `rules`: pairs of layer types and zennit rules; `first`: rules for the first of these layers. `others`: rules for modules
+    without weights; by default activations pass relevance on, and averages and sums distribute it in proportion. `start`:
+    the relevance of the logits (N, K). Raises NotApplicable if the model holds an operation that is not in `supported`.
     """
     graph = canonised(problem.model, problem.inputs[:1])
-    check(graph, served, name)
+    check(graph, supported, name)
     usual = [*layer_map_base(), ((Mean, Scaling), Norm())] if others is None else list(others)
     composite = SpecialFirstLayerMapComposite(layer_map=[*usual, *rules], first_map=list(first))
     inputs = problem.inputs.detach().clone().requires_grad_()
@@ -59,12 +59,12 @@ def relevance(
 
 
 def one(problem: Problem, logits: Tensor) -> Tensor:
-    """A relevance of 1 for the explained class, whatever its logit."""
+    """A relevance of 1 for the explained class, independent of its logit. (N, K)"""
     return torch.zeros_like(logits).scatter(1, problem.targets[:, None], 1)
 
 
 def _only_positive() -> BasicHook:
-    """Sums and averages share relevance out among what is positive, as z+ does in layers."""
+    """A rule for sums and averages that distributes relevance among positive inputs, as z+ does in layers."""
     steady = Stabilizer.ensure(1e-6)
     return BasicHook(
         input_modifiers=[lambda values: values.clamp(min=0)],

@@ -1,4 +1,4 @@
-"""How fast the bare model is, and at which batch size it is fastest."""
+"""The speed of the bare model, and its fastest batch size."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from bench.network.device import out_of_memory, synchronise
 LARGEST_BATCH = 4096
 BATCH_MEMORY = 2**30  # bytes that the layers' outputs of a batch and their gradients may take
 SMALLEST_BATCH = 8  # unless smaller ones are clearly faster
-PATIENCE = 2  # doublings of the batch that may bring nothing before the search ends
+PATIENCE = 2  # doublings of the batch size without a gain, after which the search ends
 
 
 @dataclass(frozen=True)
 class Pace:
-    """How fast the bare model is at its best batch size: what a run is measured against."""
+    """The speed of the bare model at its best batch size, which a run is compared with."""
 
     batch_size: int
-    forward: float  # seconds an input
-    backward: float  # seconds more where a gradient is sent back to the input
+    forward: float  # seconds per input
+    backward: float  # additional seconds per input for a gradient
 
     def floor(self, forwards: int, backwards: int = 0) -> float:
-        """Seconds that so many queries would take if nothing but the model took time."""
+        """Seconds that these queries would take if only the model took time."""
         return forwards * self.forward + backwards * self.backward
 
 
 def pace(problem: Problem) -> Pace:
-    """Times the bare model in batches of 1, 2, 4, ... and stops where larger ones bring nothing or do not fit.
+    """Times the bare model in batches of 1, 2, 4, ... until larger ones bring no gain or do not fit.
 
-    On a CPU a larger batch is often slower, so the best one is found by timing and not by filling the memory; none is tried
-    that would take more than BATCH_MEMORY.
+    On a CPU a larger batch is often slower, so the best size is found by timing and not by filling the memory. No batch takes
+    more than BATCH_MEMORY.
     """
     times: dict[int, float] = {}
     size, largest = 1, min(LARGEST_BATCH, BATCH_MEMORY // (2 * _bytes_of_one(problem)))
@@ -52,8 +52,8 @@ def pace(problem: Problem) -> Pace:
         if size > min(times, key=times.__getitem__) * 2**PATIENCE:
             break
         size *= 2
-    # The smallest that is about as fast as the best, for it needs the least memory; but not one so small that the
-    # operations around the model, a few microseconds each, count.
+    # The smallest size that is about as fast as the best needs the least memory. Very small sizes are avoided, because the
+    # operations around the model take a few microseconds per batch.
     good = [size for size, seconds in times.items() if seconds <= 1.05 * min(times.values())]
     best = next((size for size in good if size >= SMALLEST_BATCH), good[-1])
     batch = torch.cat([problem.inputs] * -(-best // len(problem)))[:best]
@@ -76,7 +76,7 @@ def _seconds(ask: Callable[[], object], *, rounds: int = 3, least: float = 0.02)
 
 
 def _bytes_of_one(problem: Problem) -> int:
-    """What the outputs of all layers take for a single input."""
+    """Bytes of the outputs of all layers for a single input."""
     total = 0
 
     def add(_module: nn.Module, _inputs: object, output: object) -> None:

@@ -1,1 +1,1 @@
-"""What task files share: data, weights, training."""
+"""Tools for task files: data, weights, training."""

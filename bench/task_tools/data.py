@@ -1,4 +1,4 @@
-"""Where a task's files come from: the user's folder, the cache, or a checked download. Nothing is left half-written."""
+"""Finds a task's files: in the user's folder, in the cache, or by a checked download. No file is left incomplete."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bench.core.errors import BenchError, DataMissing
 
 @dataclass(frozen=True)
 class Download:
-    """A file on the web, with what proves that it arrived whole."""
+    """A file on the web, with its checksum."""
 
     url: str
     sha256: str
@@ -28,7 +28,7 @@ class Download:
 
 @dataclass(frozen=True)
 class Data:
-    """The user's choice of where data may come from; handed to tasks that ask for `data`."""
+    """Where data may come from, as the user chose; given to tasks that have an argument `data`."""
 
     folder: Path | None = None  # --data or BENCH_DATA
     offline: bool = False
@@ -42,7 +42,7 @@ class Data:
 
 
 def cache() -> Path:
-    """The user cache, or BENCH_CACHE."""
+    """The cache folder: BENCH_CACHE, or that of the user."""
     import pooch
 
     return Path(os.environ.get("BENCH_CACHE") or pooch.os_cache("attribution-bench"))
@@ -60,7 +60,7 @@ def fetch(download: Download, name: str, *, offline: bool = False) -> Path:
     if target.is_dir():
         return target
     if offline:
-        raise DataMissing(f"{name}: not on this machine and --offline is set")
+        raise DataMissing(f"{name} is not on this machine, and downloads are off (--offline)")
     try:
         archive = pooch.retrieve(
             download.url,
@@ -70,16 +70,20 @@ def fetch(download: Download, name: str, *, offline: bool = False) -> Path:
             downloader=pooch.HTTPDownloader(progressbar=True, timeout=20),
         )
     except requests.exceptions.RequestException as error:
-        raise DataMissing(f"{name}: {download.url} cannot be reached ({type(error).__name__})") from error
+        raise DataMissing(
+            f"{name} cannot be downloaded: {download.url} is not reachable ({type(error).__name__})"
+        ) from error
     except ValueError as error:
-        raise BenchError(f"{name}: the download of {download.url} is corrupt (sha256 differs); try again") from error
+        raise BenchError(
+            f"{name}: the file from {download.url} is incomplete or changed (its sha256 differs); try again"
+        ) from error
     extract(Path(archive), target)
     Path(archive).unlink()
     return target
 
 
 def extract(archive: Path, target: Path) -> None:
-    """Unpacks a zip into a new folder. No member may leave the folder, and the folder appears only when complete."""
+    """Unpacks a zip file into a new folder, which appears only when complete. Members outside the folder are refused."""
     part = target.with_name(target.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
@@ -89,11 +93,11 @@ def extract(archive: Path, target: Path) -> None:
                 inside = (part / member.filename).resolve().is_relative_to(part.resolve())
                 is_link = (member.external_attr >> 16) & 0o170000 == 0o120000
                 if not inside or is_link:
-                    raise BenchError(f"{archive}: member '{member.filename}' points outside the archive; not unpacked")
+                    raise BenchError(f"{archive}: '{member.filename}' points outside the archive; nothing was unpacked")
             zipped.extractall(part)
         part.rename(target)
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError) as error:
-        raise BenchError(f"{archive}: not a complete zip file ({error})") from error
+        raise BenchError(f"{archive} is not a complete zip file ({error}); delete it and try again") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
@@ -101,28 +105,30 @@ def extract(archive: Path, target: Path) -> None:
 def read_rgb(path: Path, size: tuple[int, int], stored: tuple[int, int]) -> np.ndarray:
     """An RGB image of `stored` (height, width) as uint8 (*size, 3).
 
-    Resized by Pillow's bilinear filter where `size` differs. Raises BenchError that names the file when it is truncated,
-    not RGB, or of another size.
+    Resized with Pillow's bilinear filter if `size` differs. Raises BenchError if the file is truncated, not RGB, or has
+    another size.
     """
     from PIL import Image, UnidentifiedImageError
 
     try:
         with warnings.catch_warnings(), Image.open(path) as image:
-            warnings.simplefilter("ignore")  # Pillow warns of a torn file and then raises
+            warnings.simplefilter("ignore")  # Pillow warns of a damaged file and then raises
             image.load()
             if image.mode != "RGB":
-                raise BenchError(f"{path}: mode is {image.mode}, an RGB image is needed")
+                raise BenchError(f"{path}: the image has mode {image.mode}; RGB is needed")
             if image.size != stored[::-1]:
-                raise BenchError(f"{path}: {image.width}x{image.height} pixels, {stored[1]}x{stored[0]} are needed")
+                raise BenchError(
+                    f"{path}: the image has {image.width}x{image.height} pixels; {stored[1]}x{stored[0]} are needed"
+                )
             if size != stored:
                 image = image.resize(size[::-1], Image.Resampling.BILINEAR)
             return np.asarray(image, dtype=np.uint8)
     except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
-        raise BenchError(f"{path}: truncated or not an image ({error})") from error
+        raise BenchError(f"{path} is not a complete image ({error})") from error
 
 
 def interleaved(labels: Sequence[int]) -> list[int]:
-    """Row numbers ordered so that every prefix is as balanced over the classes as can be."""
+    """Row numbers in an order in which every prefix is balanced over the classes."""
     seen: dict[int, int] = {}
     turn = []
     for label in labels:

@@ -1,4 +1,4 @@
-"""Training and evaluation of the models that tasks ship. The same command that a user runs made the shipped weights."""
+"""Training and evaluation of the tasks' models. The shipped weights were made by this code."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from bench.core.entries import Recipe
 from bench.core.hashing import digest
 from bench.network.device import memory_format
 
-BATCH = 32  # of evaluation; large batches gain nothing on a CPU
+BATCH = 32  # of evaluation; larger batches are not faster on a CPU
 
 
 def fit(recipe: Recipe, *, seed: int = 0, device: str = "cpu") -> Iterator[tuple[dict[str, float], nn.Module]]:
-    """Trains a fresh network; after each epoch yields the epoch's figures and the averaged network so far.
+    """Trains a new network. After each epoch, yields its figures and the averaged network so far.
 
-    AdamW on a one-cycle schedule; the network that is kept is the exponential moving average of the weights with its
-    batch norms folded into the convolutions. The test accuracy among the figures is watched and never acted upon.
+    AdamW with a one-cycle schedule. The averaged network has the exponential moving average of the weights, and its batch
+    norms are folded into the convolutions. The test accuracy is reported and never used for a decision.
     """
     torch.manual_seed(seed)
     rng = torch.Generator().manual_seed(seed)
@@ -71,7 +71,7 @@ def fit(recipe: Recipe, *, seed: int = 0, device: str = "cpu") -> Iterator[tuple
 def fold_batch_norm(network: nn.Module) -> nn.Module:
     """A copy in eval mode with every batch norm of a Sequential folded into the convolution before it.
 
-    The folded network computes the same function; it is smaller, faster, and needs no canonising for LRP.
+    The folded network computes the same function, is smaller and faster, and needs no rewriting for LRP.
     """
     network = copy.deepcopy(network).float().cpu().eval()
     children = list(network.named_children())
@@ -97,7 +97,7 @@ def probabilities(network: nn.Module, recipe: Recipe, *, device: str = "cpu") ->
 def class_table(probability: np.ndarray, labels: np.ndarray, class_names: tuple[str, ...]) -> pd.DataFrame:
     """Precision, recall, F1, ROC AUC (one class against the rest) and support per class, then over all.
 
-    The `accuracy` of a class is the share of all samples that are rightly put in or out of it.
+    The `accuracy` of a class is the share of all samples that are correctly assigned to it or not to it.
     """
     from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
 
@@ -124,12 +124,12 @@ def class_table(probability: np.ndarray, labels: np.ndarray, class_names: tuple[
 
 
 def data_digest(recipe: Recipe) -> str:
-    """A hash of pixels and labels, not of file bytes: any lossless copy is the same data."""
+    """A hash of pixels and labels instead of file bytes, so that any lossless copy counts as the same data."""
     return digest(*recipe.train, *recipe.test)
 
 
 def facts(recipe: Recipe, figures: dict[str, float], *, seed: int) -> dict[str, Any]:
-    """What a reader of the weights must know: how good they are and how they were made."""
+    """What is stored beside the weights: how good they are and how they were made."""
     network = fold_batch_norm(recipe.network())
     return {
         "test_accuracy": round(figures["test_accuracy"], 4),

@@ -1,4 +1,4 @@
-"""The weights that ship with a task: safetensors, with a .json beside them that says how they came about."""
+"""The weights of a task's model: a safetensors file, and a .json file that says how they were made."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ def shipped(stem: str, network: nn.Module) -> tuple[nn.Module, str]:
 
 
 def load(network: nn.Module, path: Path) -> None:
-    """Loads weights into a network. Raises BenchError that names the file and what does not fit."""
+    """Loads weights into a network. Raises BenchError if the file is missing or damaged, or does not fit."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     if not path.is_file():
-        raise BenchError(f"{path}: no such weights; make them with `python -m bench train {path.stem}`")
+        raise BenchError(f"there are no weights at {path}; make them with `python -m bench train {path.stem}`")
     try:
         state = load_file(path)
     except (SafetensorError, OSError) as error:
-        raise BenchError(f"{path}: not a complete safetensors file ({error})") from error
+        raise BenchError(f"{path} is not a complete safetensors file ({error})") from error
     wanted = network.state_dict()
     wrong = [
         f"{name} is {_shape(state, name)}, the network has {_shape(wanted, name)}"
@@ -43,7 +43,7 @@ def load(network: nn.Module, path: Path) -> None:
         if _shape(state, name) != _shape(wanted, name)
     ]
     if wrong:
-        raise BenchError(f"{path}: weights do not fit the network: {'; '.join(wrong)}")
+        raise BenchError(f"the weights in {path} do not fit the network: {'; '.join(wrong)}")
     network.load_state_dict(state)
 
 

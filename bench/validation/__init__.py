@@ -1,1 +1,1 @@
-"""Judges metrics before they judge."""
+"""Checks of metrics on problems with known answers."""

@@ -1,8 +1,8 @@
-"""Small models whose exact attribution is known, to judge metrics by, and the maps that a metric must tell apart.
+"""Small models whose exact attribution is known, and the maps that a metric must rank.
 
-Every model answers (-s / 2, s / 2) for two classes, where s is a sum of contributions, each of which belongs to a place of the
-input (C channels share one). The baseline is 0 and contributes nothing, so the contributions of a class are its exact
-attribution: for sums of single features the only one, for pairs of features the Shapley value.
+Every model has the logits (-s / 2, s / 2) for two classes, where s is a sum of contributions. Each contribution belongs to one
+feature (its channels together). The baseline is 0 and contributes nothing, so the contributions to a class are its exact
+attribution: the only one for sums of single features, the Shapley values for pairs of features.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from bench.core.random import SampleRng
 from bench.perturbation.probe import Probe
 
 SHAPES = {"1-D": (1, 24), "grey": (1, 6, 6), "RGB": (3, 6, 6)}
-SAMPLES = 32  # of each problem; a metric that is 0 or 1 for a sample needs that many to show what it tells apart
-LOGITS = 3.0  # standard deviation of s over samples: p is spread between 0.5 and 1
+SAMPLES = 32  # of each problem; metrics with values 0 and 1 need that many for the sign test
+LOGITS = 3.0  # root mean square of s over the samples, so that p lies between 0.5 and 1
 
 
 class ClosedForm(nn.Module):
-    """Inputs (N, C, *S) -> logits (N, 2). `features` makes (N, C', *S) of them, and `dense` adds these up with weights."""
+    """Inputs (N, C, *S) -> logits (N, 2). `features` maps inputs to (N, C', *S), and `dense` is their weighted sum."""
 
     def __init__(self, features: nn.Module, shape: tuple[int, ...], weights: Tensor) -> None:
         super().__init__()
@@ -51,14 +51,14 @@ class ClosedForm(nn.Module):
 
 
 class Elementwise(nn.Module):
-    """x |x|: each feature on its own, and not in proportion."""
+    """x |x|: each feature alone, but not linear."""
 
     def forward(self, inputs: Tensor) -> Tensor:
         return inputs * inputs.abs()
 
 
 class Gate(nn.Module):
-    """ReLU(x - threshold): a feature below its threshold has no effect, and no slope."""
+    """ReLU(x - threshold): a feature below the threshold has neither an effect nor a gradient."""
 
     def __init__(self, threshold: float) -> None:
         super().__init__()
@@ -70,9 +70,9 @@ class Gate(nn.Module):
 
 
 class Pairs(nn.Module):
-    """AND (the smaller) or OR (the larger) of the channel means of two places each, put at the first of the two.
+    """AND (minimum) or OR (maximum) of the channel means of two features; the result is at the first one's position.
 
-    `first`, `second`: places (P,) of the pairs; `either` (P,) bool: OR instead of AND.
+    `first`, `second`: positions (P,) of the pairs; `either` (P,) bool: OR instead of AND.
     """
 
     def __init__(self, places: int, first: Tensor, second: Tensor, either: Tensor) -> None:
@@ -93,7 +93,7 @@ class Pairs(nn.Module):
         return found.index_copy(1, self.first, values).view(len(inputs), 1, *inputs.shape[2:])
 
     def shares(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """What each of the two adds, averaged over both orders (Shapley): (N, P) each. Inputs are not negative."""
+        """Shapley values of both features of each pair: (N, P) each. Inputs must not be negative."""
         one, other = self._both(inputs)
         both = torch.where(self.either, torch.maximum(one, other), torch.minimum(one, other))
         nothing = torch.zeros_like(one)
@@ -106,7 +106,7 @@ class Pairs(nn.Module):
 
 
 class PairsForm(ClosedForm):
-    """The closed form of pairs: credit goes to both places."""
+    """The closed form of pairs: both features of a pair get their Shapley value."""
 
     def _of_places(self, inputs: Tensor, baseline: Tensor, weights: Tensor) -> Tensor:
         pairs = self.features
@@ -119,7 +119,7 @@ class PairsForm(ClosedForm):
 
 
 class PatchForm(ClosedForm):
-    """A convolution with positive weights, so that its ReLU never clips: linear, and each input gets its slope times value."""
+    """A convolution with positive weights, so that its ReLU never clips: linear, and attributions are slope times value."""
 
     def _of_places(self, inputs: Tensor, baseline: Tensor, weights: Tensor) -> Tensor:
         with torch.enable_grad():
@@ -132,9 +132,9 @@ class PatchForm(ClosedForm):
 def problem(kind: str, shape: str) -> Problem:
     """The closed-form problem of a kind (KINDS) and an input shape (SHAPES), its targets chosen by the model.
 
-    `truth` is where the explained class gets at least half as much as at its best place. In each input the evidence against one
-    class is weakened, by a factor drawn for that input: where none is left, keeping the top features loses p (drop), where
-    there is much, it gains p (increase). Raises KeyError for names of none.
+    `truth`: the features with at least half of the highest attribution. In each input the evidence against one class is
+    weakened by a random factor: if none is left, keeping only the top features lowers p (drop); if much is left, it raises p
+    (increase). Raises KeyError for unknown names.
     """
     size = SHAPES[shape]
     rng = np.random.default_rng([list(KINDS).index(kind), list(SHAPES).index(shape)])
@@ -144,7 +144,7 @@ def problem(kind: str, shape: str) -> Problem:
     against = model.contributions(inputs, torch.zeros_like(inputs), wanted) < 0
     left = torch.from_numpy(rng.uniform(0.0, 1.0, SAMPLES).astype(np.float32)).view(-1, *(1,) * len(size))
     inputs = inputs * torch.where(against.unsqueeze(1), left, 1)
-    with torch.no_grad():  # of one spread, so that p is neither 0.5 nor 1
+    with torch.no_grad():  # the same size of logits everywhere, so that p is neither 0.5 nor 1
         model.dense.weight.mul_(LOGITS / model(inputs).diff(dim=1).square().mean().sqrt())
     found = Problem(
         model=model,
@@ -165,7 +165,7 @@ def problem(kind: str, shape: str) -> Problem:
 
 
 def _weights(rng: np.random.Generator, number: int) -> Tensor:
-    """Weights of both signs that sum to nothing, so that inputs of any size are for either class alike."""
+    """Weights of both signs with sum 0, so that the size of the inputs favours neither class."""
     values = rng.normal(size=number)
     return torch.from_numpy((values - values.mean()).astype(np.float32))
 
@@ -184,12 +184,12 @@ def _gate(rng: np.random.Generator, size: tuple[int, ...]) -> ClosedForm:
 
 def _pairs(rng: np.random.Generator, size: tuple[int, ...]) -> ClosedForm:
     places = math.prod(size[1:])
-    number = places // 6  # pairs, so that a third of the places matter
+    number = places // 6  # pairs, so that a third of the features matter
     chosen = torch.from_numpy(rng.permutation(places)[: 2 * number])
     first, second = chosen[:number], chosen[number:]
     either = torch.arange(number) % 2 == 0
     weights = torch.zeros(places)
-    signs = torch.tensor([1.0, 1.0, -1.0, -1.0]).repeat(number)[:number]  # AND and OR on either side
+    signs = torch.tensor([1.0, 1.0, -1.0, -1.0]).repeat(number)[:number]  # AND and OR for either class
     weights[first] = signs * torch.from_numpy(rng.uniform(0.5, 1.5, number).astype(np.float32))
     return PairsForm(Pairs(places, first, second, either), size, weights)
 
@@ -224,14 +224,14 @@ def exact(problem: Problem) -> Tensor:
 
 
 def noisy(problem: Problem, rng: SampleRng, *, noise: float = 0.1) -> Tensor:
-    """The exact attribution plus noise, of so many times its own standard deviation. (N, *S)"""
+    """The exact attribution plus Gaussian noise of `noise` times its standard deviation. (N, *S)"""
     truth = exact(problem)
     spread = truth.flatten(1).std(1).view(-1, *(1,) * (truth.dim() - 1))
     return truth + noise * spread * rng.normal(truth.shape[1:])
 
 
 def random(problem: Problem, rng: SampleRng) -> Tensor:
-    """Noise. (N, *S)"""
+    """Gaussian noise. (N, *S)"""
     return rng.normal(problem.shape)
 
 
@@ -241,18 +241,18 @@ def negated(problem: Problem) -> Tensor:
 
 
 def from_zero(problem: Problem) -> Tensor:
-    """The exact attribution against zero, whatever the baseline is: what gradient times input gives. (N, *S)"""
+    """The exact attribution with zero as the baseline, as gradient times input gives it. (N, *S)"""
     return exact(replace(problem, baseline=torch.zeros_like(problem.baseline)))
 
 
 def half_model(problem: Problem) -> Tensor:
-    """Half the exact attribution, half the input, each by its own spread: follows the model in part. (N, *S)"""
+    """The mean of the standardised exact attribution and the standardised input: depends on the model in part. (N, *S)"""
     parts = [exact(problem), problem.inputs.mean(1)]
     return torch.stack([_standard(part) for part in parts]).mean(0)
 
 
 def model_free(problem: Problem) -> Tensor:
-    """The input: says nothing of the model. (N, *S)"""
+    """The standardised input, which does not depend on the model. (N, *S)"""
     return _standard(problem.inputs.mean(1))
 
 

@@ -28,7 +28,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").g
 def test_every_registered_name_has_a_section_with_source_and_settings(page, kind, registry):
     text = catalogue.PAGES[page]()
     for name, entry in registry.items():
-        section = re.search(rf"^\({kind}-{name}\)=\n(.*?)(?=^\(|\Z)", text, re.DOTALL | re.MULTILINE)
+        section = re.search(rf"^\({kind}-{name}\)=\n(.*?)(?=^\({kind}-|\Z)", text, re.DOTALL | re.MULTILINE)
         assert section, name
         assert all(f"`{setting}={default!r}`" in section[1] for setting, default in entry.params)
         if entry.cite:

@@ -425,7 +425,7 @@ def test_a_model_without_layers_has_nothing_to_randomise():
     for name in ("quantus_mprt", "quantus_smooth_mprt", "quantus_efficient_mprt"):
         status, note = statuses(name, problem)
         assert status == {"skipped"}
-        assert "no layer" in note
+        assert "needs a layer with `reset_parameters`" in note
 
 
 # --- localisation and complexity ------------------------------------------------------------------------------------------
@@ -507,7 +507,7 @@ def test_input_invariance_of_a_gradient_and_not_of_gradient_times_input():
 def test_input_invariance_is_skipped_without_a_first_convolution():
     status, note = statuses("quantus_input_invariance", linear_problem((1, 24)))
     assert status == {"skipped"}
-    assert "first module is a convolution" in note
+    assert "first module is a 1-D or 2-D convolution" in note
 
 
 def test_this_is_the_release_that_works_on_batches():

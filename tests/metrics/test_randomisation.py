@@ -126,7 +126,7 @@ def test_a_model_of_one_class_has_no_other_to_explain():
     problem = replace(problem, model=model, targets=torch.zeros(5, dtype=torch.long))
     found = scored("random_logit", method(weights_times_input), problem)
     assert set(found.status) == {"skipped"}
-    assert found.note[0] == "the model tells no classes apart"
+    assert found.note[0] == "random_logit needs a model with at least two classes, and this one has a single output"
 
 
 def test_mprt_of_a_linear_model_by_hand():
@@ -266,7 +266,7 @@ def test_a_model_without_weights_cannot_be_randomised():
     problem = replace(problem, model=nn.Sequential(nn.Flatten()))
     found = scored("mprt_cascading", method(weights_times_input), problem)
     assert set(found.status) == {"skipped"}
-    assert found.note[0] == "the model has no weights to randomise"
+    assert found.note[0] == "the model has no layer with weights to randomise (normalisation layers do not count)"
 
 
 def test_spearman_against_scipy_with_ties_and_without_a_number():

@@ -224,7 +224,7 @@ def test_saving_that_fails_keeps_the_old_weights(tmp_path, monkeypatch):
 
 
 def test_missing_weights_are_named_with_the_way_to_make_them(tmp_path):
-    with pytest.raises(BenchError, match=r"gone\.safetensors: no such weights; .*python -m bench train gone"):
+    with pytest.raises(BenchError, match=r"there are no weights at .*gone\.safetensors; .*python -m bench train gone"):
         weights.load(network("mnist1d")(), tmp_path / "gone.safetensors")
 
 
@@ -233,7 +233,7 @@ def test_truncated_weights_are_named(tmp_path, kept):
     path = tmp_path / "cut.safetensors"
     weights.save(network("mnist1d")(), path, {})
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(BenchError, match=r"cut\.safetensors: not a complete safetensors file"):
+    with pytest.raises(BenchError, match=r"cut\.safetensors is not a complete safetensors file"):
         weights.load(network("mnist1d")(), path)
 
 
@@ -249,7 +249,7 @@ def test_weights_of_another_shape_are_named_one_by_one(tmp_path):
     with pytest.raises(BenchError) as raised:
         weights.load(target, path)
     assert str(raised.value) == (
-        f"{path}: weights do not fit the network: conv2.bias is 30, the network has 25; "
+        f"the weights in {path} do not fit the network: conv2.bias is 30, the network has 25; "
         "conv2.weight is 30x25x3, the network has 25x25x3; dense.bias is absent, the network has 10; "
         "extra.weight is 1x2, the network has absent"
     )

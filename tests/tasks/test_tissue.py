@@ -145,7 +145,7 @@ def test_absent_is_glass_and_inputs_are_light(problem):
 
 @pytest.mark.parametrize("name", ["test/0480", "test/7", "train/0001"])
 def test_a_tile_that_is_not_there_is_named(name):
-    with pytest.raises(BenchError, match=f"tissue: no tile {name}; there are test/0000 to test/0479"):
+    with pytest.raises(BenchError, match=f"tissue has no tile '{name}'; its tiles are test/0000 to test/0479"):
         TASKS["tissue"].fn((name,))
 
 

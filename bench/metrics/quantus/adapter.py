@@ -1,6 +1,6 @@
-"""How Quantus is asked: quietly, leaving no trace, for scores that belong to a sample.
+"""Calls Quantus without warnings and side effects, for scores per sample.
 
-Written for Quantus 0.6, which works on batches. Older releases (0.5) work on one sample after the other; they are called so.
+Written for Quantus 0.6, which works on batches. Older releases (0.5) are called with one sample at a time.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ def as_inputs(problem: Problem) -> np.ndarray:
 
 
 def own_scale(a: np.ndarray, **_: Any) -> np.ndarray:
-    """Each map over its own largest absolute value, for Quantus's `normalise_func`: (N, ...) -> (N, ...)."""
+    """Divides each map by its largest absolute value, for Quantus's `normalise_func`: (N, ...) -> (N, ...)."""
     largest = np.abs(a).max(axis=tuple(range(1, a.ndim)), keepdims=True)
     return a / np.where(largest > 0, largest, 1)
 
 
 def step_of(features: int, steps: int) -> int:
-    """Features that go at once, for about so many steps: Quantus takes steps of equal size only."""
+    """Number of features per step, for about `steps` steps of equal size, which Quantus requires."""
     number = min((n for n in range(1, features + 1) if features % n == 0), key=lambda n: (n == 1, abs(n - steps)))
     return features // number
 
@@ -56,12 +56,12 @@ def release() -> tuple[int, ...]:
 
 
 def batched() -> bool:
-    """Does this Quantus work on whole batches?"""
+    """Whether the installed Quantus works on whole batches."""
     return release() >= (0, 6)
 
 
 def judge(name: str, **settings: Any) -> Any:
-    """A Quantus metric. Nothing is normalised, made absolute, warned of or averaged over samples unless asked for."""
+    """A Quantus metric without normalisation, absolute values, warnings and means over samples, unless `settings` say so."""
     import quantus
 
     return getattr(quantus, name)(**PLAIN | settings)
@@ -78,10 +78,10 @@ def ask(
     alone: bool | None = None,
     **batches: np.ndarray,
 ) -> list[Any]:
-    """What a Quantus metric that does not explain again answers for each sample: (N, C, *S), (N, 1, *S) -> N answers.
+    """The result of a Quantus metric for each sample: (N, C, *S), (N, 1, *S) -> N results. Not for those that explain again.
 
-    `alone`: one call per sample, or one for all of them; by default as this Quantus works. `seeds`: one per sample, for what
-    the metric draws. `batches`: other arrays that it reads.
+    `alone`: one call per sample instead of one for all; the default depends on the version of Quantus. `seeds`: one per
+    sample, for the metric's random numbers. `batches`: further arrays for the metric.
     """
     y = np.zeros(len(x), dtype=int) if classes is None else classes.cpu().numpy()
     by_sample = not batched() if alone is None else alone
@@ -115,17 +115,17 @@ def ask_explaining(
     softmax: bool = False,
     seeds: Sequence[int] | None = None,
 ) -> Tensor:
-    """Scores (N,) of a Quantus metric that explains again: all samples at once.
+    """Scores (N,) of a Quantus metric that explains again, all samples at once.
 
-    `attribution` None: it explains the inputs itself as well. `draws`: the numbers of the draws of the explanations, by
-    default always 0, that of the attribution itself.
+    `attribution` None: the metric also explains the inputs itself. `draws`: draw numbers of the explanations; by default 0,
+    that of the attribution.
     """
     import quantus
 
     problem, asked = probe.problem, model or Closed(probe.problem)
     explain_func = explainer(probe, explain, draws or itertools.repeat(0), original=asked)
     drawn = nullcontext() if seeds is None else draws_per_sample(seeds)
-    # SmoothMPRT takes no notice of the `explain_func` it is given, and calls Quantus's own
+    # SmoothMPRT ignores `explain_func` and calls Quantus's `explain`
     with quiet(), drawn, patch.object(quantus, "explain", explain_func):
         scores = scorer(
             model=asked.eval(),
@@ -143,7 +143,7 @@ def ask_explaining(
 def explainer(
     probe: Probe, explain: Explain, draws: Iterator[int], *, original: nn.Module
 ) -> Callable[..., np.ndarray]:
-    """The method as Quantus's `explain_func`: (model, inputs (N, ...), targets (N,)) -> (N, 1, ...), of all samples at once."""
+    """The method as Quantus's `explain_func`: (model, inputs (N, ...), targets (N,)) -> (N, 1, ...), all samples at once."""
 
     def explain_func(model: nn.Module, inputs: np.ndarray, targets: np.ndarray, **_: Any) -> np.ndarray:
         problem = probe.problem
@@ -160,7 +160,7 @@ def explainer(
 def among_neighbours(
     scorer: Any, probe: Probe, attribution: Tensor, explain: Explain, samples: int, radius: float
 ) -> Tensor:
-    """Scores of a metric that compares the samples of a batch: each sample in a batch of its own noisy versions. (N,)"""
+    """Scores of a metric that compares the samples of a batch; each sample gets a batch of its noisy versions. (N,)"""
     problem, near = probe.problem, neighbours(probe, samples, radius).inputs
     maps = [attribution, *(explain(inputs, draw) for draw, inputs in enumerate(near, start=1))]
     crowds = torch.stack([problem.inputs, *near], dim=1).float().cpu().numpy()
@@ -177,10 +177,10 @@ def numbers(scores: Sequence[Any]) -> Tensor:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Quantus without its warnings, without its checks of the maps, which the harness has checked already, and without a trace.
+    """Turns off Quantus's warnings and its checks of the maps, and undoes its side effects.
 
-    Its warning compares inputs at each step; its check turns maps into Python lists and refuses those that are all negative.
-    It reseeds torch and NumPy, and keeps each model that it was ever given in a cache.
+    The warnings compare inputs at each step. The checks turn maps into Python lists and reject maps that are all negative;
+    the harness has checked them already. Quantus reseeds torch and NumPy, and keeps every model in a cache.
     """
     from quantus.helpers import asserts, warn
     from quantus.helpers.model.pytorch_model import PyTorchModel
@@ -191,7 +191,7 @@ def quiet() -> Iterator[None]:
         stack.enter_context(patch.object(warn, "warn_perturbation_caused_no_change", lambda **_: None))
         stack.enter_context(patch.object(asserts, "assert_attributions", lambda *_, **__: None))
         stack.enter_context(numpy_state_kept())
-        # looking for devices that nobody uses takes longer than many a metric
+        # a search for unused devices would take longer than some metrics
         devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
         stack.enter_context(torch.random.fork_rng(devices))
         for name in ("_get_last_softmax_layer_index", "_get_model_with_linear_top"):
@@ -201,9 +201,9 @@ def quiet() -> Iterator[None]:
 
 @contextmanager
 def draws_per_sample(seeds: Sequence[int]) -> Iterator[None]:
-    """Lets the functions by which Quantus draws from NumPy draw for each sample from a stream of its own.
+    """Replaces NumPy's random functions, as Quantus calls them, by ones with a separate stream for each sample.
 
-    Quantus draws for all samples of a batch at once, or, by `choice`, for one after the other: the n-th call is about sample n.
+    Quantus draws for all samples of a batch at once, or, with `choice`, for one sample after the other: call n is for sample n.
     """
     streams = [np.random.RandomState(seed % 2**32) for seed in seeds]
     turns = itertools.cycle(streams)

@@ -1,4 +1,4 @@
-"""Quantus's axiomatic group: does an attribution keep the promises that some methods make by definition?"""
+"""Quantus's axiomatic group: does an attribution satisfy axioms that some methods satisfy by definition?"""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ axiom = functools.partial(metric, family="axiom")
 
 @axiom(cite="sundararajan2017ig", higher_is_better=True, label="completeness (Quantus)", limits=(0, 1))
 def quantus_completeness(probe: Probe, attribution: Tensor) -> Tensor:
-    """1 where the attributions sum exactly to the class's logit less that of the baseline, to the last bit, else 0. (N,)"""
+    """1 where the attributions sum to the logit's difference from the baseline's, to the last bit, else 0. (N,)"""
     problem = probe.problem
     baseline = problem.baseline.expand(problem.inputs.shape[1:]).float().cpu().numpy().ravel()
 
@@ -37,10 +37,10 @@ def quantus_completeness(probe: Probe, attribution: Tensor) -> Tensor:
 def quantus_non_sensitivity(
     probe: Probe, attribution: Tensor, *, eps: float = 1e-5, features: str = "patch64"
 ) -> Tensor:
-    """Number of features of which one says that the model ignores them, |attribution| or p, and the other does not. (N,)
+    """Number of features that either |attribution| or p ignores, but not both. (N,)
 
-    p ignores a feature if it changes by less than `eps` without it; the attribution, if it has less than that share of the
-    largest. Quantus takes features singly only; single pixels would be too many questions, so they are patches.
+    p ignores a feature if removing it changes p by less than `eps`. The attribution ignores it if it is less than that share
+    of the largest. Quantus removes features one by one; single pixels would need too many queries, so patches are used.
     """
     cells = probe.partition(features)
     maps = as_maps(cells.sums(attribution.abs()))
@@ -59,13 +59,15 @@ def quantus_non_sensitivity(
     cost="slow",
 )
 def quantus_input_invariance(probe: Probe, attribution: Tensor, explain: Explain, *, shift: float = -1.0) -> Tensor:
-    """1 where no attribution changes by more than 1e-4 when a constant is added to the input and the model takes it out. (N,)
+    """1 where no attribution changes by more than 1e-4 when the model takes out a shift of the input, else 0. (N,)
 
-    Methods that draw draw as they did before. Quantus does not shift the first value, nor the zeros that pad it.
+    Random methods use the same random numbers. Quantus shifts neither the first value nor the zeros of the padding.
     """
     model = copy.deepcopy(probe.problem.model).cpu()
     first = next(itertools.islice(model.modules(), 1, None), None)
     if not isinstance(first, nn.Conv1d | nn.Conv2d) or first.bias is None:
-        raise NotApplicable("Quantus's InputInvariance takes models whose first module is a convolution with a bias")
+        raise NotApplicable(
+            "Quantus's InputInvariance needs a model whose first module is a 1-D or 2-D convolution with a bias"
+        )
     scorer = judge("InputInvariance", input_shift=shift)
     return ask_explaining(scorer, probe, attribution, explain, model=model)

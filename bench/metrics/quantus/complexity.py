@@ -1,4 +1,4 @@
-"""Quantus's complexity group: is an attribution concentrated on few features? All take absolute values, as Quantus does."""
+"""Quantus's complexity group: is an attribution concentrated on few features? All use absolute values, as Quantus does."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ of_map = functools.partial(metric, family="complexity")
 def quantus_sparseness(attribution: Tensor) -> Tensor:
     """Gini index of the absolute attributions. (N,)
 
-    Quantus adds 1e-7 to each, which is why they are scaled.
+    Quantus adds 1e-7 to each value, so maps are scaled first.
     """
     return _scored("Sparseness", attribution, **SCALED)
 
 
 @of_map(higher_is_better=False, cite="bhatt2020faithfulness", label="complexity (Quantus)", limits=(0, None))
 def quantus_complexity(attribution: Tensor) -> Tensor:
-    """Entropy (nats) of the absolute attributions' shares. (N,)"""
+    """Entropy of the shares of the absolute attribution, in nats. (N,)"""
     return _scored("Complexity", attribution)
 
 
 @of_map(higher_is_better=False, cite="nguyen2020quantitative", label="effective complexity (Quantus)", limits=(0, None))
 def quantus_effective_complexity(attribution: Tensor, *, eps: float = 0.1) -> Tensor:
-    """Number of features whose absolute attribution is above `eps` of the largest. (N,)
+    """Number of features whose absolute attribution exceeds `eps` of the largest. (N,)
 
-    Quantus's own 1e-5 counts all features of any attribution that is not exactly sparse.
+    Quantus's default of 1e-5 counts all features of any attribution that is not exactly sparse.
     """
     return _scored("EffectiveComplexity", attribution, eps=eps, **SCALED)
 

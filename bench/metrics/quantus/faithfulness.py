@@ -1,4 +1,4 @@
-"""Quantus's faithfulness group: does the model's answer depend on the features that an attribution puts first?"""
+"""Quantus's faithfulness group: does the model's answer depend on the features with the highest attributions?"""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ABSENT = {"perturb_baseline": 0.0}  # of a presence map
 def quantus_faithfulness_correlation(
     probe: Probe, attribution: Tensor, rng: SampleRng, *, subsets: int = 32, share: float = 0.2
 ) -> Tensor:
-    """Pearson correlation, over random subsets of features, of attribution removed and p lost. (N,)"""
+    """Pearson correlation, over random subsets of the features, of their attribution and the loss of p without them. (N,)"""
     size = max(1, int(share * probe.features))
     scorer = judge("FaithfulnessCorrelation", nr_runs=subsets, subset_size=size, **ABSENT)
     return _on_presence(scorer, probe, attribution, seeds=rng.seeds)
@@ -36,9 +36,9 @@ def quantus_faithfulness_correlation(
 
 @higher(cite="alvarezmelis2018robust", label="faithfulness estimate (Quantus)", limits=(-1, 1), cost="slow")
 def quantus_faithfulness_estimate(probe: Probe, attribution: Tensor, *, steps: int = 20) -> Tensor:
-    """Pearson correlation, over about so many groups of features, of the attribution of a group and the p lost without it. (N,)
+    """Pearson correlation, over about `steps` groups of features, of their attribution and the loss of p without them. (N,)
 
-    Quantus groups features of like attribution.
+    Quantus groups features of similar attribution.
     """
     scorer = judge("FaithfulnessEstimate", features_in_step=step_of(probe.features, steps), **ABSENT)
     return _on_presence(scorer, probe, attribution)
@@ -50,7 +50,7 @@ def quantus_monotonicity_correlation(
 ) -> Tensor:
     """Spearman correlation, over groups of features, of |attribution| and the mean squared change of p when redrawn. (N,)
 
-    A group is redrawn by fading it by a random share towards the baseline, one share for all of it (Quantus's "uniform").
+    A group is redrawn by moving it towards the baseline by one random share (Quantus's "uniform").
     """
     settings = {"features_in_step": step_of(probe.features, steps), "nr_samples": draws, "perturb_baseline": "uniform"}
     scorer = judge("MonotonicityCorrelation", abs=True, **settings)
@@ -61,10 +61,11 @@ def quantus_monotonicity_correlation(
 
 @higher(cite="ancona2018towards", label="sensitivity-n (Quantus)", limits=(-1, 1))
 def quantus_sensitivity_n(probe: Probe, attribution: Tensor, *, steps: int = 20) -> Tensor:
-    """Pearson correlation, over growing sets of the highest features, of attribution and p lost. (N,)
+    """Pearson correlation, over growing sets of the top features, of attribution and loss of p. (N,)
 
-    Quantus pairs the p lost by all features removed so far with the attribution of the last ones alone. Its correlations
-    are over the samples of a batch, so no sample has one of its own; here they are over the sets, the first 80 % of them.
+    Quantus pairs the loss of p over all features removed so far with the attribution of the last group only. It correlates
+    over the samples of a batch, which gives no score per sample; here the correlation is over the sets, the first 80 % of
+    them.
     """
 
     def over_sets(a: Any, b: Any, **_: Any) -> np.ndarray:
@@ -73,14 +74,14 @@ def quantus_sensitivity_n(probe: Probe, attribution: Tensor, *, steps: int = 20)
         return np.asarray(pearsonr(np.transpose(a), np.transpose(b), axis=1)[0])
 
     if not batched():
-        raise NotApplicable("SensitivityN of Quantus 0.5 has no score of a sample's own")
+        raise NotApplicable("SensitivityN of Quantus 0.5 gives no score per sample; install quantus>=0.6")
     scorer = judge("SensitivityN", features_in_step=step_of(probe.features, steps), similarity_func=over_sets, **ABSENT)
     return _on_presence(scorer, probe, attribution, curve=attribution)
 
 
 @higher(cite="arya2019one", label="monotonicity (Quantus)", limits=(0, 1))
 def quantus_monotonicity(probe: Probe, attribution: Tensor, *, steps: int = 20) -> Tensor:
-    """1 where p never falls while features are put on the baseline, lowest |attribution| first, else 0. (N,)
+    """1 where p never falls while features are added to the baseline, lowest |attribution| first, else 0. (N,)
 
     What Quantus puts there is the baseline again, so nothing ever changes.
     """
@@ -90,19 +91,19 @@ def quantus_monotonicity(probe: Probe, attribution: Tensor, *, steps: int = 20) 
 
 @lower(cite="bach2015lrp", label="pixel flipping AUC (Quantus)", limits=(0, None), version=2)
 def quantus_pixel_flipping(probe: Probe, attribution: Tensor, *, steps: int = 20) -> Tensor:
-    """p while features are removed, highest first; mean of the area between neighbouring steps. (N,)"""
+    """Area under p while features are removed, highest attribution first. (N,)"""
     step = step_of(probe.features, steps)
     scorer = judge("PixelFlipping", features_in_step=step, return_auc_per_sample=True, **ABSENT)
-    # Quantus breaks ties arbitrarily: it is given the places in our order, highest first, and they have none.
+    # Quantus breaks ties arbitrarily, so it gets the ranks, which have none.
     places = (probe.features - ranks(attribution)).view_as(attribution)
     return _on_presence(scorer, probe, places, curve=attribution) / (probe.features // step - 1)
 
 
 @lower(cite="samek2017evaluating", label="region perturbation (Quantus)", limits=(-1, 1), cost="slow")
 def quantus_region_perturbation(probe: Probe, attribution: Tensor, *, patches: int = 64) -> Tensor:
-    """Mean of p(x) - p while at most so many patches are removed one by one, the highest first. (N,)
+    """Mean loss of p while at most `patches` patches are removed one by one, highest attribution first. (N,)
 
-    Lower is better, says Quantus; p lost early is what the paper wants to be high.
+    Quantus states that lower is better; in the paper higher is better.
     """
     size = patch_size(probe.problem.shape, patches)
     scorer = judge("RegionPerturbation", patch_size=size, regions_evaluation=patches, **ABSENT)
@@ -111,34 +112,34 @@ def quantus_region_perturbation(probe: Probe, attribution: Tensor, *, patches: i
 
 @lower(cite="montavon2018methods", label="selectivity (Quantus)", limits=(0, 1), cost="slow")
 def quantus_selectivity(probe: Probe, attribution: Tensor, *, patches: int = 64) -> Tensor:
-    """Mean of p while at most so many patches are removed one by one, the one of highest sum first. (N,)"""
+    """Mean of p while at most `patches` patches are removed one by one, highest sum of attribution first. (N,)"""
     scorer = judge("Selectivity", patch_size=patch_size(probe.problem.shape, patches), **ABSENT)
     return _mean_over_steps(scorer, probe, attribution)
 
 
 @higher(cite="rieger2020irof", label="IROF (Quantus)", limits=(None, None), cost="slow")
 def quantus_irof(probe: Probe, attribution: Tensor) -> Tensor:
-    """Number of segments less the area under p / p(x) while they are removed, the one of highest mean first. (N,)
+    """Number of segments less the area under p / p(x) while they are removed, highest mean attribution first. (N,)
 
-    Segments are Quantus's own, about 100 SLIC superpixels. Sample by sample: in a batch, those with fewer segments than
-    others get steps down to zero.
+    The segments are Quantus's: about 100 SLIC superpixels. Computed per sample: in a batch, samples with fewer segments than
+    others get extra steps of value zero.
     """
     problem, name = probe.problem, "IROF"
     _no_signals(problem, name)
     _no_colours(problem, name)
     absent = problem.baseline.unique()
     if len(absent) > 1:
-        raise NotApplicable("Quantus's IROF takes one value for what is absent, not one per channel")
+        raise NotApplicable("Quantus's IROF needs a baseline of one value; this task has one value per channel")
     scorer = judge(name, perturb_baseline=float(absent))
     return _on_inputs(scorer, probe, attribution, softmax=True)
 
 
 @lower(cite="rong2022road", label="ROAD (Quantus)", limits=(0, 1), cost="slow")
 def quantus_road(probe: Probe, attribution: Tensor, rng: SampleRng, *, levels: int = 5, noise: float = 0.01) -> Tensor:
-    """Share of levels at which the class stays the model's first choice while the top features are imputed. (N,)
+    """Share of levels at which the explained class stays the model's first choice when the top features are imputed. (N,)
 
-    Levels are the middles of equal parts. `noise` on imputed values is in the unit of the input. Sample by sample: Quantus
-    averages over the samples of a batch.
+    Levels are the midpoints of equal parts. `noise`: added to imputed values, in the unit of the input. Computed per sample:
+    Quantus averages over the samples of a batch.
     """
     _no_signals(probe.problem, "ROAD")
     _no_colours(probe.problem, "ROAD")
@@ -148,11 +149,11 @@ def quantus_road(probe: Probe, attribution: Tensor, rng: SampleRng, *, levels: i
 
 @lower(cite="yeh2019infidelity", label="infidelity (Quantus)", limits=(0, None), cost="slow")
 def quantus_infidelity(probe: Probe, attribution: Tensor, *, patches: int = 64) -> Tensor:
-    """Mean squared difference of attribution removed and p lost, while patches are removed in reading order. (N,)
+    """Mean squared difference between attribution removed and loss of p, patch by patch in reading order. (N,)
 
-    At most so many patches. The unit of the attribution has a part in it. Quantus pads what a size of patch does not
-    divide, and then fails; the size taken divides both axes. It repeats its patches, and with them its answer, so it is
-    asked for one round.
+    `patches`: the largest number of patches. The score depends on the unit of the attribution. Quantus fails on inputs that
+    the patch size does not divide, so a size is chosen that divides both axes. It repeats the same patches, so one round
+    is enough.
     """
     _no_signals(probe.problem, "Infidelity")
     height, width = probe.problem.shape
@@ -172,18 +173,18 @@ def quantus_sufficiency(
     radius: float = 0.25,
     threshold: float = 0.8,
 ) -> Tensor:
-    """Share of noisy versions of the input of the same prediction, among those with an attribution like the input's. (N,)
+    """Share of noisy inputs with the same prediction among those with a similar attribution. (N,)
 
-    Quantus compares the samples of a batch with each other; a sample is compared with its noisy versions (uniform noise of
-    +- `radius` of its range of values) instead, so that the score is its own. Alike: a standardised Euclidean distance of
-    at most `threshold` of the largest (at 0.6, as in Quantus, no two are alike where features are many).
+    Quantus compares the samples of a batch with each other. Here each sample is compared with its noisy versions (uniform
+    noise of +- `radius` of its range of values), which gives a score per sample. Similar: a standardised Euclidean distance
+    of at most `threshold` of the largest (with Quantus's 0.6 no two maps of many features are similar).
     """
     scorer = judge("Sufficiency", threshold=threshold)
     return among_neighbours(scorer, probe, attribution, explain, samples, radius)
 
 
 def patch_size(shape: Sequence[int], patches: int) -> int:
-    """Side of the smallest square patches (windows of a signal) of which so many cover the shape."""
+    """Side of the smallest square patches (windows of a signal) of which at most `patches` cover the shape."""
     sides = range(1, max(shape) + 1)
     return next(side for side in sides if math.prod(-(-length // side) for length in shape) <= patches)
 
@@ -196,7 +197,7 @@ def _on_presence(
     curve: Tensor | None = None,
     seeds: Sequence[int] | None = None,
 ) -> Tensor:
-    """Scores of a metric that is given presence maps; `curve`: the attribution whose deletion curve it walks along. (N,)"""
+    """Scores of a metric on presence maps; `curve`: the attribution whose deletion curve it follows. (N,)"""
     return numbers(_steps_on_presence(scorer, probe, attribution, curve=curve, seeds=seeds))
 
 
@@ -215,7 +216,7 @@ def _mean_over_steps(scorer: Any, probe: Probe, attribution: Tensor) -> Tensor:
 def _on_inputs(
     scorer: Any, probe: Probe, attribution: Tensor, *, softmax: bool = False, seeds: Sequence[int] | None = None
 ) -> Tensor:
-    """Scores of a metric that is given the inputs themselves, sample by sample; those by level are averaged. (N,)"""
+    """Scores of a metric on the inputs, computed per sample; scores by level are averaged. (N,)"""
     problem = probe.problem
     found = ask(
         scorer,
@@ -231,9 +232,9 @@ def _on_inputs(
 
 def _no_signals(problem: Problem, name: str) -> None:
     if len(problem.shape) != 2:
-        raise NotApplicable(f"Quantus's {name} cannot take signals")
+        raise NotApplicable(f"Quantus's {name} needs images; this task has signals")
 
 
 def _no_colours(problem: Problem, name: str) -> None:
     if batched() and problem.inputs.shape[1] > 1:
-        raise NotApplicable(f"Quantus's {name} cannot take several channels")
+        raise NotApplicable(f"Quantus's {name} needs inputs with one channel; this task has several")

@@ -1,4 +1,7 @@
-"""Quantus's localisation group: does an attribution point to where the evidence is known to be? Undefined without any truth."""
+"""Quantus's localisation group: does an attribution point to where the evidence is known to be?
+
+Undefined if the truth is empty.
+"""
 
 from __future__ import annotations
 
@@ -21,38 +24,41 @@ found = functools.partial(metric, family="localisation", higher_is_better=True, 
 
 @found(cite="zhang2016excitation", label="pointing game (Quantus)", limits=(0, 1))
 def quantus_pointing_game(probe: Probe, attribution: Tensor) -> Tensor:
-    """1 where the highest attribution, or one of several that are as high, lies in the truth, else 0. (N,)"""
+    """1 where the highest attribution, or one of several equally high, lies in the ground truth, else 0. (N,)"""
     return _scored("PointingGame", probe, attribution)
 
 
 @found(cite="theiner2022geolocation", label="top-k intersection (Quantus)", limits=(0, 1))
 def quantus_top_k_intersection(probe: Probe, attribution: Tensor, *, k: float | None = None) -> Tensor:
-    """Share of the highest features, `k` of all (by default the task's top_k), that lies in the truth. (N,)"""
+    """Share of the top `k` of the features, by default the task's top_k, that lies in the ground truth. (N,)"""
     number = count(probe.problem.top_k if k is None else k, probe.features)
     return _scored("TopKIntersection", probe, attribution, k=min(max(1, number), probe.features - 1))
 
 
 @found(cite="arras2022clevrxai", label="relevance mass accuracy (Quantus)")
 def quantus_relevance_mass_accuracy(probe: Probe, attribution: Tensor) -> Tensor:
-    """Sum of the signed attribution in the truth over that of all, which may be nearly nothing: no limits. (N,)"""
+    """Signed attribution in the ground truth over the signed attribution of all features. (N,)
+
+    The latter may be close to 0, so the score has no limits.
+    """
     return _scored("RelevanceMassAccuracy", probe, attribution)
 
 
 @found(cite="arras2022clevrxai", label="relevance rank accuracy (Quantus)", limits=(0, 1))
 def quantus_relevance_rank_accuracy(probe: Probe, attribution: Tensor) -> Tensor:
-    """Share of the highest features, as many as the truth has, that lies in the truth. (N,)"""
+    """Share of the |T| features of highest attribution that lies in the ground truth T. (N,)"""
     return _scored("RelevanceRankAccuracy", probe, attribution)
 
 
 @found(cite="kohlbrenner2020towards", label="attribution localisation (Quantus)", limits=(0, 1))
 def quantus_attribution_localisation(probe: Probe, attribution: Tensor) -> Tensor:
-    """Sum of the absolute attribution in the truth over that of all. (N,)"""
+    """Absolute attribution in the ground truth over the absolute attribution of all features. (N,)"""
     return _scored("AttributionLocalisation", probe, attribution, abs=True)
 
 
 @found(cite="fawcett2006roc", label="localisation AUC (Quantus)", limits=(0, 1))
 def quantus_auc(probe: Probe, attribution: Tensor) -> Tensor:
-    """Area under the ROC curve of the attribution as a classifier of the places in the truth. (N,)"""
+    """Area under the ROC curve of the attribution as a classifier of features inside the ground truth. (N,)"""
     return _scored("AUC", probe, attribution)
 
 
@@ -60,14 +66,16 @@ def quantus_auc(probe: Probe, attribution: Tensor) -> Tensor:
 def quantus_focus(probe: Probe, attribution: Tensor) -> Tensor:
     """Share of the positive attribution that lies in the quadrants of the explained class. (N,)
 
-    For 2x2 mosaics: the truth is made of quadrants. Undefined for a sample of another truth.
+    For 2x2 mosaics, whose truth consists of quadrants. Undefined for other samples.
     """
     quadrants = mosaic(_truth(probe))
     if quadrants is None:
-        raise NotApplicable("Quantus's Focus is about 2x2 mosaics, and this truth is not made of quadrants")
+        raise NotApplicable(
+            "Quantus's Focus needs 2x2 mosaics; the truth of this task does not consist of whole quadrants"
+        )
     maps = as_maps(attribution)
     scorer = judge("Focus", normalise=True, normalise_func=own_scale)
-    model = functools.partial(Presence, probe)  # it asks for a model, and asks it nothing
+    model = functools.partial(Presence, probe)  # required, but never called
     scores = numbers(ask(scorer, np.ones_like(maps), maps, model=model, custom_batch=np.nan_to_num(quadrants)))
     return scores.masked_fill(torch.from_numpy(np.isnan(quadrants).any(1)), torch.nan)
 

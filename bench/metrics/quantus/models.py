@@ -17,10 +17,10 @@ ModelOf = Callable[[list[int]], nn.Module]  # rows of samples -> the model that 
 
 
 class Presence(nn.Module):
-    """Presence maps (M, 1, *S) -> p of each sample's explained class (M, 1); map m is about sample rows[m].
+    """Presence maps (M, 1, *S) -> p of each sample's explained class (M, 1); map m belongs to sample rows[m].
 
-    Maps that lack the highest features of `attribution`, if given, are points of its deletion curve: the probe knows them.
-    With `cells`, maps are (M, 1, cells), and a cell is present or absent as one.
+    Maps without the highest features of `attribution`, if given, are points of its deletion curve, which the probe caches.
+    With `cells`, maps are (M, 1, cells), and a cell is present or absent as a whole.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Presence(nn.Module):
 
 
 class Shades(nn.Module):
-    """Maps (M, 1, *S) -> p (M, 1), as Presence, for shades between: 0 is the task's baseline, 1 the input. Not remembered."""
+    """Maps (M, 1, *S) -> p (M, 1), like Presence but with values between: 0 is the baseline, 1 the input. Not cached."""
 
     def __init__(self, probe: Probe, rows: Sequence[int]) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ class Shades(nn.Module):
 class Closed(nn.Module):
     """The problem's model: (M, C, *S) -> logits, or probabilities, (M, K) on the CPU.
 
-    Its layers are hidden, or Quantus would take a softmax among them away.
+    Its layers are hidden, because Quantus would remove a softmax layer.
     """
 
     def __init__(self, problem: Problem, *, softmax: bool = False) -> None:
@@ -81,10 +81,10 @@ class Closed(nn.Module):
 
 
 class Open(nn.Module):
-    """A copy of the problem's model whose layers Quantus can see: (M, C, *S) -> logits (M, K) on the CPU."""
+    """A copy of the problem's model with visible layers: (M, C, *S) -> logits (M, K) on the CPU."""
 
     def __init__(self, problem: Problem, *, whole: bool = False) -> None:
-        """`whole`: takes all inputs at once, for hooks that must see them together."""
+        """`whole`: process all inputs at once, for hooks that need them together."""
         super().__init__()
         self.inner = copy.deepcopy(problem.model)
         self.device, self.batch_size = problem.inputs.device, len(problem) if whole else problem.batch_size
@@ -94,6 +94,6 @@ class Open(nn.Module):
 
 
 def answers(problem: Problem, x: Tensor) -> Tensor:
-    """Logits of other inputs, in batches that suit the model: (M, C, *S) -> (M, K)."""
+    """Logits of other inputs, in batches of the problem's batch size: (M, C, *S) -> (M, K)."""
     with torch.no_grad():
         return torch.cat([problem.model(part) for part in x.split(problem.batch_size)])

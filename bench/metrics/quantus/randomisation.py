@@ -1,7 +1,7 @@
 """Quantus's randomisation group: does the explanation change when the model or the class does?
 
-Quantus puts random weights into the model; its seed is the same for all samples. Methods that draw draw as they did for the
-attribution itself, so that only the model differs.
+Quantus randomises the model's weights with one seed for all samples. Random methods use the same random numbers as for the
+attribution, so that only the model differs.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ randomised = functools.partial(metric, family="randomisation", cost="slow")
 
 @randomised(cite="adebayo2018sanity", higher_is_better=False, label="MPRT (Quantus)", limits=(-1, 1))
 def quantus_mprt(probe: Probe, attribution: Tensor, explain: Explain, *, layer_order: str = "top_down") -> Tensor:
-    """Spearman correlation of the signed attribution before and after layers are randomised, one more at a time, averaged. (N,)
+    """Spearman correlation of the attribution before and after layers are randomised one by one, averaged over steps. (N,)
 
-    Quantus's average has the model as it was among them. `layer_order`: top_down, bottom_up or independent.
+    Quantus's average includes the original model. `layer_order`: top_down, bottom_up or independent.
     """
     scorer = judge("MPRT", layer_order=layer_order, return_average_correlation=True)
     return ask_explaining(scorer, probe, attribution, explain, model=_layered(probe.problem, "MPRT"))
@@ -36,9 +36,9 @@ def quantus_mprt(probe: Probe, attribution: Tensor, explain: Explain, *, layer_o
 def quantus_smooth_mprt(
     probe: Probe, rng: SampleRng, attribution: Tensor, explain: Explain, *, samples: int = 3
 ) -> Tensor:
-    """MPRT, bottom layer first, of explanations that are each averaged over so many inputs, all but one of them noisy. (N,)
+    """MPRT from the first layer to the last, with attributions averaged over `samples` noisy inputs. (N,)
 
-    Noise is Gaussian, of 0.1 of the sample's range of values.
+    Noise is Gaussian with a standard deviation of 0.1 of the sample's range of values; one of the inputs has none.
     """
     scorer = judge("SmoothMPRT", nr_samples=samples, return_average_correlation=True)
     return ask_explaining(
@@ -62,16 +62,16 @@ def quantus_efficient_mprt(probe: Probe, attribution: Tensor, explain: Explain, 
 
 @randomised(cite="sixt2020explanations", higher_is_better=False, label="random logit (Quantus)", limits=(-1, 1))
 def quantus_random_logit(probe: Probe, attribution: Tensor, rng: SampleRng, explain: Explain) -> Tensor:
-    """Structural similarity, in reading order, of the attributions of the class and of a random other. (N,)"""
+    """Structural similarity of the attributions of the explained class and of another, drawn at random. (N,)"""
     if not batched():
-        raise NotApplicable("RandomLogit of Quantus 0.5 explains sample by sample")
+        raise NotApplicable("RandomLogit of Quantus 0.5 explains one sample at a time; install quantus>=0.6")
     classes = answers(probe.problem, probe.problem.inputs[:1]).shape[1]
     if classes < 2:
-        raise NotApplicable("there is no other class")
+        raise NotApplicable("RandomLogit needs a model with at least two classes, and this one has a single output")
     return ask_explaining(judge("RandomLogit", num_classes=classes), probe, attribution, explain, seeds=rng.seeds)
 
 
 def _layered(problem: Problem, name: str) -> Open:
     if not any(hasattr(module, "reset_parameters") for module in problem.model.modules()):
-        raise NotApplicable(f"Quantus's {name} finds no layer here that it could randomise")
+        raise NotApplicable(f"Quantus's {name} needs a layer with `reset_parameters`, and the model has none")
     return Open(problem)

@@ -1,7 +1,7 @@
-"""Quantus's robustness group: do inputs that differ a little have explanations that differ a little?
+"""Quantus's robustness group: do similar inputs have similar explanations?
 
-All but Continuity and Consistency are given the noisy inputs of the harness's own robustness metrics (uniform noise of
-+- `radius` of the sample's range of values) as what Quantus's `perturb_func` makes, so explanations are shared with those.
+All except Continuity and Consistency use the noisy inputs of the harness's robustness metrics (uniform noise of +- `radius` of
+the sample's range of values) through Quantus's `perturb_func`, so both share their explanations.
 """
 
 from __future__ import annotations
@@ -49,9 +49,10 @@ def quantus_avg_sensitivity(
 def quantus_local_lipschitz_estimate(
     probe: Probe, attribution: Tensor, explain: Explain, *, samples: int = 3, radius: float = 0.05
 ) -> Tensor:
-    """Largest distance of two attributions over that of their inputs under noise, each map over its largest value. (N,)
+    """Largest distance of two attributions over the distance of their inputs, over noisy inputs. (N,)
 
-    Quantus's own noise is Gaussian, of one standard deviation for all inputs.
+    Each map is divided by its largest absolute value. Quantus's default noise is Gaussian, with one standard deviation for all
+    inputs.
     """
     return _under_noise("LocalLipschitzEstimate", probe, attribution, explain, samples, radius, **SCALED)
 
@@ -60,9 +61,11 @@ def quantus_local_lipschitz_estimate(
 def quantus_relative_input_stability(
     probe: Probe, attribution: Tensor, explain: Explain, *, samples: int = 3, radius: float = 0.05
 ) -> Tensor:
-    """Largest ||(e' - e) / e|| / ||(x' - x) / x||, feature by feature, under noise. (N,)
+    """Largest ratio of the relative changes of attribution and input, over noisy inputs. (N,)
 
-    The explained class stays, whatever the model chooses for the noisy input; Quantus leaves out what it puts elsewhere.
+        ||(e' - e) / e|| / ||(x' - x) / x||    feature by feature
+
+    The explained class is kept even where the model predicts another class for the noisy input; Quantus leaves those out.
     """
     return _under_noise("RelativeInputStability", probe, attribution, explain, samples, radius, **SAME_CLASS)
 
@@ -71,7 +74,10 @@ def quantus_relative_input_stability(
 def quantus_relative_output_stability(
     probe: Probe, attribution: Tensor, explain: Explain, *, samples: int = 3, radius: float = 0.05
 ) -> Tensor:
-    """Largest ||(e' - e) / e|| / ||h(x') - h(x)|| under noise; h: logits. Otherwise as relative input stability. (N,)"""
+    """Largest relative change of the attribution per change of the logits, over noisy inputs. (N,)
+
+    ||(e' - e) / e|| / ||h(x') - h(x)||    h: logits
+    """
     return _under_noise("RelativeOutputStability", probe, attribution, explain, samples, radius, **SAME_CLASS)
 
 
@@ -79,14 +85,16 @@ def quantus_relative_output_stability(
 def quantus_relative_representation_stability(
     probe: Probe, attribution: Tensor, explain: Explain, *, samples: int = 3, radius: float = 0.05
 ) -> Tensor:
-    """Largest ||(e' - e) / e|| / ||(L(x') - L(x)) / L(x)|| under noise; L: the problem's layers, or all. (N,)
+    """Largest ratio of the relative changes of attribution and layer outputs, over noisy inputs. (N,)
+
+        ||(e' - e) / e|| / ||(L(x') - L(x)) / L(x)||    L: outputs of the problem's layers, or of all layers
 
     Otherwise as relative input stability.
     """
     problem, name = probe.problem, "RelativeRepresentationStability"
     hidden = [layer for layer in problem.layers if isinstance(problem.model.get_submodule(layer), nn.Sequential)]
     if hidden:
-        raise NotApplicable(f"Quantus's {name} does not see layers that are nn.Sequential ({', '.join(hidden)})")
+        raise NotApplicable(f"Quantus's {name} cannot read layers that are nn.Sequential ({', '.join(hidden)})")
     layers = [f"inner.{layer}" for layer in problem.layers] or None
     model = Open(problem, whole=True)
     return _under_noise(
@@ -96,18 +104,20 @@ def quantus_relative_representation_stability(
 
 @lower(cite="montavon2018methods", label="continuity (Quantus)")
 def quantus_continuity(probe: Probe, attribution: Tensor, explain: Explain, *, steps: int = 8) -> Tensor:
-    """Largest ||e' - e||_1 / ||x' - x||_2 over about so many moves of the input along its last axis; e are absolute. (N,)
+    """Largest change of the absolute attribution per change of the input, over shifts along its last axis. (N,)
 
-    Each map is over its largest value. What enters is the sample's lowest value. The number of steps is one at which Quantus
-    comes neither past the input itself, where it would divide by zero, nor further than the input is wide.
+        ||e' - e||_1 / ||x' - x||_2
+
+    Each map is divided by its largest value. Shifted-in values are the sample's lowest. `steps`: rounded to a number for which
+    Quantus neither shifts by zero, where it would divide by zero, nor by more than the width.
     """
     if not batched():
-        raise NotApplicable("Continuity of Quantus 0.5 gives curves, and no score of a sample")
+        raise NotApplicable("Continuity of Quantus 0.5 gives curves and no score per sample; install quantus>=0.6")
     width = probe.problem.shape[-1]
     sizes = {n: (2 * width + 1) // n for n in range(1, 2 * width + 2)}
     possible = [n for n, size in sizes.items() if width % size and n * size <= 2 * width]
     if not possible:
-        raise NotApplicable(f"Quantus's Continuity cannot move an input of width {width}")
+        raise NotApplicable(f"Quantus's Continuity has no number of steps for inputs of width {width}")
     number = min(possible, key=lambda n: abs(n - steps))
     return ask_explaining(
         judge("Continuity", nr_steps=number, abs=True, **SCALED),
@@ -122,10 +132,10 @@ def quantus_continuity(probe: Probe, attribution: Tensor, explain: Explain, *, s
 def quantus_consistency(
     probe: Probe, attribution: Tensor, explain: Explain, *, samples: int = 8, radius: float = 0.25
 ) -> Tensor:
-    """Share of noisy versions of the input of the same prediction among those of the same signs of the first 5 features. (N,)
+    """Share of noisy inputs with the same prediction among those with the same signs of the first 5 attributions. (N,)
 
-    Signs are of the signed attribution; those of absolute values, Quantus's default, are all alike. Compared with its noisy
-    versions as in sufficiency. Lower is better, says Quantus; the paper wants it high.
+    Signs are those of the signed attribution; absolute values, Quantus's default, all have the same. Each sample is compared
+    with its noisy versions, as in sufficiency. Quantus states that lower is better; in the paper higher is better.
     """
     return among_neighbours(judge("Consistency"), probe, attribution, explain, samples, radius)
 
@@ -147,7 +157,7 @@ def _under_noise(
 
 
 def one_after_the_other(noisy: Tensor) -> Callable[..., np.ndarray]:
-    """A Quantus `perturb_func` that hands out given inputs (M, N, C, *S) in their order, N or 1 of them a call."""
+    """A Quantus `perturb_func` that returns given inputs (M, N, C, *S) in order, N or 1 of them per call."""
     waiting = iter(noisy.float().cpu().numpy().reshape(-1, noisy[0, 0].numel()))
 
     def perturb(arr: np.ndarray, **_: Any) -> np.ndarray:
