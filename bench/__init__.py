@@ -13,7 +13,7 @@ import importlib
 import os
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # OpenMP's threads wait for each other by spinning, by default for so long that beside other busy processes small models run up
 # to thirty times slower. 10,000 rounds are as fast as the default on a quiet machine, to within 5 % (3,000 made batches of
