@@ -1,11 +1,11 @@
-"""Which metric to believe: do metrics order the methods alike, and as the ground truth does? Pure.
+"""Agreement of metrics: with each other, and with the ground truth. Pure.
 
-Rules. Orders are those of the mean scores that the leaderboards show, turned so that more is better; costs take no part.
-As in the leaderboards, a method counts for a metric when it has a score on every sample on which any method has one; two
-metrics are compared over the methods that count for both. Controls are left out: that a metric puts noise below the
-methods is asked elsewhere, and would here pass for agreement about the methods. Intervals speak of the samples: all
-metrics and methods meet the same resamples. That other methods might have told another story is what `tau_critical` is for,
-the |tau| that unrelated orders of as many methods stay below in 95 % of all cases.
+Metrics are compared by the orders of the mean scores that the leaderboards show, turned so that more is better; costs are left
+out. As in the leaderboards, a method counts for a metric when it has a score on every sample on which any method has one; two
+metrics are compared over the methods that count for both. Controls are left out: every metric puts noise last, and that
+would pass for agreement about the methods. Intervals are over the samples: all metrics and methods get the same resamples.
+How much the choice of methods matters is what `tau_critical` is for: the |tau| that unrelated orders of as many methods
+exceed in 5 % of all cases.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from bench.core.vocabulary import CONTROLS, FAMILY_ORDER, RANKING_FAMILIES, Colu
 
 TRUTH_FAMILY = "localisation"
 MEAN_TRUTH = "mean rank"  # over the metrics of the truth family
-Silent = Collection[tuple[str, str]]
+Excluded = Collection[tuple[str, str]]
 BLOCK = 20  # replicates compared at once, to bound memory
 TRUST_COLUMNS = [
     *("task", "metric", "metric_family", "label", "higher_is_better"),
@@ -53,28 +53,28 @@ class _Means:
 
     task: str
     facts: pd.DataFrame  # metric_family, label and direction of each metric
-    about: np.ndarray  # (S, K) bool, the samples that a metric is defined on
+    about: np.ndarray  # (S, K) bool, the samples on which a metric is defined
     observed: np.ndarray  # (K, M)
     resampled: np.ndarray  # (R, K, M)
-    silent: np.ndarray  # (K,) bool, the metrics that take no part in ranks
+    excluded: np.ndarray  # (K,) bool, the metrics that do not count in the rank
 
     def of(self, *names: str) -> np.ndarray:
         """Which metrics are of these families: (K,) bool."""
         return np.asarray(self.facts["metric_family"].isin(names))
 
     def truth(self) -> np.ndarray:
-        """Which metrics compare maps with the truth and are fit to: (K,) bool."""
-        return self.of(TRUTH_FAMILY) & ~self.silent & ~np.isnan(self.observed).all(1)
+        """Which metrics compare maps with the ground truth and are not excluded: (K,) bool."""
+        return self.of(TRUTH_FAMILY) & ~self.excluded & ~np.isnan(self.observed).all(1)
 
 
-def trust(rows: pd.DataFrame, silent: Silent = ()) -> pd.DataFrame:
+def trust(rows: pd.DataFrame, excluded: Excluded = ()) -> pd.DataFrame:
     """Kendall's tau-b of each metric with each ground-truth metric, one row per task and pair; best first.
 
     `truth_metric` MEAN_TRUTH stands for the mean of a method's ranks over all ground-truth metrics, over the methods that
-    count for each; a silent metric is no ground truth. Tau is 1 where a metric orders the methods as the truth does, -1
-    where it turns the order round.
+    count for each; an excluded metric is no ground truth. Tau is 1 where a metric orders the methods as the ground truth
+    does, -1 where it reverses the order.
     """
-    return tables(rows, silent).trust
+    return tables(rows, excluded).trust
 
 
 def agreement(rows: pd.DataFrame) -> pd.DataFrame:
@@ -82,21 +82,21 @@ def agreement(rows: pd.DataFrame) -> pd.DataFrame:
     return tables(rows).agreement
 
 
-def alphas(rows: pd.DataFrame, silent: Silent = ()) -> pd.DataFrame:
+def alphas(rows: pd.DataFrame, excluded: Excluded = ()) -> pd.DataFrame:
     """Krippendorff's ordinal alpha of the ranks that metrics give to methods, per task and family of metrics.
 
-    `ranking`: the metrics that take part in ranks; `all`: all but costs. Over the methods that count for every metric of
+    `ranking`: the metrics that count in the rank; `all`: all but costs. Over the methods that count for every metric of
     the family on which any method counts.
     """
-    return tables(rows, silent).alphas
+    return tables(rows, excluded).alphas
 
 
-def tables(rows: pd.DataFrame, silent: Silent = ()) -> Tables:
-    """`trust`, `agreement` and `alphas` of the same rows, for the price of one.
+def tables(rows: pd.DataFrame, excluded: Excluded = ()) -> Tables:
+    """`trust`, `agreement` and `alphas` of the same rows, computed together.
 
-    `silent`: (task, metric) of metrics that take no part in ranks, such as those that fail their conformance checks.
+    `excluded`: (task, metric) of metrics that do not count in the rank, such as those that fail their conformance checks.
     """
-    found = [_of_task(means) for means in _means(rows, silent)]
+    found = [_of_task(means) for means in _means(rows, excluded)]
     columns = (TRUST_COLUMNS, AGREEMENT_COLUMNS, ALPHA_COLUMNS)
     return Tables(*(_joined([one[i] for one in found], names) for i, names in enumerate(columns)))
 
@@ -104,7 +104,7 @@ def tables(rows: pd.DataFrame, silent: Silent = ()) -> Tables:
 def clustered(agreement: pd.DataFrame) -> pd.DataFrame:
     """The taus of one task as a square table, metrics that agree side by side: average linkage on 1 - tau. (K, K)
 
-    A tau that is not known counts as 0.
+    An undefined tau counts as 0.
     """
     names = sorted({*agreement[Column.METRIC_A], *agreement[Column.METRIC_B]})
     square = agreement.pivot(index=Column.METRIC_A, columns=Column.METRIC_B, values="tau").reindex(
@@ -120,7 +120,7 @@ def clustered(agreement: pd.DataFrame) -> pd.DataFrame:
     return square.where(~np.eye(len(names), dtype=bool), 1.0)
 
 
-def _means(rows: pd.DataFrame, silent: Silent) -> Iterator[_Means]:
+def _means(rows: pd.DataFrame, excluded: Excluded) -> Iterator[_Means]:
     """The mean scores of each task, and their bootstrap replicates."""
     keys = ["sample_id", "metric", "method"]
     fields = ["task", *keys, "score", "method_family", "metric_family", "label", "higher_is_better"]
@@ -146,12 +146,12 @@ def _means(rows: pd.DataFrame, silent: Silent) -> Iterator[_Means]:
             about=about,
             observed=_spread(np.nanmean(cells, axis=0), complete),
             resampled=_spread(inference.bootstrap_means(cells), complete),
-            silent=np.array([(task, name) in silent for name in metrics]),
+            excluded=np.array([(task, name) in excluded for name in metrics]),
         )
 
 
 def _spread(means: np.ndarray, where: np.ndarray) -> np.ndarray:
-    """Puts the means of cells in their places, NaN elsewhere: (..., cells) -> (..., K, M).
+    """Arranges means as metrics x methods, NaN elsewhere: (..., pairs) -> (..., K, M).
 
     In float32, in which means that differ by rounding alone are ties: copies of a method have no order.
     """
@@ -172,7 +172,7 @@ def _of_task(means: _Means) -> Tables:
     resampled = _resampled_taus(with_mean.resampled)
 
     def compared(a: np.ndarray, b: np.ndarray) -> dict[str, np.ndarray]:
-        """What there is to say of pairs of metrics."""
+        """The columns of a table of pairs of metrics."""
         counts, about = ~np.isnan(with_mean.observed), with_mean.about
         methods = (counts[a] & counts[b]).sum(1)
         low, high = _interval(observed[a, b], resampled[:, a, b], len(about))
@@ -193,7 +193,7 @@ def _of_task(means: _Means) -> Tables:
     others = np.flatnonzero(~with_mean.of(TRUTH_FAMILY, MEAN_TRUTH))
     a, b = np.tile(others, len(truth)), np.repeat(truth, len(others))
     facts = with_mean.facts.iloc[a].reset_index(names="metric")
-    facts["higher_is_better"] = facts["higher_is_better"].astype(bool)  # the mean rank has left a gap
+    facts["higher_is_better"] = facts["higher_is_better"].astype(bool)  # the added row of the mean rank has none
     trust = facts.assign(
         **{Column.TRUTH_METRIC: names[b]},
         **compared(a, b),
@@ -223,7 +223,7 @@ def _with_mean_truth(means: _Means) -> _Means:
         about=np.column_stack([means.about, means.about[:, truth].all(1)]),
         observed=extended(means.observed),
         resampled=extended(means.resampled),
-        silent=np.append(means.silent, False),
+        excluded=np.append(means.excluded, False),
     )
 
 
@@ -239,7 +239,7 @@ def _alphas(means: _Means) -> pd.DataFrame:
     order = [name for name in FAMILY_ORDER if name in set(families)]
     order += sorted(set(families) - set(order))
     groups = {name: means.of(name) for name in order}
-    groups |= {"ranking": means.of(*RANKING_FAMILIES) & ~means.silent, "all": means.of(*order)}
+    groups |= {"ranking": means.of(*RANKING_FAMILIES) & ~means.excluded, "all": means.of(*order)}
     found = []
     for family, members in groups.items():
         chosen = members & ~np.isnan(means.observed).all(1)
@@ -257,10 +257,10 @@ def _alphas(means: _Means) -> pd.DataFrame:
 
 
 def _interval(estimate: np.ndarray, replicates: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """`stats.interval`, (M,), (R, M) -> (M,), (M,).
+    """`inference.interval`, which holds the estimate: (M,), (R, M) -> (M,), (M,).
 
-    Resampling adds noise to the orders, and noise hides agreement: where all replicates agree less than the estimate
-    says, the interval is stretched to hold the estimate. It stays within -1 and 1, as what is estimated does.
+    Resampling adds noise to the orders, and noise lowers agreement: where all replicates lie below the estimate, the interval
+    is stretched to contain it. It stays within -1 and 1.
     """
     low, high = inference.interval(replicates, n)
     return np.minimum(np.maximum(low, -1), estimate), np.maximum(np.minimum(high, 1), estimate)

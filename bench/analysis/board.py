@@ -4,10 +4,10 @@ A method is complete when every metric that counts in the rank has a score for i
 the complete ones, without a rank. A sample on which a metric is undefined for all methods is left out for all.
 
 Only families that ask whether a map is true (faithfulness, localisation) rank methods: a map that is cheap, short or
-stable need not be right. A metric of these families counts unless it has an exclusion reason (`votes`): it fails its
+stable need not be right. A metric of these families counts unless it has an exclusion reason (`rank_weights`): it fails its
 conformance checks; it cannot put half of the methods above the random control on this task; it has no score for the
 random control; or it scores a map above the ground truth itself. Metrics whose scores correlate above 0.95 ask the same
-question and share one weight. How ranks follow is told in `overall`.
+question and share one weight. `overall` says how ranks follow.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Two results folders, before and after: what changed for each task, method and metric. Tables in, tables and text out.
+"""Two results folders, before and after: what changed for each task, method and metric. Tables in, tables out.
 
-Rules. Scores are compared on the samples that both folders scored, of the same input. What moved by rounding alone is `same`
-and no test; the others are tested by paired tests, Holm-corrected over all that moved: `better`, `worse`, or `unclear`.
-A method that was asked again and has no score where it had one has `lost` it, and so has one that is gone from a task, or with
-it. Costs measure a machine: `cost`, without a verdict.
+Scores are compared on the samples that both folders scored, with the same input. What changed by rounding alone is `same`
+and is not tested; the others get paired tests, Holm-corrected over all that changed: `better`, `worse`, or `unclear`. A method
+that was run again and has no score where it had one has `lost` it, and so has one that is gone from a task, or whose task
+is gone. Costs measure a machine and are not judged: `cost`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ COLUMNS = (
 def of_task(
     before: pd.DataFrame, after: pd.DataFrame, *, methods: Sequence[str] = ("*",), metrics: Sequence[str] = ("*",)
 ) -> pd.DataFrame:
-    """One row per method and metric that both hold of a task, not yet judged. Names may have wildcards."""
+    """One row per method and metric that both folders hold of a task, not yet judged. Names may have wildcards."""
     before, after = (rows[_named(rows["metric"], metrics)] for rows in (before, after))
     changed, found = others(before, after), [_gone(before[_named(before["method"], methods)], after)]
     for metric, old in before.groupby("metric", sort=True, observed=True):
@@ -44,7 +44,7 @@ def of_task(
 
 
 def _gone(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
-    """A line for each method that had scores and was not run again."""
+    """A row for each method that had scores and was not run again."""
     lost = before[(before["status"] == "ok") & ~before["method"].isin(after["method"].unique())]
     samples = lost.groupby("method", sort=True, observed=True)["sample_id"].nunique()
     facts = {"metric": EVERYTHING, "metric_family": "", "label": "", "higher_is_better": True, "verdict": LOST}
@@ -57,7 +57,7 @@ def _gone(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
 
 
 def others(before: pd.DataFrame, after: pd.DataFrame) -> list[str]:
-    """Metrics of one name that are not the same: another version. Their scores are no pair."""
+    """Metrics of one name and different ids (another version): their scores are not compared."""
     ids = [rows.groupby("metric", observed=True)["metric_id"].first() for rows in (before, after)]
     both = ids[0].index.intersection(ids[1].index)
     return [str(name) for name in both if ids[0][name] != ids[1][name]]
@@ -96,7 +96,7 @@ def too_few(table: pd.DataFrame) -> list[str]:
 
 
 def regressed(table: pd.DataFrame) -> bool:
-    """Did a method become significantly worse by any metric, or lose scores?"""
+    """Whether a method became significantly worse by any metric, or lost scores."""
     return bool(table["verdict"].isin([WORSE, LOST]).any())
 
 

@@ -1,4 +1,4 @@
-"""How alike orders are: Kendall's tau and Krippendorff's alpha."""
+"""Agreement of orders: Kendall's tau and Krippendorff's alpha."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from bench.core.vocabulary import LEVEL
 
 
 def kendall(values: np.ndarray) -> np.ndarray:
-    """Kendall's tau-b [kendall1945] of each pair of rows, over the columns that both know: (..., K, M) -> (..., K, K).
+    """Kendall's tau-b [kendall1945] of each pair of rows, over the columns in which neither is NaN: (..., K, M) -> (..., K, K).
 
-    NaN is a value that is not known; a row that is constant, or knows fewer than two columns, has tau NaN.
+    NaN is a missing value; a row that is constant, or has fewer than two values, has tau NaN.
     """
     left, right = np.triu_indices(values.shape[-1], 1)
     with np.errstate(invalid="ignore", divide="ignore"):
         gaps = values[..., left] - values[..., right]
-        order = np.nan_to_num(np.sign(gaps)).astype(np.float32)  # 1, -1, or 0 for a tie and for what is not known
+        order = np.nan_to_num(np.sign(gaps)).astype(np.float32)  # 1, -1, or 0 for a tie and for a missing value
         both = (~np.isnan(gaps)).astype(np.float32)
-        untied = np.abs(order) @ both.swapaxes(-1, -2)  # pairs that row a orders, of those that row b knows
+        untied = np.abs(order) @ both.swapaxes(-1, -2)  # pairs that row a orders, of those that row b has
         return (order @ order.swapaxes(-1, -2)) / np.sqrt(untied * untied.swapaxes(-1, -2))
 
 
 def redundancy_groups(scores: np.ndarray, limit: float) -> np.ndarray:
-    """Groups of metrics that say the same: K metrics, higher is better, (K, n, M) -> a group's number for each (K,).
+    """Groups of redundant metrics: scores of K metrics, higher is better, (K, n, M) -> number of the group (K,).
 
-    Two belong together when their scores, less each sample's mean over the methods, correlate above `limit`, and so do
-    those that a chain of such pairs connects. NaN counts as the sample's mean.
+    Two metrics are in one group when their scores, less each sample's mean over the methods, correlate above `limit`, or when
+    a chain of such pairs connects them. NaN counts as the sample's mean.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a sample on which a metric knows nothing
+        warnings.simplefilter("ignore", RuntimeWarning)  # a sample on which a metric is undefined for all
         centred = np.nan_to_num(scores - np.nanmean(scores, axis=2, keepdims=True)).reshape(len(scores), -1)
     length = np.linalg.norm(centred, axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -68,7 +68,7 @@ def ordinal_alpha(values: np.ndarray) -> np.ndarray:
 def interval_alpha(values: np.ndarray) -> np.ndarray:
     """Krippendorff's alpha for interval values [krippendorff2011alpha] of K raters on M units: (..., K, M) -> (...).
 
-    NaN is a value that is not known. Over all ordered pairs of m values, the squared differences sum to 2 m times the
+    NaN is a missing value. Over all ordered pairs of m values, the squared differences sum to 2 m times the
     squared deviations from their mean.
     """
     known = _pairable(values)
@@ -82,6 +82,6 @@ def interval_alpha(values: np.ndarray) -> np.ndarray:
 
 
 def _pairable(values: np.ndarray) -> np.ndarray:
-    """Which values can be compared: those that are known, of units of which two or more are."""
+    """Which values can be compared: those present in units that have two or more."""
     known = ~np.isnan(values)
     return known & (known.sum(-2, keepdims=True) > 1)

@@ -1,4 +1,4 @@
-"""Letters for groups of methods that cannot be told apart."""
+"""Letters for groups of methods that cannot be distinguished."""
 
 from __future__ import annotations
 
@@ -29,6 +29,6 @@ def _name(k: int) -> str:
 
 
 def share_a_letter(one: str, other: str) -> bool:
-    """Do two texts of `letters` have one in common? Letters after z are numbers in brackets."""
+    """Whether two texts of `letters` have one in common; letters after z are numbers in brackets."""
     first, second = (set(re.findall(LETTER, group)) for group in (one, other))
     return bool(first & second)

@@ -1,4 +1,4 @@
-"""Arrays in, numbers out: intervals, ranks and groups. Samples are paired: all methods met the same ones."""
+"""Intervals, ranks and paired tests: arrays in, numbers out. Samples are paired: all methods are scored on the same ones."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from scipy.optimize import brentq
 
 from bench.core.vocabulary import LEVEL
 
-REPEATS = 1000  # bootstrap replicates; the ends of a 95 % interval then vary by about a twentieth of its width
-FEW = 8  # samples, below which an interval is Student's
-EXACT = 12  # samples, up to which a test counts all exchanges of signs
-ROUNDING = 1e-5  # of scores' spread or size; float32 sums in another order differ by less
+REPEATS = 1000  # bootstrap replicates; the ends of a 95 % interval then vary by a twentieth of its width
+FEW = 8  # samples; with fewer, an interval is Student's
+EXACT = 12  # samples; with no more, a test is exact: it goes through all changes of signs
+ROUNDING = 1e-5  # of the spread or size of scores; float32 sums in another order differ by less
 
 
 def bootstrap_means(scores: np.ndarray, *, seed: int = 0) -> np.ndarray:
     """Means over resampled samples, the same resamples for every column: (n, M) -> (REPEATS, M).
 
-    A column's NaN samples are left out of its means.
+    NaN are left out.
     """
     known = ~np.isnan(scores)
     weights = _resamples(len(scores), seed)
@@ -41,47 +41,47 @@ def interval(replicates: np.ndarray, n: int | np.ndarray) -> tuple[np.ndarray, n
     """Interval at LEVEL from replicates over n samples, one n or one of each column: (REPEATS, M) -> (M,), (M,).
 
     Expanded percentiles [hesterberg2015bootstrap]: resampling n samples shows only (n - 1) / n of their variance, and the
-    normal distribution's tails are thinner than Student's; with 8 samples plain percentiles hold the mean in 89 cases of
-    100. Of fewer than FEW samples resamples end too near (five hold it in 91): Student's interval, of the replicates' spread.
-    NaN where a column is all NaN, or of fewer than two samples, which say nothing of how they vary.
+    tails of the normal distribution are thinner than Student's; with 8 samples plain percentiles contain the mean in 89 of
+    100 cases. With fewer than FEW samples percentiles are too narrow (91 of 100 cases with five), so the interval is
+    Student's, from the spread of the replicates. NaN for a column that is all NaN or has fewer than two samples.
     """
     counts = np.broadcast_to(n, replicates.shape[1:])
     low, high = np.full(counts.shape, np.nan), np.full(counts.shape, np.nan)
     empty = np.isnan(replicates).all(0)
     for count in np.unique(counts[(counts > 1) & ~empty]):
-        own = (counts == count) & ~empty
+        chosen = (counts == count) & ~empty
         wider, student = np.sqrt(count / (count - 1)), stats.t.ppf((1 + LEVEL) / 2, count - 1)
         if count < FEW:
             middle, half = (
-                np.nanmean(replicates[:, own], axis=0),
-                np.nanstd(replicates[:, own], axis=0) * wider * student,
+                np.nanmean(replicates[:, chosen], axis=0),
+                np.nanstd(replicates[:, chosen], axis=0) * wider * student,
             )
-            low[own], high[own] = middle - half, middle + half
+            low[chosen], high[chosen] = middle - half, middle + half
         else:
             tail = 100 * stats.norm.cdf(-student * wider)
-            low[own], high[own] = np.nanpercentile(
-                replicates[:, own], [tail, 100 - tail], axis=0, method="inverted_cdf"
+            low[chosen], high[chosen] = np.nanpercentile(
+                replicates[:, chosen], [tail, 100 - tail], axis=0, method="inverted_cdf"
             )
     return low, high
 
 
 def rounding(scores: np.ndarray) -> float:
-    """What is a difference by rounding alone among these scores of one metric: ROUNDING of their spread or mean size."""
+    """The largest difference of two scores of one metric that counts as rounding: ROUNDING of their spread or mean size."""
     known = scores[~np.isnan(scores)]
     return ROUNDING * float(max(known.std(), np.abs(known).mean())) if known.size else 0.0
 
 
 def snap_rounding_ties(scores: np.ndarray) -> np.ndarray:
-    """Scores in which those of a row that differ by `rounding` alone are equal: (n, M) -> (n, M), NaN as they were.
+    """Scores of a row that differ by no more than `rounding` become equal: (n, M) -> (n, M); NaN stay.
 
-    Two methods that are one in all but the order of their sums would else have an order, another on each machine.
+    Otherwise two methods that differ in the order of their sums alone would be ranked, differently on each machine.
     """
     order = np.argsort(scores, axis=1, kind="stable")
     rising = np.take_along_axis(scores, order, axis=1)
     with np.errstate(invalid="ignore"):
         new = np.diff(rising, axis=1, prepend=-np.inf) > rounding(scores)
     new |= np.isnan(rising)
-    first = np.maximum.accumulate(np.where(new, np.arange(scores.shape[1]), 0), axis=1)  # of those that are equal
+    first = np.maximum.accumulate(np.where(new, np.arange(scores.shape[1]), 0), axis=1)  # of equal ones
     result = np.empty_like(scores, dtype=float)
     np.put_along_axis(result, order, np.take_along_axis(rising, first, axis=1), axis=1)
     return result
@@ -95,10 +95,10 @@ def ranks(means: np.ndarray, *, higher_is_better: bool) -> np.ndarray:
 def paired_p(gaps: np.ndarray) -> np.ndarray:
     """Two-sided tests of the mean of paired differences against 0: (n, K) -> (K,); NaN are left out.
 
-    Of up to EXACT samples Fisher's exact test: the share of all exchanges of signs whose mean is as far from 0 [fisher1935].
-    Of more, t-tests, for which ranks on few samples are too coarse: on 8 to 12, boards of three noises show a difference in
-    5.5 to 6 cases of 100, instead of 3. Never below 2^(1-n), as no exact test is: where values all happen to agree, a t-test
-    sees no spread and is sure. 1 where there is no difference, NaN on fewer than two samples.
+    With up to EXACT samples Fisher's exact test: the share of all changes of signs whose mean is as far from 0 [fisher1935].
+    With more, t-tests. Ranks on few samples are too coarse for these: on 8 to 12 samples, boards of three copies of noise
+    show a difference in 5.5 to 6 of 100 cases, with exact tests in 3. Never below 2^(1-n), the least of an exact test: where
+    all values agree a t-test sees no spread. 1 where there is no difference, NaN with fewer than two samples.
     """
     known = ~np.isnan(gaps)
     n = known.sum(0)
@@ -114,7 +114,7 @@ def paired_p(gaps: np.ndarray) -> np.ndarray:
 
 
 def _by_signs(gaps: np.ndarray) -> np.ndarray:
-    """Shares of the exchanges of signs with a sum as far from 0: (n, K) -> (K,), of columns that know EXACT or fewer."""
+    """Shares of the changes of signs with a sum as far from 0: (n, K) -> (K,), of columns with EXACT or fewer values."""
     known_first = np.argsort(np.isnan(gaps), axis=0, kind="stable")[:EXACT]
     own = np.nan_to_num(np.take_along_axis(gaps, known_first, axis=0))  # 0 keeps a sum whatever its sign
     sums = np.abs(_signs(len(own)) @ own)
@@ -123,7 +123,7 @@ def _by_signs(gaps: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=EXACT)
 def _signs(n: int) -> np.ndarray:
-    """All that differ by more than a common sign, as they are first: (2^(n-1), n) of 1 and -1."""
+    """All sign patterns up to a common sign, that of the data first: (2^(n-1), n) of 1 and -1."""
     signs = 1.0 - 2.0 * (np.arange(2 ** max(n - 1, 0))[:, None] >> np.arange(n) & 1)
     signs.setflags(write=False)
     return signs
@@ -138,7 +138,7 @@ def p_greater(gaps: np.ndarray) -> np.ndarray:
 def pairwise(scores: np.ndarray) -> np.ndarray:
     """p-values of each two columns' means: `paired_p`, Holm-corrected over all pairs: (n, M) -> (M, M).
 
-    1 where two are the same, and of a column with itself; NaN on fewer than two samples.
+    1 for equal columns and for a column with itself; NaN with fewer than two samples.
     """
     left, right = np.triu_indices(scores.shape[1], 1)
     result = np.ones((scores.shape[1],) * 2)
@@ -155,17 +155,17 @@ def rank_interval(means: np.ndarray, differ: np.ndarray) -> tuple[np.ndarray, np
     """Interval at LEVEL of each column's rank, 1 for the lowest mean: (M,), `different` (M, M) -> (M,), (M,).
 
     From 1 + the columns that are significantly lower to M - those that are significantly higher [mogstad2024inference];
-    since the tests hold for all pairs together, so do the intervals for all columns. Ranks do not settle where means are
-    nearly equal, so resampling them claims too much: of 39 near ties it holds the first rank in 45 cases of 100.
+    since the tests hold for all pairs together, so do the intervals for all columns. Resampling ranks would claim too much
+    where means are nearly equal: with 39 near ties its interval contains the first rank in 45 of 100 cases.
     """
     lower, higher = (differ & sign for sign in (means[None] < means[:, None], means[None] > means[:, None]))
     return 1.0 + lower.sum(1), len(means) - higher.sum(1).astype(float)
 
 
 def holm(p: np.ndarray) -> np.ndarray:
-    """Holm's step-down adjustment of p-values [holm1979]; NaN are no tests, and stay: (K,) -> (K,).
+    """Holm's step-down adjustment of p-values [holm1979]; NaN count as no test, and stay: (K,) -> (K,).
 
-    As statsmodels' `multipletests`, which collects garbage at each call: a quarter of a second, hundreds of times.
+    Equal to statsmodels' `multipletests`, which runs the garbage collector at each call: a quarter of a second.
     """
     tests = np.flatnonzero(~np.isnan(p))
     order = tests[np.argsort(p[tests], kind="stable")]
@@ -192,7 +192,7 @@ def superiority(gaps: np.ndarray) -> np.ndarray:
 
 
 def friedman(scores: np.ndarray) -> float:
-    """p-value of Friedman's test that all columns are alike [friedman1937], over the rows that have them all: (n, M) -> p.
+    """p-value of Friedman's test that all columns are equal [friedman1937], over the rows without NaN: (n, M) -> p.
 
     NaN where there are fewer than three columns or two rows, 1 where every row is constant.
     """
@@ -205,11 +205,11 @@ def friedman(scores: np.ndarray) -> float:
 
 
 def samples_needed(gap: np.ndarray, *, tests: int = 1, power: float = 0.8) -> float:
-    """Samples with which `paired_p` would find such a difference with that power, as one of so many tests: (n,) -> a number.
+    """Samples with which `paired_p` finds such a difference with that power, as one of so many tests: (n,) -> a number.
 
-    Each test at (1 - LEVEL) / tests (Bonferroni), and the difference found in its own direction: the other tail adds nothing at
-    such a power, and SciPy's noncentral t is NaN far out in it. Infinite where there is no difference, NaN on fewer than two
-    samples; where it never varies the least of which all have to agree.
+    Each test is at (1 - LEVEL) / tests (Bonferroni), one-sided: the other tail adds nothing at such a power, and SciPy's
+    noncentral t is NaN far out in it. Infinite where there is no difference, NaN with fewer than two samples; where the
+    difference never varies, the fewest samples with which the test can reach its level.
     """
     known, level = gap[~np.isnan(gap)], (1 - LEVEL) / tests
     if len(known) < 2:
@@ -222,7 +222,7 @@ def samples_needed(gap: np.ndarray, *, tests: int = 1, power: float = 0.8) -> fl
 
     def lacking(n: float) -> float:
         below = special.nctdtr(n - 1, effect * np.sqrt(n), stats.t.isf(level / 2, n - 1))
-        return power - (1.0 if np.isnan(below) else float(1 - below))  # SciPy gives none where the power is 1
+        return power - (1.0 if np.isnan(below) else float(1 - below))  # SciPy gives NaN where the power is 1
 
     enough = 10 + 2 * ((stats.norm.isf(level / 2) + 1) / effect) ** 2  # the normal approximation says half as many
     return least if lacking(least) <= 0 else float(np.ceil(brentq(lacking, least, max(enough, least + 1))))

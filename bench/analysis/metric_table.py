@@ -1,4 +1,8 @@
-"""The long table: one row per task, method and metric."""
+"""The long table: one row per task, method and metric.
+
+Scores are compared sample by sample: all methods are scored on the same samples. Scores of a sample that differ by rounding
+alone are ties. Only methods with a score on every sample on which any method has one are ranked.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +14,28 @@ import pandas as pd
 
 from bench.analysis import inference
 from bench.analysis.groups import letters
+from bench.analysis.rank_weights import informative, no_random_score, rank_weights
 from bench.analysis.score_matrix import grouped, mean_interval, scores_of, status_text
 from bench.analysis.skill import against_random
-from bench.analysis.votes import informative, no_random_score, rank_weights
-from bench.core.vocabulary import COST, EXCLUSION_REASONS, FAMILY_ORDER, LEVEL, NO, RANDOM, Column
+from bench.core.vocabulary import (
+    BEATS_ORACLE,
+    COST,
+    EXCLUSION_REASONS,
+    FAMILY_ORDER,
+    LEVEL,
+    NO,
+    NO_RANDOM_SCORE,
+    RANDOM,
+    UNINFORMATIVE,
+    Column,
+)
 
 # The unit at the end of a label; a label without one is of a number without dimension.
 UNIT = r"\((%[^)]*|nats|MiB|per unit of [^)]*)\)$|^(.+ per sample)$"
 
 
 def long_table(rows: pd.DataFrame, verdicts: Mapping[str, str] | None = None) -> pd.DataFrame:
-    """One row per task, method and metric: n, mean, interval, rank, group, status, skill, and what the metric is worth.
+    """One row per task, method and metric: mean, interval, rank, group, status, skill, and what is known of the metric.
 
     `verdicts`: id of a metric -> pass or fail in the conformance checks.
     """
@@ -30,7 +45,7 @@ def long_table(rows: pd.DataFrame, verdicts: Mapping[str, str] | None = None) ->
     table = pd.concat(tables, ignore_index=True)
     table[Column.INFORMATIVE] = informative(table)
     uninformative = (table[Column.INFORMATIVE] == NO) & (table[Column.EXCLUSION_REASON] == "")
-    table.loc[uninformative, Column.EXCLUSION_REASON] = "uninformative"
+    table.loc[uninformative, Column.EXCLUSION_REASON] = UNINFORMATIVE
     table[Column.REDUNDANCY_GROUP], table[Column.RANK_WEIGHT] = rank_weights(rows, table)
     families = {name: i for i, name in enumerate(FAMILY_ORDER)}
     order = table["metric_family"].map(families).fillna(len(families))
@@ -40,7 +55,7 @@ def long_table(rows: pd.DataFrame, verdicts: Mapping[str, str] | None = None) ->
 
 
 def metric_table(long: pd.DataFrame) -> pd.DataFrame:
-    """One row per task and metric: what it is worth there, and its vote in the mean rank."""
+    """One row per task and metric: its checks, what it says on the task, and its weight in the rank."""
     columns = ["task", "metric", "metric_id", "metric_family", "label", "higher_is_better", "conformance"]
     columns += [
         Column.INFORMATIVE,
@@ -82,61 +97,53 @@ def counted(long: pd.DataFrame) -> tuple[list[str], list[str]]:
 
 
 def _metric_table(rows: pd.DataFrame, verdicts: Mapping[str, str]) -> pd.DataFrame:
-    """All methods on one metric of one task. Costs are measurements of the machine: they get no interval, rank or group."""
+    """All methods on one metric of one task. Costs measure the machine: they get no interval, rank or group."""
     methods = sorted(rows["method"].unique())
     scores = scores_of(rows).reindex(columns=methods).dropna(how="all")
-    first, by_method = rows.iloc[0], rows.groupby("method", observed=True)
-    statuses = {name: status_text(own) for name, own in by_method["status"]}
-    n, verdict = scores.notna().sum(), verdicts.get(first["metric_id"], "")
-    table = pd.DataFrame(
-        {
-            "task": first["task"],
-            "method": methods,
-            "method_id": by_method["method_id"].first()[methods].to_numpy(),
-            "method_family": by_method["method_family"].first()[methods].to_numpy(),
-            "metric": first["metric"],
-            "metric_id": first["metric_id"],
-            "metric_family": first["metric_family"],
-            "label": first["label"],
-            "higher_is_better": bool(first["higher_is_better"]),
-            Column.N_SAMPLES: n.to_numpy(),
-            "mean": scores.mean().to_numpy(),
-            Column.MEAN_LOW: np.nan,
-            Column.MEAN_HIGH: np.nan,
-            "rank": np.nan,
-            "group": "",
-            Column.P_VS_BEST: np.nan,
-            Column.P_VS_RANDOM: np.nan,
-            Column.SUPERIORITY: np.nan,
-            "status": [statuses[name] for name in methods],
-            "skill": np.nan,
-            Column.SKILL_LOW: np.nan,
-            Column.SKILL_HIGH: np.nan,
-            "conformance": verdict,
-            Column.INFORMATIVE: "",
-            Column.EXCLUSION_REASON: verdict if verdict in EXCLUSION_REASONS else "",
-            Column.SHARE_BEATS_RANDOM: np.nan,
-            Column.P_MAJORITY_BEATS_RANDOM: np.nan,
-            Column.MIN_ATTAINABLE_P: np.nan,
-            Column.P_FRIEDMAN: np.nan,
-            Column.N_REQUIRED_TOP_TWO: np.nan,
-        }
-    ).set_index("method", drop=False)
-    if len(scores) and first["metric_family"] != COST:
+    table = _without_tests(rows, scores, verdicts)
+    if len(scores) and rows["metric_family"].iloc[0] != COST:
         table[Column.MEAN_LOW], table[Column.MEAN_HIGH] = mean_interval(scores.to_numpy())
-        asked = pd.DataFrame(
-            inference.snap_rounding_ties(scores.to_numpy()), index=scores.index, columns=scores.columns
-        )
-        _judge(table, asked)
+        snapped = inference.snap_rounding_ties(scores.to_numpy())
+        compared = pd.DataFrame(snapped, index=scores.index, columns=scores.columns)
+        _rank_and_test(table, compared)
         if RANDOM in scores and scores[RANDOM].notna().any():
-            against_random(table, asked)
-            if table[Column.EXCLUSION_REASON].iloc[0] in ("", "beats_oracle") and no_random_score(rows, scores):
-                table[Column.EXCLUSION_REASON] = "no_random_score"
+            against_random(table, compared)
+            if table[Column.EXCLUSION_REASON].iloc[0] in ("", BEATS_ORACLE) and no_random_score(rows, scores):
+                table[Column.EXCLUSION_REASON] = NO_RANDOM_SCORE
     return table
 
 
-def _judge(table: pd.DataFrame, scores: pd.DataFrame) -> None:
-    """Fills in rank, group and tests of the methods that have all the scores."""
+def _without_tests(rows: pd.DataFrame, scores: pd.DataFrame, verdicts: Mapping[str, str]) -> pd.DataFrame:
+    """The table of one metric with its facts and mean scores; what tests say is still empty."""
+    first, by_method = rows.iloc[0], rows.groupby("method", observed=True)
+    statuses = {name: status_text(of_method) for name, of_method in by_method["status"]}
+    methods, verdict = list(scores.columns), verdicts.get(first["metric_id"], "")
+    columns = {
+        "task": first["task"],
+        "method": methods,
+        "method_id": by_method["method_id"].first()[methods].to_numpy(),
+        "method_family": by_method["method_family"].first()[methods].to_numpy(),
+        "metric": first["metric"],
+        "metric_id": first["metric_id"],
+        "metric_family": first["metric_family"],
+        "label": first["label"],
+        "higher_is_better": bool(first["higher_is_better"]),
+        Column.N_SAMPLES: scores.notna().sum().to_numpy(),
+        "mean": scores.mean().to_numpy(),
+    }
+    columns |= dict.fromkeys((Column.MEAN_LOW, Column.MEAN_HIGH, "rank"), np.nan) | {"group": ""}
+    columns |= dict.fromkeys((Column.P_VS_BEST, Column.P_VS_RANDOM, Column.SUPERIORITY), np.nan)
+    columns |= {"status": [statuses[name] for name in methods]}
+    columns |= dict.fromkeys(("skill", Column.SKILL_LOW, Column.SKILL_HIGH), np.nan)
+    columns |= {"conformance": verdict, Column.INFORMATIVE: ""}
+    columns |= {Column.EXCLUSION_REASON: verdict if verdict in EXCLUSION_REASONS else ""}
+    columns |= dict.fromkeys((Column.SHARE_BEATS_RANDOM, Column.P_MAJORITY_BEATS_RANDOM), np.nan)
+    columns |= dict.fromkeys((Column.MIN_ATTAINABLE_P, Column.P_FRIEDMAN, Column.N_REQUIRED_TOP_TWO), np.nan)
+    return pd.DataFrame(columns).set_index("method", drop=False)
+
+
+def _rank_and_test(table: pd.DataFrame, scores: pd.DataFrame) -> None:
+    """Fills in rank, group and tests of the methods that have a score on every sample."""
     full = table.index[table[Column.N_SAMPLES] == len(scores)]
     higher = bool(table["higher_is_better"].iloc[0])
     rank = pd.Series(inference.ranks(scores[full].mean().to_numpy(), higher_is_better=higher), index=full)
@@ -152,5 +159,5 @@ def _judge(table: pd.DataFrame, scores: pd.DataFrame) -> None:
 
 
 def pair_count(methods: int) -> int:
-    """How many tests tell them apart."""
+    """How many tests compare each two of so many methods."""
     return max(1, methods * (methods - 1) // 2)

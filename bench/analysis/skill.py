@@ -1,4 +1,8 @@
-"""Skill: scores on one scale, 0 for the random control."""
+"""Skill: the scores of all metrics on one scale, 0 for the random control, negative for worse.
+
+With an oracle (localisation: the ground truth as a map) skill is (score - random) / (oracle - random), 1 for the ground truth.
+Elsewhere it is Cohen's d: the difference of the means over the standard deviation of the two.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,12 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis import inference
-from bench.analysis.votes import beats_oracle
-from bench.core.vocabulary import CONTROLS, LEVEL, LOCALISATION, ORACLE, RANDOM, Column
+from bench.analysis.rank_weights import beats_oracle
+from bench.core.vocabulary import BEATS_ORACLE, CONTROLS, LEVEL, LOCALISATION, ORACLE, RANDOM, Column
 
 
 def against_random(table: pd.DataFrame, scores: pd.DataFrame) -> None:
-    """Fills in skill, and whether the metric tells methods from the random control."""
+    """Fills in skill, the tests against the random control, and how many methods are better than it."""
     values = scores if table["higher_is_better"].iloc[0] else -scores
     truth = ORACLE in values and table["metric_family"].iloc[0] == LOCALISATION
     gaps = values.sub(values[RANDOM], axis=0)
@@ -31,21 +35,21 @@ def against_random(table: pd.DataFrame, scores: pd.DataFrame) -> None:
         table[Column.P_MAJORITY_BEATS_RANDOM] = inference.p_greater(beaten[:, None] - 0.5)[0]
         table[Column.MIN_ATTAINABLE_P] = 2.0 ** -(~np.isnan(beaten)).sum()
     if truth and not table[Column.EXCLUSION_REASON].iloc[0] and beats_oracle(values):
-        table[Column.EXCLUSION_REASON] = "beats_oracle"
+        table[Column.EXCLUSION_REASON] = BEATS_ORACLE
 
 
 def _skill(values: pd.DataFrame, truth: pd.Series | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Skill of each method and the ends of its interval; higher values are better: (n, M) -> three of (M,).
 
-    The unit, what the truth gains or the spread of the scores, is resampled with the gain. Intervals are reflected (the basic
-    bootstrap): resampled units are too small on average, and plain percentiles of a skill of 4 on 24 samples hold it in 91
-    cases of 100.
+    The unit (the gain of the ground truth, or the spread of the scores) is resampled together with the gain. Intervals are
+    reflected (the basic bootstrap): resampled units are too small on average, and plain percentiles of a skill of 4 on 24
+    samples contain it in 91 of 100 cases.
     """
     own, place = values.to_numpy(), values.columns.get_loc(RANDOM)
     control = np.where(np.isnan(own), np.nan, values[[RANDOM]].to_numpy())  # on the samples that the method has
     n = (~np.isnan(own + control)).sum(0)
     gain = own - control
-    gain[:, place] = own[:, place] - np.nanmean(own[:, place])  # how the control's own mean varies
+    gain[:, place] = own[:, place] - np.nanmean(own[:, place])  # how the mean of the control itself varies
 
     def skill(of: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         if truth is not None:
@@ -61,7 +65,7 @@ def _skill(values: pd.DataFrame, truth: pd.Series | None) -> tuple[np.ndarray, n
 
 
 def _means(values: np.ndarray) -> np.ndarray:
-    """Over the samples that are known, NaN where none is: (n, M) -> (M,)."""
+    """Means over the samples that are not NaN; NaN where all are: (n, M) -> (M,)."""
     known = ~np.isnan(values)
     with np.errstate(invalid="ignore"):
         return np.asarray(np.where(known, values, 0.0).sum(0) / known.sum(0))

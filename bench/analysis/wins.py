@@ -18,7 +18,8 @@ def win_table(rows: pd.DataFrame, long: pd.DataFrame) -> pd.DataFrame:
     """How often a method is scored better than another: the mean over samples and metrics, metrics by their weight.
 
     One row per task and ordered pair of methods that have all scores; a tie is half a win. Beside it the p-value of the
-    difference of their mean ranks, which says whether the board distinguishes them.
+    difference of their mean ranks, which says whether the board distinguishes them. Where all metrics have the same samples
+    a method's mean rank is one plus the sum of the win rates of its opponents.
     """
     found = []
     for task, own in long[long[Column.RANK_WEIGHT] > 0].groupby("task", sort=True):

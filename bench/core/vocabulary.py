@@ -107,12 +107,13 @@ CONTROLS = "control"  # the family of methods that explain nothing
 
 LEVEL = 0.95  # of confidence intervals; tests are at 1 - LEVEL
 
-EXCLUSION_REASONS = {  # why a metric does not count in the rank
+UNINFORMATIVE, NO_RANDOM_SCORE, BEATS_ORACLE = "uninformative", "no_random_score", "beats_oracle"
+EXCLUSION_REASONS = {  # why a metric does not count in the rank; the first two are verdicts of its checks
     "fail": "fails its checks",
     "untested": "not covered by any check",
-    "uninformative": "does not put half of the methods above the random control here",
-    "no_random_score": "has no score for the random control on some samples",
-    "beats_oracle": "scores a map above the ground truth itself",
+    UNINFORMATIVE: "does not put half of the methods above the random control here",
+    NO_RANDOM_SCORE: "has no score for the random control on some samples",
+    BEATS_ORACLE: "scores a map above the ground truth itself",
 }
 
 OPTIONAL_FIELDS = (

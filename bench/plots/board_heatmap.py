@@ -10,16 +10,16 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.core.vocabulary import COST, RANDOM, RANKING_FAMILIES, Column
+from bench.core.vocabulary import BEATS_ORACLE, COST, NO_RANDOM_SCORE, RANDOM, RANKING_FAMILIES, UNINFORMATIVE, Column
 from bench.plots.board_cells import colours, square
 from bench.plots.style import MANY, hundredths, new_figure, samples_of, set_heading, short, with_arrow
 
 REASONS = {  # why a metric does not count in the rank, beside its name
     "fail": "fails checks",
     "untested": "not checked",
-    "uninformative": "uninformative",
-    "no_random_score": "no random score",
-    "beats_oracle": "above truth",
+    UNINFORMATIVE: "uninformative",
+    NO_RANDOM_SCORE: "no random score",
+    BEATS_ORACLE: "above truth",
     "": "no score",
 }
 

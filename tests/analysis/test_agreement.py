@@ -273,7 +273,7 @@ def test_a_silent_metric_is_no_ground_truth_and_does_not_rank_but_is_judged_like
             "dumb": ("faithfulness", False, FOUR),
         }
     )
-    tables = agreement.tables(rows, silent={("toy", "broken"), ("toy", "dumb"), ("other", "truth")})
+    tables = agreement.tables(rows, excluded={("toy", "broken"), ("toy", "dumb"), ("other", "truth")})
     assert tables.trust[["truth_metric", "metric", "tau"]].to_numpy().tolist() == [
         [MEAN_TRUTH, "guess", 1],
         [MEAN_TRUTH, "dumb", -1],

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats as scipy_stats
 
-from bench.analysis import metric_table, score_matrix, task_tables, votes
+from bench.analysis import metric_table, rank_weights, score_matrix, task_tables
 from bench.analysis.board import boards, wide_table, with_left_out
 from bench.analysis.wins import win_table
 
@@ -308,7 +308,7 @@ def test_metrics_that_say_the_same_share_one_vote():
     }
     expected = (ranks["up"] + ranks["down"]) / 4 + ranks["third"] / 2
     np.testing.assert_allclose(board.loc[names, "mean_rank"].to_numpy(float), expected)
-    few = found[found["sample_id"].isin(sorted(found["sample_id"].unique())[: votes.FEWEST - 1])]
+    few = found[found["sample_id"].isin(sorted(found["sample_id"].unique())[: rank_weights.FEWEST - 1])]
     assert set(metric_table.long_table(few)["rank_weight"]) == {1}
 
 
