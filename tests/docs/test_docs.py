@@ -6,11 +6,15 @@ import re
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import bench
+from bench.analysis.board import FIRST
+from bench.core.vocabulary import MEANINGS
 from bench.page.sources import bibliography
 from bench.registry.decorators import METHODS, METRICS, TASKS
+from bench.validation.ladders import COLUMNS
 
 ROOT = Path(bench.__file__).parents[1]
 sys.path.insert(0, str(ROOT / "docs" / "_extensions"))
@@ -108,3 +112,16 @@ def test_every_task_has_a_committed_board_with_the_random_control():
     assert set(TASKS) <= set(boards)
     for name in TASKS:
         assert ",random," in boards[name].read_text(encoding="utf-8"), name
+
+
+def test_the_columns_of_the_committed_tables_are_those_that_a_run_writes():
+    """Exact for verdicts; of the boards the columns before the metrics, so that a renamed column is renamed here too."""
+    kept = ROOT / "results" / "reference"
+    for name in ("conformance.csv", "conformance_quantus_0.5.3.csv"):
+        assert list(pd.read_csv(kept / name)) == ["metric", "metric_id", "code", *COLUMNS[2:]]
+    for name in TASKS:
+        board = list(pd.read_csv(kept / "leaderboards" / f"{name}.csv"))
+        assert [column for column in FIRST if column in board] == board[: board.index(FIRST[-1]) + 1]
+        told = {column for names in MEANINGS for column in names.split(", ")} | {"task", "truth_metric"}
+        own = set(pd.read_csv(kept / "leaderboards" / f"{name}_metrics.csv"))
+        assert own - told <= {"metric", "metric_id", "metric_family", "label", "higher_is_better"}
