@@ -29,43 +29,59 @@ def fit(recipe: Recipe, *, seed: int = 0, device: str = "cpu") -> Iterator[tuple
     """
     torch.manual_seed(seed)
     rng = torch.Generator().manual_seed(seed)
-    inputs, labels = recipe.train
-    form = memory_format(inputs)
-    network = recipe.network().to(device).to(memory_format=form)
+    inputs = recipe.train[0]
+    network = recipe.network().to(device).to(memory_format=memory_format(inputs))
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.average_decay), use_buffers=True)
     optimiser = torch.optim.AdamW(network.parameters(), weight_decay=recipe.weight_decay)
     steps = len(inputs) // recipe.batch_size
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, recipe.learning_rate, total_steps=recipe.epochs * steps, pct_start=0.2
     )
-    criterion = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
     for epoch in range(recipe.epochs):
-        network.train()
-        losses, hits = [], 0
-        for rows in torch.randperm(len(inputs), generator=rng)[: steps * recipe.batch_size].split(recipe.batch_size):
-            batch = recipe.augment(recipe.prepare(inputs[rows]), rng).to(device).to(memory_format=form)
-            target = labels[rows].to(device)
-            with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=recipe.bfloat16):
-                logits = network(batch)
-            loss = criterion(logits.float(), target)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-            average.update_parameters(network)
-            losses.append(loss.item())
-            hits += int((logits.argmax(1) == target).sum())
+        loss, accuracy = _epoch(recipe, network, average, optimiser, schedule, rng, device)
         finished = fold_batch_norm(average.module)
         right = probabilities(finished, recipe, device=device).argmax(1) == recipe.test[1].numpy()
         yield (
             {
                 "epoch": epoch + 1,
-                "loss": float(np.mean(losses)),
-                "train_accuracy": hits / (steps * recipe.batch_size),
+                "loss": loss,
+                "train_accuracy": accuracy,
                 "test_accuracy": float(right.mean()),
             },
             finished,
         )
+
+
+def _epoch(
+    recipe: Recipe,
+    network: nn.Module,
+    average: AveragedModel,
+    optimiser: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.OneCycleLR,
+    rng: torch.Generator,
+    device: str,
+) -> tuple[float, float]:
+    """Trains on all whole batches once; returns their mean loss and accuracy."""
+    inputs, labels = recipe.train
+    form, size = memory_format(inputs), recipe.batch_size
+    criterion = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
+    network.train()
+    losses, hits = [], 0
+    rows_used = len(inputs) // size * size
+    for rows in torch.randperm(len(inputs), generator=rng)[:rows_used].split(size):
+        batch = recipe.augment(recipe.prepare(inputs[rows]), rng).to(device).to(memory_format=form)
+        target = labels[rows].to(device)
+        with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=recipe.bfloat16):
+            logits = network(batch)
+        loss = criterion(logits.float(), target)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+        average.update_parameters(network)
+        losses.append(loss.item())
+        hits += int((logits.argmax(1) == target).sum())
+    return float(np.mean(losses)), hits / rows_used
 
 
 def fold_batch_norm(network: nn.Module) -> nn.Module:

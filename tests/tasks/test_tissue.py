@@ -19,6 +19,7 @@ from bench.registry.decorators import TASKS
 from bench.task_tools import training, weights
 
 tissue = sys.modules["bench.tasks.tissue"]
+histology = sys.modules["bench.tasks._histology"]
 
 
 @pytest.fixture(scope="module")
@@ -39,21 +40,21 @@ def accuracy(problem: Problem, inputs: Tensor) -> float:
 def test_colours_are_those_of_skimage():
     """hed2rgb counts stain in units of six optical densities, so that 1 is one part of light in a million."""
     amounts = np.random.default_rng(0).uniform(0, 2, (7, 5, 3))
-    np.testing.assert_allclose(tissue.transmitted(amounts), hed2rgb(amounts / 6), rtol=1e-12)
+    np.testing.assert_allclose(histology.transmitted(amounts), hed2rgb(amounts / 6), rtol=1e-12)
 
 
 def test_an_optical_density_of_one_lets_a_tenth_of_the_light_through():
-    light = tissue.transmitted(np.eye(3))
+    light = histology.transmitted(np.eye(3))
     np.testing.assert_allclose(light[0], [10**-0.65, 10**-0.70, 10**-0.29])  # haematoxylin
     np.testing.assert_allclose(light[1], [10**-0.07, 10**-0.99, 10**-0.11])  # eosin
-    assert (tissue.transmitted(np.zeros(3)) == 1).all()  # glass: the baseline
+    assert (histology.transmitted(np.zeros(3)) == 1).all()  # glass: the baseline
 
 
 def test_noise_has_the_variance_that_textures_count_on():
     """A mean over many draws; 200 fields of at least 16 independent patches each pin the deviation to 2 %."""
     rng = np.random.default_rng(0)
     for sigma in (0.8, 3, 6):
-        fields = np.stack([tissue.smooth(rng, sigma) for _ in range(200)])
+        fields = np.stack([histology.smooth(rng, sigma) for _ in range(200)])
         assert fields.shape == (200, 80, 80)
         assert fields.std() == pytest.approx(1, rel=0.04)
 
@@ -63,8 +64,8 @@ def test_a_pixel_is_of_the_nearest_cell():
 
     A centre that owns no pixel (most are outside) goes unseen here, so only pixels far from the edge are compared.
     """
-    where = tissue.COLUMNS, tissue.ROWS
-    crowd = tissue.cells(np.random.default_rng(3), where, 9.0)
+    where = histology.COLUMNS, histology.ROWS
+    crowd = histology.cells(np.random.default_rng(3), where, 9.0)
     points = np.stack(where, -1)
     own = points - np.stack([crowd.along, crowd.across], -1)
     _, first = np.unique(crowd.owner, return_index=True)
