@@ -1,8 +1,8 @@
-"""The report page: one file that opens from disk, asks no network, and holds the boards with what they rest on.
+"""The report page: one HTML file with the results, which opens from disk and needs no network.
 
-Safe by construction: whatever users named (methods, classes, files, messages) goes in as JSON, whose `<` is escaped, and
-comes out as text (textContent); the policy in the page's head lets run the page's own scripts, by their hashes, and nothing
-else. The same store gives the same bytes.
+Safe by construction: names, messages and other data go in as JSON with `<` escaped and come out as text (textContent); the
+Content-Security-Policy in the head runs the scripts of the page, by their hashes, and nothing else. The same store gives
+the same bytes.
 """
 
 from __future__ import annotations
@@ -19,72 +19,79 @@ import pandas as pd
 
 from bench.analysis.task_tables import Tables
 from bench.core.files import atomic
-from bench.core.vocabulary import PROMISES
+from bench.core.vocabulary import CONTROLS, PROMISES
 from bench.page import data, pictures, sources
 from bench.page.pictures import samples
 
 __all__ = ["html", "samples", "write"]
 Samples = Mapping[str, list[dict[str, Any]]]
 NAME = "report.html"
-LARGEST = 10_000_000  # bytes of the file
+MAX_BYTES = 10_000_000  # of the file
+RESERVE = 10_000  # bytes for the counts of samples, which are filled in last
 FOLDER = Path(__file__).parent
 LIBRARIES = {"vendor/d3.min.js": "vendor/d3.LICENSE", "vendor/plot.umd.min.js": "vendor/plot.LICENSE"}
-SCRIPTS = ("dom.js", "grid.js", "charts.js", "board.js", "card.js", "samples.js", "views.js")
+SCRIPTS = (
+    *("dom.js", "tooltip.js", "grid.js", "csv.js", "charts.js", "pictures.js", "standing.js", "columns.js", "board.js"),
+    *("card.js", "samples.js", "overview.js", "agreement.js", "conformance.js", "missing.js", "cite.js", "main.js"),
+)  # in the order in which they run
 
 
-def write(out: Path, path: Path, tables: Tables, kept: Samples, checks: pd.DataFrame) -> None:
-    """Writes the page of a results folder.
+def write(out: Path, path: Path, tables: Tables, samples: Samples, verdicts: pd.DataFrame) -> None:
+    """Writes the page of a results folder to `path`.
 
-    `kept`: task -> what `samples` makes of its maps; `checks`: the conformance table.
+    `samples`: task -> what `bench.page.samples` makes of its maps; `verdicts`: the conformance table.
     """
-    facts = out / "run.json"
-    run = json.loads(facts.read_text(encoding="utf-8")) if facts.is_file() else {}
+    run_file = out / "run.json"
+    run = json.loads(run_file.read_text(encoding="utf-8")) if run_file.is_file() else {}
     with atomic(path) as part:
-        part.write_text(html(tables, kept, checks, run), encoding="utf-8", newline="\n")
+        part.write_text(html(tables, samples, verdicts, run), encoding="utf-8", newline="\n")
 
 
-def html(tables: Tables, kept: Samples, checks: pd.DataFrame, run: Mapping[str, Any]) -> str:
-    """The page as text, smaller than LARGEST bytes: samples are left out until it is."""
-    found = {task: kept.get(task, []) for task in _tasks(tables)}
-    content = _content(tables, checks, run)
-    content["samples"] = {task: {"there": len(of_task), "kept": 0} for task, of_task in found.items()}
-    room = LARGEST - len(_page(content, {}).encode()) - 10_000
-    shown = pictures.within(room, found)
-    for task, of_task in shown.items():
-        content["samples"][task]["kept"] = len(of_task)
-    return _page(content, shown)
+def html(tables: Tables, samples: Samples, verdicts: pd.DataFrame, run: Mapping[str, Any]) -> str:
+    """The page as text, at most MAX_BYTES: samples that do not fit are left out, and counted."""
+    stored = {task: samples.get(task, []) for task in _tasks(tables)}
+    content = _content(tables, verdicts, run)
+    content["samples"] = {task: {"stored": len(items), "included": 0} for task, items in stored.items()}
+    budget = MAX_BYTES - len(_page(content, {}).encode()) - RESERVE
+    included = pictures.within(budget, stored)
+    for task, items in included.items():
+        content["samples"][task]["included"] = len(items)
+    return _page(content, included)
 
 
 def _tasks(tables: Tables) -> list[str]:
     return sorted(tables.wide["task"].unique())
 
 
-def _content(tables: Tables, checks: pd.DataFrame, run: Mapping[str, Any]) -> dict[str, Any]:
-    """All that the page says, but the samples."""
+def _content(tables: Tables, verdicts: pd.DataFrame, run: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything on the page except the samples."""
     tasks = _tasks(tables)
-    methods = sources.known(data.names(tables.wide["method"]), "method")
-    metrics = sources.known(data.names([*tables.long["metric"], *checks["metric"]]), "metric")
-    about = sources.known(tasks, "task")
-    used = [*methods.values(), *about.values()]
-    used += [entry for name, entry in metrics.items() if name in set(tables.long["metric"])]
+    scored = set(tables.long["metric"])
+    descriptions = {
+        "methods": sources.descriptions(data.names(tables.wide["method"]), "method"),
+        "metrics": sources.descriptions(data.names([*tables.long["metric"], *verdicts["metric"]]), "metric"),
+        "tasks": sources.descriptions(tasks, "task"),
+    }
+    used = [*descriptions["methods"].values(), *descriptions["tasks"].values()]
+    used += [entry for name, entry in descriptions["metrics"].items() if name in scored]
+    controls = tables.wide.loc[tables.wide["method_family"] == CONTROLS, "method"]
     return {
         "run": data.plain(dict(run)),
-        "order": tasks,
+        "tasks": tasks,
         "written": list(tables.written),
-        "tasks": {
-            task: {"board": data.board(task, tables), "beliefs": data.beliefs(task, tables.beliefs)} for task in tasks
-        },
+        "boards": {task: data.board(task, tables) for task in tasks},
+        "agreement": {task: data.agreement_of(task, tables.beliefs) for task in tasks},
         "promises": dict(PROMISES),
-        "about": {"methods": methods, "metrics": metrics, "tasks": about},
-        "references": sources.bibliography(sources.cited([*used, *metrics.values()])),
-        "used": sorted(sources.cited(used)),
-        "failures": data.failures(tables.failures),
-        "conformance": data.conformance(checks),
+        "descriptions": descriptions,
+        "references": sources.bibliography(sources.cited([*used, *descriptions["metrics"].values()])),
+        "cited": sorted(sources.cited(used)),
+        "missing": data.missing(tables.failures, controls),
+        "conformance": data.conformance(verdicts),
     }
 
 
 def _page(content: Mapping[str, Any], samples: Mapping[str, Any]) -> str:
-    """The template with everything put in its place."""
+    """The template, filled in."""
     scripts = [f"/*\n{_text(licence)}*/\n{_text(name)}" for name, licence in LIBRARIES.items()]
     scripts.append('"use strict";\n{\n' + "\n".join(_text(f"parts/{name}") for name in SCRIPTS) + "\n}")
     blocks = [_block("content", content)]
@@ -99,14 +106,16 @@ def _page(content: Mapping[str, Any], samples: Mapping[str, Any]) -> str:
 
 
 def _policy(scripts: list[str]) -> str:
-    """Content-Security-Policy: these scripts by their hashes, the page's styles, pictures of its own; no network."""
-    hashes = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(one.encode()).digest()).decode()}'" for one in scripts)
+    """Content-Security-Policy: these scripts by their hashes, inline styles, embedded pictures, no network."""
+    hashes = " ".join(
+        f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'" for script in scripts
+    )
     others = "style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
     return f"default-src 'none'; script-src {hashes}; {others}"
 
 
 def _block(name: str, content: Any) -> str:
-    """JSON inside HTML: nothing in it can end the element that holds it."""
+    """JSON in an element of its own, which no text inside can close."""
     text = json.dumps(content, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
     return f'<script type="application/json" id="{name}">{text}</script>'
 

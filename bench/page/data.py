@@ -1,6 +1,6 @@
-"""Tables to what the page reads: dictionaries, lists, texts and numbers that JSON can hold. Pure.
+"""Turns tables into what the page reads: dictionaries, lists, texts and numbers that JSON can hold. Pure.
 
-A board is kept as matrices, methods x metrics, instead of a record per cell: it is a fifth of the size.
+The scores of a board are matrices, methods x metrics, instead of one record per score: a fifth of the size.
 """
 
 from __future__ import annotations
@@ -12,56 +12,34 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis import agreement
-from bench.analysis.groups import share_a_letter
+from bench.analysis.summary import summary
 from bench.analysis.task_tables import Tables
-from bench.core.vocabulary import CONTROLS, EXCLUSION_REASONS, ORACLE, RANDOM, RANKING_FAMILIES, Column
+from bench.core.vocabulary import CONTROLS, EXCLUSION_REASONS, RANKING_FAMILIES, STATUSES, Column
 from bench.validation.ladders import CHANGE_LABELS, STEP_LABELS
 
-DIGITS = 5  # that a figure keeps; the CSV files hold six
-CELLS = {  # key on the page -> column of the long table
-    "mean": "mean",
-    "low": Column.MEAN_LOW,
-    "high": Column.MEAN_HIGH,
-    "n": Column.N_SAMPLES,
-    "rank": "rank",
-    "group": "group",
-    "skill": "skill",
-    "skill_low": Column.SKILL_LOW,
-    "skill_high": Column.SKILL_HIGH,
-    "p_random": Column.P_VS_RANDOM,
-    "superiority": Column.SUPERIORITY,
-    "status": "status",
-}
-ABOUT_METRIC = {  # key on the page -> column of the metric table
-    **{name: name for name in ("metric_id", "metric_family", "label", "higher_is_better", "conformance")},
-    "informative": Column.INFORMATIVE,
-    "beats_random": Column.SHARE_BEATS_RANDOM,
-    "rank_weight": Column.RANK_WEIGHT,
-    "redundancy_group": Column.REDUNDANCY_GROUP,
-    "friedman": Column.P_FRIEDMAN,
-    "n_required_top_two": Column.N_REQUIRED_TOP_TWO,
-    "outdated": Column.OUTDATED,
-}
-SHORT = {  # column -> key on the page
-    "method_family": "family",
-    "metric_family": "family",
-    Column.N_SAMPLES: "n",
-    Column.N_METHODS: "methods",
-    Column.N_METRICS: "metrics",
-    Column.TAU_LOW: "low",
-    Column.TAU_HIGH: "high",
-    Column.TAU_CRITICAL: "chance",
-    Column.ALPHA_LOW: "low",
-    Column.ALPHA_HIGH: "high",
-}
+DIGITS = 6  # significant digits of a number, as in the CSV files
+NAMED = ("note", "metric", "method")  # columns of the table of failures
+SCORE_FIELDS = (
+    *("mean", Column.MEAN_LOW, Column.MEAN_HIGH, Column.N_SAMPLES, "rank", "group", "status"),
+    *("skill", Column.SKILL_LOW, Column.SKILL_HIGH, Column.P_VS_RANDOM, Column.SUPERIORITY),
+)
+METHOD_FIELDS = (
+    *("method", "method_id", "method_family", Column.N_SAMPLES, "status", "rank", Column.RANK_LOW, Column.RANK_HIGH),
+    *(Column.TOP_GROUP, Column.VS_RANDOM, "group", Column.N_REQUIRED_VS_BEST, Column.OUTDATED),
+)
+METRIC_FIELDS = (
+    *("metric_id", "metric_family", "label", "higher_is_better", "conformance", Column.EXCLUSION_REASON),
+    *(Column.SHARE_BEATS_RANDOM, Column.RANK_WEIGHT, Column.REDUNDANCY_GROUP, Column.N_REQUIRED_TOP_TWO),
+    Column.OUTDATED,
+)
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON knows it: no NaN, numbers of `DIGITS` digits, texts otherwise."""
+    """A value that JSON can hold: no NaN, numbers of `DIGITS` digits, other things as text."""
     if isinstance(value, dict):
-        return {str(key): plain(one) for key, one in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, np.ndarray, pd.Series)):
-        return [plain(one) for one in value]
+        return [plain(item) for item in value]
     if value is None or isinstance(value, (bool, np.bool_)):
         return None if value is None else bool(value)
     if isinstance(value, (int, np.integer)):
@@ -75,126 +53,128 @@ def plain(value: Any) -> Any:
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """One dictionary per line."""
-    return [plain(line) for line in table.to_dict("records")]
+    """One dictionary per row."""
+    return [plain(row) for row in table.to_dict("records")]
 
 
 def board(task: str, tables: Tables) -> dict[str, Any]:
-    """One task's leaderboard: `methods` in the board's order, `metrics`, and `cells`, a matrix (methods, metrics) each."""
+    """The leaderboard of one task.
+
+    `methods` in the order of the board, `metrics`, `scores` (field -> matrix of methods x metrics), `adjacent` (how many
+    adjacent pairs of the ranking can be distinguished) and `curves`.
+    """
     wide = tables.wide[tables.wide["task"] == task]
     long = tables.long[tables.long["task"] == task]
-    facts = tables.metrics[tables.metrics["task"] == task].set_index("metric")
+    metrics = tables.metrics[tables.metrics["task"] == task].set_index("metric")
     names = list(dict.fromkeys(long["metric"]))
-    own = ["method", "method_id", "method_family", Column.N_SAMPLES, "status"]
-    own += ["rank", Column.RANK_LOW, Column.RANK_HIGH, Column.TOP_GROUP, Column.VS_RANDOM, "group"]
-    own += [Column.N_REQUIRED_VS_BEST, Column.OUTDATED]
-    own += [name for name in wide if str(name).startswith(Column.MEAN_RANK) and wide[name].notna().any()]
-    methods = records(wide[own].rename(columns=SHORT))
-    ranked = [line for line in methods if line.get("rank") is not None]
-    best = next((line for line in ranked if line["family"] != CONTROLS), ranked[0] if ranked else {})
-    first = str(best.get("group") or "")
-    random = next((str(line.get("group") or "") for line in ranked if line["method"] == RANDOM), "")
-    for line in methods:
-        line["role"] = line["method"] if line["method"] in (RANDOM, ORACLE) else ""
-        line["control"] = line["family"] == CONTROLS
-        line["first"] = line is best  # of those that explain something, if any does
-        line["ties_first"] = share_a_letter(first, str(line.get("group") or ""))
-        line["ties_random"] = share_a_letter(random, str(line.get("group") or ""))
+    facts = summary(wide)
     return {
-        "methods": methods,
-        "metrics": [_metric(name, facts.loc[name], long) for name in names],
-        "cells": {
+        "methods": _methods(wide),
+        "metrics": [_metric(name, metrics.loc[name]) for name in names],
+        "scores": {
             field: plain(
-                long.pivot(index="method", columns="metric", values=column)
+                long.pivot(index="method", columns="metric", values=field)
                 .reindex(index=wide["method"], columns=names)
                 .to_numpy()
             )
-            for field, column in CELLS.items()
+            for field in SCORE_FIELDS
         },
+        "adjacent": {"pairs": facts.neighbours, "distinguishable": facts.neighbours_apart},
         "curves": _curves(tables.curves[tables.curves["task"] == task]),
     }
 
 
-def silence(facts: Mapping[str, Any]) -> str:
-    """Why a metric has no vote in the ranks; empty where it has one."""
-    if facts[Column.RANK_WEIGHT] > 0:
+def _methods(wide: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a board. `is_first`: the first row that is not a control, or the first row where all are controls."""
+    mean_ranks = [name for name in wide if str(name).startswith(Column.MEAN_RANK) and wide[name].notna().any()]
+    rows = records(wide[[*METHOD_FIELDS, *mean_ranks]])
+    ranked = [row for row in rows if row["rank"] is not None]
+    first = next((row for row in ranked if row["method_family"] != CONTROLS), ranked[0] if ranked else None)
+    return [row | {"is_control": row["method_family"] == CONTROLS, "is_first": row is first} for row in rows]
+
+
+def _metric(name: str, facts: pd.Series) -> dict[str, Any]:
+    fields = {key: facts[key] for key in METRIC_FIELDS}
+    return plain({"metric": name} | fields | {"exclusion_text": exclusion_text(fields)})
+
+
+def exclusion_text(metric: Mapping[str, Any]) -> str:
+    """Why a metric does not count in the rank; empty where it counts."""
+    if metric[Column.RANK_WEIGHT] > 0:
         return ""
-    if facts["metric_family"] not in RANKING_FAMILIES:
-        return f"{facts['metric_family']} takes no part in ranks: it does not ask whether a map is true"
-    return EXCLUSION_REASONS.get(facts[Column.EXCLUSION_REASON], "no method has a score")
-
-
-def _metric(name: str, facts: pd.Series, long: pd.DataFrame) -> dict[str, Any]:
-    about: dict[str, Any] = {key: facts[column] for key, column in ABOUT_METRIC.items()}
-    worth = silence({str(key): value for key, value in facts.items()})
-    return plain(
-        {"metric": name}
-        | about
-        | {Column.EXCLUSION_REASON: worth, "n": long.loc[long["metric"] == name, Column.N_SAMPLES].max()}
-    )
+    if metric["metric_family"] not in RANKING_FAMILIES:
+        return f"only {' and '.join(RANKING_FAMILIES)} metrics ask whether a map is right"
+    return EXCLUSION_REASONS.get(metric[Column.EXCLUSION_REASON], "no method has a score")
 
 
 def _curves(curves: pd.DataFrame) -> dict[str, Any]:
-    """Metric -> shares and, per method, the mean p: of the curves of removal and return, pixel by pixel."""
-    found: dict[str, Any] = {}
-    for metric, of_metric in curves[curves["metric"].isin(["deletion", "insertion"])].groupby("metric", sort=True):
-        by_method = {str(name): part for name, part in of_metric.groupby("method", sort=True)}
-        shares = next(iter(by_method.values()))["share"]
-        found[str(metric)] = plain({"share": shares, "p": {name: part["p"] for name, part in by_method.items()}})
-    return found
+    """Deletion and insertion: metric -> shares of features and, per method, the mean p at each."""
+    result: dict[str, Any] = {}
+    for metric, rows in curves[curves["metric"].isin(["deletion", "insertion"])].groupby("metric", sort=True):
+        by_method = {str(name): part for name, part in rows.groupby("method", sort=True)}
+        share = next(iter(by_method.values()))["share"]
+        result[str(metric)] = plain({"share": share, "p": {name: part["p"] for name, part in by_method.items()}})
+    return result
 
 
-def beliefs(task: str, found: agreement.Tables) -> dict[str, Any]:
-    """How metrics agree: `order` of the metrics, alike side by side, `pairs` with intervals, `alphas`, `trust`."""
-    pairs = found.agreement[found.agreement["task"] == task]
-    known = pairs["tau"].notna().any()
-    order = list(agreement.clustered(pairs).index) if known else []
-    fields = [Column.METRIC_A, Column.METRIC_B, "tau", Column.TAU_LOW, Column.TAU_HIGH, Column.TAU_CRITICAL]
-    fields += [Column.N_SAMPLES, Column.N_METHODS]
-    alphas = found.alphas[found.alphas["task"] == task].drop(columns="task")
-    trust = found.trust[(found.trust["task"] == task) & found.trust["tau"].notna()].drop(columns="task")
-    own = {name: key for name, key in SHORT.items() if name != "metric_family"}
+def agreement_of(task: str, tables: agreement.Tables) -> dict[str, Any]:
+    """How the metrics agree: `order` (similar metrics side by side), `pairs` with intervals, `alphas`, `trust`."""
+    pairs = tables.agreement[tables.agreement["task"] == task].drop(columns="task")
+    alphas = tables.alphas[tables.alphas["task"] == task].drop(columns="task")
+    trust = tables.trust[(tables.trust["task"] == task) & tables.trust["tau"].notna()].drop(columns="task")
+    comparable = pairs["tau"].notna().any()
     return {
-        "order": plain(order),
-        "fields": [SHORT.get(name, name) for name in fields],
-        "pairs": plain(pairs[fields].to_numpy(dtype=object)) if known else [],
-        "alphas": records(alphas.rename(columns=SHORT)),
-        "trust": records(trust.rename(columns=own)),
+        "order": plain(list(agreement.clustered(pairs).index)) if comparable else [],
+        "pairs": records(pairs) if comparable else [],
+        "alphas": records(alphas),
+        "trust": records(trust),
     }
 
 
-def failures(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows without a score, one entry per task, status and message: methods with the samples of each, metrics, rows."""
-    order = {"failed": 0, "undefined": 1, "skipped": 2}
-    found = []
-    for (task, status, note), part in table.groupby(["task", "status", "note"], sort=True):
+def missing(table: pd.DataFrame, controls: Iterable[str]) -> list[dict[str, Any]]:
+    """Missing scores by task, status and message: the methods with the number of samples of each, the metrics, the scores.
+
+    Errors come first, reasons that concern controls only come last.
+    """
+    only_controls = set(controls)
+    entries = []
+    named = table.assign(note=[_without_name(*row) for row in zip(*(table[key] for key in NAMED), strict=True)])
+    for (task, status, note), part in named.groupby(["task", "status", "note"], sort=True):
         samples = part.groupby("method", sort=True)[Column.N_SAMPLES].max()  # of the metric that lacks most
-        found.append(
-            {"task": task, "status": status, "note": note, "n": int(part[Column.N_SAMPLES].sum())}
-            | {"methods": list(samples.items()), "metrics": sorted(set(part["metric"]))}
-        )
+        entry = {"task": task, "status": status, "note": note, "n_scores": int(part[Column.N_SAMPLES].sum())}
+        entries.append(entry | {"methods": list(samples.items()), "metrics": sorted(set(part["metric"]))})
     return plain(
-        sorted(found, key=lambda line: (order.get(str(line["status"]), 3), str(line["task"]), -int(line["n"])))
+        sorted(
+            entries,
+            key=lambda entry: (
+                entry["status"] != "failed",
+                {name for name, _ in entry["methods"]} <= only_controls,
+                STATUSES.index(entry["status"]),
+                entry["task"],
+                -entry["n_scores"],
+            ),
+        )
     )
 
 
+def _without_name(note: str, metric: str, method: str) -> str:
+    """A message without the name that it starts with, so that the same reason of several metrics is one entry."""
+    for name in (metric, method):
+        if note.startswith(f"{name} "):
+            return note.removeprefix(f"{name} ")
+    return note
+
+
 def conformance(table: pd.DataFrame) -> dict[str, Any]:
-    """What was found of each metric on closed-form problems: `steps` of the ladders, and `lines`, one per metric."""
-    table = table.rename(columns=STEP_LABELS | CHANGE_LABELS)
-    steps = [label for label in STEP_LABELS.values() if label in table and table[label].notna().any()]
-    changes = [name for name in ("batch", *CHANGE_LABELS.values()) if name in table]
-    fields = [
-        "metric",
-        "metric_id",
-        "family",
-        "verdict",
-        "failure_reasons",
-        "uses_sign",
-        "input_shapes",
-        *steps,
-        *changes,
-    ]
-    return {"steps": steps, "changes": changes, "lines": records(table.reindex(columns=fields))}
+    """The verdicts on the metrics: `steps` (columns that compare two maps), `changes`, and `lines`, one per metric."""
+    steps = [name for name in STEP_LABELS if name in table and table[name].notna().any()]
+    changes = [name for name in ("batch", *CHANGE_LABELS) if name in table]
+    facts = ["metric", "metric_id", "family", "verdict", "failure_reasons", "uses_sign", "input_shapes"]
+    return {
+        "steps": [{"key": name, "label": STEP_LABELS[name]} for name in steps],
+        "changes": changes,
+        "lines": records(table.reindex(columns=[*facts, *steps, *changes])),
+    }
 
 
 def names(values: Iterable[Any]) -> list[str]:

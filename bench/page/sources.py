@@ -1,4 +1,4 @@
-"""What the registries and the bibliography tell of a method, a metric or a task: description, settings, source."""
+"""Descriptions, settings and references of methods, metrics and tasks, from the registries and the bibliography."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from bench.registry import decorators
 ACCENTS = {'"': "\u0308", "'": "\u0301", "`": "\u0300", "^": "\u0302", "~": "\u0303", "c": "\u0327", "v": "\u030c"}
 
 
-def known(names: Iterable[str], kind: str) -> dict[str, dict[str, Any]]:
-    """Name -> what is registered under it, for those that are; settings in brackets belong to the same entry."""
+def descriptions(names: Iterable[str], kind: str) -> dict[str, dict[str, Any]]:
+    """Name -> description, for the names that are registered; a name with settings in brackets has those of its entry."""
     entries: dict[str, Mapping[str, Entry]] = {
         "method": decorators.METHODS,
         "metric": decorators.METRICS,
         "task": decorators.TASKS,
     }
-    found = {name: entries[kind].get(name.split("[")[0]) for name in names}
-    return {name: _told(entry) for name, entry in found.items() if entry is not None}
+    registered = {name: entries[kind].get(name.split("[")[0]) for name in names}
+    return {name: _description(entry) for name, entry in registered.items() if entry is not None}
 
 
-def _told(entry: Entry) -> dict[str, Any]:
+def _description(entry: Entry) -> dict[str, Any]:
     module = inspect.getmodule(entry.fn)
     return plain(
         {
@@ -46,49 +46,49 @@ def _told(entry: Entry) -> dict[str, Any]:
 
 
 def cited(entries: Iterable[Mapping[str, Any]]) -> set[str]:
-    """The keys that entries name as their source, or in their text: [key]."""
-    found = set()
+    """The keys of the references of entries: their sources, and those in their text, [key]."""
+    keys = set()
     for entry in entries:
-        found |= {entry["cite"]} | set(re.findall(r"\[([a-z]+\d{4}[a-z0-9]*)\]", f"{entry['about']} {entry['doc']}"))
-    return found - {""}
+        keys |= {entry["cite"]} | set(re.findall(r"\[([a-z]+\d{4}[a-z0-9]*)\]", f"{entry['about']} {entry['doc']}"))
+    return keys - {""}
 
 
 def bibliography(keys: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Key -> its BibTeX entry, as text for people, and a link; for the keys that references.bib holds."""
+    """Key -> BibTeX entry, formatted text and link, for the keys in references.bib."""
     package = Path(__file__).parents[1]
     path = next((p for p in (package / "references.bib", package.parent / "references.bib") if p.is_file()), None)
     wanted = set(keys)
     lines = path.read_text(encoding="utf-8").splitlines() if path else []
-    found = {match[1]: line for line in lines if (match := re.match(r"@\w+\{([\w-]+),", line))}
-    return {key: _reference(found[key]) for key in sorted(wanted & set(found))}
+    by_key = {match[1]: line for line in lines if (match := re.match(r"@\w+\{([\w-]+),", line))}
+    return {key: _reference(by_key[key]) for key in sorted(wanted & set(by_key))}
 
 
 def _reference(line: str) -> dict[str, str]:
     fields = _fields(line)
-    people = [_person(name) for name in fields.get("author", "").split(" and ")]
-    who = ", ".join(people[:3]) + (" et al." if len(people) > 3 else "")
-    where = next((fields[name] for name in ("journal", "booktitle", "howpublished") if name in fields), "")
+    authors = [_first_last(name) for name in fields.get("author", "").split(" and ")]
+    byline = ", ".join(authors[:3]) + (" et al." if len(authors) > 3 else "")
+    venue = next((fields[name] for name in ("journal", "booktitle", "howpublished") if name in fields), "")
     link = f"https://doi.org/{fields['doi']}" if "doi" in fields else ""
     if "eprint" in fields and not link:
         link = f"https://arxiv.org/abs/{fields['eprint']}"
-        where = where or f"arXiv:{fields['eprint']}"
-    parts = [f"{who} ({fields.get('year', 'n.d.')})", fields.get("title", ""), where]
+        venue = venue or f"arXiv:{fields['eprint']}"
+    parts = [f"{byline} ({fields.get('year', 'n.d.')})", fields.get("title", ""), venue]
     return {"bibtex": line, "text": ". ".join(part for part in parts if part) + ".", "link": link}
 
 
 def _fields(line: str) -> dict[str, str]:
-    """The fields of a BibTeX entry, braces balanced, accents as letters."""
-    found = {}
+    """The fields of a BibTeX entry, without braces, accents as letters."""
+    fields = {}
     for match in re.finditer(r"(\w+)=\{", line):
         depth, end = 1, match.end()
         while depth and end < len(line):
             depth += {"{": 1, "}": -1}.get(line[end], 0)
             end += 1
-        found[match[1]] = _letters(line[match.end() : end - 1])
-    return found
+        fields[match[1]] = _unicode(line[match.end() : end - 1])
+    return fields
 
 
-def _letters(text: str) -> str:
+def _unicode(text: str) -> str:
     r"""LaTeX's accents (`{\"u}`, `\'{e}`) as letters, without braces."""
     accented = re.sub(
         r"\{?\\([\"'`^~cv])\s*\{?(\w)\}?\}?", lambda m: unicodedata.normalize("NFC", m[2] + ACCENTS[m[1]]), text
@@ -96,7 +96,7 @@ def _letters(text: str) -> str:
     return accented.replace("``", "“").replace("''", "”").replace("\\&", "&").replace("{", "").replace("}", "")
 
 
-def _person(name: str) -> str:
+def _first_last(name: str) -> str:
     """`Last, First` as `First Last`."""
     last, _, first = name.partition(", ")
     return f"{first} {last}".strip()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pages
+import pandas as pd
 import pytest
 
 from bench import page
@@ -105,10 +106,15 @@ def test_a_column_sorts_one_way_and_the_other(opened):
     assert column(tab, "metric:deletion") == sorted(rising, reverse=True)
     heading(tab, "metric:insertion").locator("button").click()  # higher is better
     assert heading(tab, "metric:insertion").get_attribute("aria-sort") == "descending"
-    assert "sorted by insertion, descending" in tab.locator("main .said").first.inner_text()
+    assert "sorted by insertion, descending" in tab.locator("main .grid .status").first.inner_text()
 
 
-def test_filters_by_family_metric_and_checks(opened):
+def shown_metrics(tab: Any) -> list[str]:
+    keys = tab.locator("main .grid thead th.metric").evaluate_all("all => all.map((th) => th.dataset.key)")
+    return [key.removeprefix("metric:") for key in keys]
+
+
+def test_methods_are_filtered_by_family_and_name(opened):
     tab = opened("#board/mnist1d")
     everything = methods(tab)
     assert set(everything) >= {"random", "grad_cam", pages.SCRIPT}
@@ -118,34 +124,114 @@ def test_filters_by_family_metric_and_checks(opened):
     assert methods(tab) == ["grad_cam"]
     tab.get_by_label("Find a method").fill("nothing like it")
     assert "Nothing matches" in tab.locator("main .grid tbody").inner_text()
-    tab.get_by_label("Find a method").fill("")
-    assert heading(tab, "metric:sparseness").count() == 1
-    tab.get_by_label("Metrics by their checks").select_option("vote")
-    assert heading(tab, "metric:sparseness").count() == 0
-    tab.get_by_label("Metrics by their checks").select_option("all")
-    tab.get_by_role("group", name="Families of metrics").get_by_label("faithfulness").uncheck()
-    assert heading(tab, "metric:deletion").count() == 0
-    tab.get_by_label("Find a metric").fill("pointing")
-    shown = tab.locator("main .grid thead th.metric").evaluate_all("all => all.map((th) => th.dataset.key)")
-    assert shown == ["metric:energy_pointing_game"]
 
 
-def test_hover_and_focus_tell_interval_and_n(opened):
+def test_a_board_starts_with_the_standing_and_the_metrics_that_count(opened):
+    tab = opened("#board/mnist1d")
+    counted = ["deletion", "drop", "insertion", "energy_pointing_game"]
+    keys = tab.locator("main .grid thead th").evaluate_all("all => all.map((th) => th.dataset.key)")
+    assert keys == ["method", "rank", "top_group", "vs_random", *(f"metric:{name}" for name in counted)]
+    assert "2 metrics hidden" in tab.locator("main .grid .status").inner_text()
+    tab.get_by_role("button", name="Show all 6 metrics").click()
+    assert shown_metrics(tab) == [*counted, "sparseness", "seconds"]
+    assert "0 metrics hidden" in tab.locator("main .grid .status").inner_text()
+    expect(tab.get_by_role("button", name="Show all 6 metrics")).to_be_hidden()
+    expect(tab.get_by_label("Metrics shown")).to_have_value("all")
+    tab.get_by_label("Metrics shown").select_option("family localisation")
+    assert shown_metrics(tab) == ["energy_pointing_game"]
+    tab.get_by_label("Find a metric").fill("spars")  # a search covers the hidden metrics
+    assert shown_metrics(tab) == ["sparseness"]
+
+
+def test_the_download_has_the_shown_rows_and_columns_with_the_digits_of_the_results(opened, path):
+    tab = opened("#board/mnist1d")
+    tab.get_by_role("group", name="Families of methods").get_by_label("activation", exact=True).uncheck()
+    tab.get_by_label("mean ranks and group letters").check()
+    heading(tab, "metric:insertion").locator("button").click()
+    with tab.expect_download() as download:
+        tab.get_by_role("button", name="Download as CSV").click()
+    assert download.value.suggested_filename == "mnist1d.csv"
+    saved = pd.read_csv(download.value.path())
+    board = pd.read_csv(path.parent / "leaderboards" / "mnist1d.csv").set_index("method")
+    assert saved["method"].tolist() == methods(tab)
+    assert "grad_cam" not in set(saved["method"])
+    assert [name for name in saved if name in pages.METRICS] == [
+        "deletion",
+        "drop",
+        "insertion",
+        "energy_pointing_game",
+    ]
+    assert {"group", "mean_rank", "top_group", "vs_random", "method_id"} <= set(saved)
+    expected = board.loc[saved["method"]].reset_index()[list(saved)]
+    pd.testing.assert_frame_equal(saved, expected, check_exact=True)
+
+
+def test_the_pareto_front_is_that_of_the_shown_methods(opened):
+    tab = opened("#board/mnist1d")
+    circles = tab.locator("figure .pareto circle")
+    circles.first.wait_for()
+    tab.get_by_label("Find a method").fill("grad_cam")
+    expect(circles).to_have_count(1)
+    expect(tab.locator('figure[aria-label^="Seconds per sample"] svg')).to_contain_text("grad_cam")
+    tab.get_by_label("Find a method").fill("random")  # a control is never on the front
+    expect(tab.locator('figure[aria-label^="Seconds per sample"] svg')).to_contain_text("random")
+    expect(circles).to_have_count(0)
+
+
+def test_rows_and_columns_of_an_older_version_are_marked(browser, path):
+    text = path.read_text(encoding="utf-8")
+    row = re.search(r'\{"method":"grad_cam"[^{}]*\}', text)[0]
+    metric = re.search(r'\{"metric":"deletion"[^{}]*\}', text)[0]
+    for old in (row, metric):
+        assert '"outdated":"no"' in old
+        text = text.replace(old, old.replace('"outdated":"no"', '"outdated":"yes"'))
+    older = path.with_name("older.html")
+    older.write_text(text, encoding="utf-8")
+    tab = browser.new_page()
+    tab.goto(f"{older.as_uri()}#board/mnist1d")
+    marks = tab.locator("main .grid").get_by_text("older version")
+    expect(marks).to_have_count(2)
+    expect(tab.locator("main .grid tbody th.first", has_text="older version")).to_contain_text("grad_cam")
+    expect(tab.locator("main .grid thead th", has_text="older version")).to_have_attribute(
+        "data-key", "metric:deletion"
+    )
+    tab.close()
+
+
+def test_a_term_is_explained_where_it_is_used(opened):
+    tab = opened("#board/mnist1d")
+    tab.locator("main .term", has_text="counts in the rank").hover()
+    expect(tab.get_by_role("tooltip")).to_contain_text("unless they fail the conformance checks")
+
+
+def test_on_a_touch_screen_a_tap_on_a_heading_sorts_and_its_question_mark_explains(opened):
+    tab = opened("#board/mnist1d", PHONE, has_touch=True, is_mobile=True)
+    top_group = heading(tab, "top_group")
+    top_group.get_by_role("button", name="top group", exact=True).tap()
+    assert top_group.get_attribute("aria-sort") == "descending"
+    assert tab.get_by_role("tooltip").is_hidden()
+    top_group.get_by_role("button", name="About top group").tap()
+    expect(tab.get_by_role("tooltip")).to_contain_text("cannot be distinguished from the best")
+    assert top_group.get_attribute("aria-sort") == "descending"
+
+
+def test_hover_and_focus_show_interval_and_samples(opened):
     tab = opened("#board/mnist1d")
     tip = tab.get_by_role("tooltip")
     assert tip.is_hidden()
     cell = tab.locator("main .grid tbody tr", has_text="grad_cam").locator("td.metric").first
     cell.hover()
-    for part in ("mean", "95 % interval", "skill", "against random"):
+    for part in ("mean", "95 % interval", "skill", "against the random control"):
         expect(tip).to_contain_text(part)
-    assert "n\n4" in tip.inner_text()
+    assert "samples\n4" in tip.inner_text()
     tab.mouse.move(5, 5)
     expect(tip).to_be_hidden()
     cell.focus()
     expect(tip).to_be_visible()
     assert cell.get_attribute("aria-describedby") == "tip"
+    tab.get_by_label("Metrics shown").select_option("all")
     heading(tab, "metric:sparseness").locator("button").focus()
-    expect(tip).to_contain_text("No vote: complexity takes no part in ranks")
+    expect(tip).to_contain_text("Not counted in the rank: only faithfulness and localisation metrics")
 
 
 def test_a_card_opens_from_its_method_and_closes_with_escape(opened):
@@ -153,18 +239,18 @@ def test_a_card_opens_from_its_method_and_closes_with_escape(opened):
     tab.get_by_role("button", name="grad_cam", exact=True).click()
     card = tab.get_by_role("dialog")
     expect(card.locator("#card-title")).to_have_text("grad_cam")
-    told = card.inner_text()
+    text = card.inner_text()
     for part in (
         "upsampled ReLU( sum_k",
         "selvaraju2017gradcam",
         "layer = -1",
         "fast",
-        "Where it stands",
-        "Its best metrics",
+        "Rank on each task",
+        "Best metrics",
     ):
-        assert part in told
+        assert part in text
     assert card.locator("a.map").count() == 4
-    assert card.locator("table.places tbody tr").count() == 2
+    assert card.locator("table.standings tbody tr").count() == 2
     expect(tab).to_have_url(re.compile("#card/planted_image/grad_cam$"))
     tab.keyboard.press("Escape")
     expect(card).to_be_hidden()
@@ -188,35 +274,35 @@ def test_a_sample_of_signals_down_to_its_perturbed_inputs(opened):
     expect(tab.locator("a.map")).to_have_count(7)
     expect(tab.locator('a.map[data-method="constant"]')).to_contain_text("no map")
     tab.locator('a.map[data-method="grad_cam"]').click()
-    walk = tab.locator("section.walk")
-    expect(walk).to_have_attribute("data-method", "grad_cam")
-    slider = walk.get_by_role("slider")
+    panel = tab.locator("section.perturbation")
+    expect(panel).to_have_attribute("data-method", "grad_cam")
+    slider = panel.get_by_role("slider")
     slider.fill("5")
-    assert "25 % of the features removed: p =" in walk.locator("output").inner_text()
-    assert walk.locator(".stage circle.gone").count() == 10  # of 40 time steps
+    assert "25 % of the features removed: p =" in panel.locator("output").inner_text()
+    assert panel.locator(".stage circle.removed").count() == 10  # of 40 time steps
     slider.press("End")
-    assert walk.locator(".stage circle.gone").count() == 40
-    walk.get_by_label("What happens").select_option("back")
-    assert walk.locator(".stage circle.gone").count() == 0
-    assert "put back" in walk.locator("output").inner_text()
+    assert panel.locator(".stage circle.removed").count() == 40
+    panel.get_by_label("Curve").select_option("restore")
+    assert panel.locator(".stage circle.removed").count() == 0
+    assert "restored" in panel.locator("output").inner_text()
 
 
 def test_a_sample_of_images_down_to_its_perturbed_inputs(opened):
     tab = opened("#samples/planted_image/0/grad_cam")
-    stage = tab.locator("section.walk .stage canvas")
+    stage = tab.locator("section.perturbation .stage canvas")
     stage.wait_for()
     before = stage.evaluate(BLANK)
     slider = tab.get_by_role("slider")
     slider.fill("10")
-    tab.wait_for_function("document.querySelector('section.walk output').textContent.startsWith('50 %')")
-    half = tab.locator('section.walk .stage [aria-label="input at step 10"] canvas')
+    tab.wait_for_function("document.querySelector('section.perturbation output').textContent.startsWith('50 %')")
+    half = tab.locator('section.perturbation .stage [aria-label="input at step 10"] canvas')
     half.wait_for()
     assert half.evaluate(BLANK) >= 0.5 > before
     slider.press("End")
-    whole = tab.locator('section.walk .stage [aria-label="input at step 20"] canvas')
+    whole = tab.locator('section.perturbation .stage [aria-label="input at step 20"] canvas')
     whole.wait_for()
     assert whole.evaluate(BLANK) == 1
-    assert tab.get_by_text("truth: where the evidence is").count() == 1
+    assert tab.get_by_text("ground truth: the part that holds the evidence").count() == 1
 
 
 def test_everything_works_with_the_keyboard_alone(opened):
@@ -300,16 +386,16 @@ def test_the_card_of_a_hostile_method_and_of_a_hostile_plugin(opened):
     expect(tab.locator("#card-title")).to_have_text(pages.SCRIPT)
     expect(tab.get_by_role("dialog").locator("a.map")).to_have_count(4)
     tab.get_by_role("dialog").locator("a.map").first.click()
-    expect(tab.locator("section.walk")).to_have_attribute("data-method", pages.SCRIPT)
+    expect(tab.locator("section.perturbation")).to_have_attribute("data-method", pages.SCRIPT)
     tab = opened("#card/mnist1d/faulty")
     expect(tab.get_by_role("dialog")).to_contain_text(f"{pages.PICTURE} in a description.")
     assert tab.locator("dialog img").count() == 0
 
 
-def test_failures_tell_their_messages(opened):
-    told = opened("#failures").locator("main").inner_text()
-    assert f"ValueError: {pages.PICTURE}</script><!--" in told
-    assert "the attribution is constant" in told
+def test_missing_scores_have_their_messages(opened):
+    text = opened("#failures").locator("main").inner_text()
+    assert f"ValueError: {pages.PICTURE}</script><!--" in text
+    assert "the attribution is constant" in text
 
 
 def test_agreement_conformance_and_citation(opened):
@@ -342,13 +428,13 @@ def test_the_skip_link_keeps_the_view_and_a_page_loaded_there_is_not_blank(opene
     assert focused(tab, "id") == "main"
     tab.reload()
     expect(tab.locator("main h2")).to_have_text("Leaderboard: mnist1d")
-    expect(opened("#main").locator("main h2")).to_have_text("What was run, and what to conclude")
+    expect(opened("#main").locator("main h2")).to_have_text("Results at a glance")
 
 
 def test_a_new_view_takes_the_focus_and_its_link_stays_marked(opened):
     tab = opened("#board/mnist1d")
     current = tab.locator("#views [aria-current=page]")
-    for view, title in (("Failures", "Scores that are missing, and why"), ("Leaderboard", "Leaderboard: mnist1d")):
+    for view, title in (("Failures", "Missing scores"), ("Leaderboard", "Leaderboard: mnist1d")):
         tab.locator("#views").get_by_text(view, exact=True).focus()
         tab.keyboard.press("Enter")
         expect(tab.locator("main h2")).to_have_text(title)
@@ -370,19 +456,21 @@ def test_the_way_back_leads_past_a_card_that_was_closed(opened):
     expect(tab).to_have_url(re.compile("#board/mnist1d$"))
     expect(tab.locator("#views [aria-current=page]")).to_have_text("Leaderboard")
     tab.go_back()
-    expect(tab.locator("main h2")).to_have_text("Scores that are missing, and why")
+    expect(tab.locator("main h2")).to_have_text("Missing scores")
 
 
-def test_a_page_that_is_loaded_again_is_as_its_reader_left_it(opened):
+def test_a_reloaded_page_keeps_the_settings_of_its_reader(opened):
     tab = opened("#board/mnist1d", color_scheme="light")
     tab.get_by_label("Find a method").fill("grad")
-    tab.get_by_role("group", name="Families of metrics").get_by_label("complexity").uncheck()
+    tab.get_by_label("Metrics shown").select_option("sound")
+    tab.get_by_label("mean ranks and group letters").check()
     heading(tab, "metric:deletion").locator("button").click()
     tab.get_by_role("button", name="Switch to dark colours").click()
     tab.reload()
     expect(tab.get_by_label("Find a method")).to_have_value("grad")
     assert methods(tab) == ["grad_cam"]
-    assert heading(tab, "metric:sparseness").count() == 0
+    assert heading(tab, "metric:sparseness").count() == 1
+    assert heading(tab, "group").count() == 1
     assert heading(tab, "metric:deletion").get_attribute("aria-sort") == "ascending"
     assert luminance(tab, "backgroundColor") < 0.15
 
@@ -403,21 +491,25 @@ def test_a_task_and_its_metrics_are_explained_where_the_board_is(opened):
     tab = opened("#board/planted_image")
     tab.get_by_text("About this task").click()
     expect(tab.locator("details.more .prose").first).to_be_visible()
-    tab.get_by_text("What the metrics ask").click()
+    tab.get_by_text("What the metrics measure").click()
     expect(tab.locator("details.more dd", has_text="p while features are removed, highest first").first).to_be_visible()
 
 
 def test_odd_addresses_lead_somewhere(opened):
     expect(opened("#samples/mnist1d/-1").locator("a.thumb").first).to_have_attribute("aria-current", "true")
-    expect(opened("#nowhere").locator("main h2")).to_have_text("What was run, and what to conclude")
+    expect(opened("#nowhere").locator("main h2")).to_have_text("Results at a glance")
 
 
-def test_the_conclusion_counts_what_cannot_be_told_from_the_random_control(opened):
-    lead = opened("#board/planted_image").locator("main p.lead")  # four samples prove nothing
-    expect(lead).to_contain_text("0 of 2 methods are significantly better, 2 cannot be told apart from it (")
+def test_the_conclusion_says_what_cannot_be_distinguished(opened):
+    lead = opened("#board/planted_image").locator("main p.lead")  # four samples are too few for any difference
+    expect(lead).to_contain_text(
+        re.compile(r"ranks first of 2 methods on 4 samples\. No other method can be distinguished")
+    )
+    expect(lead).to_contain_text("The first row of the table is a control: oracle, the ground truth used as a map.")
+    expect(lead).to_contain_text("No method can be distinguished from the random control, which has rank")
 
 
-def test_a_card_tells_measured_costs_and_what_holds_for_every_map(opened):
+def test_a_card_has_measured_costs_and_guaranteed_properties(opened):
     card = opened("#card/planted_image/grad_cam").get_by_role("dialog")
-    expect(card).to_contain_text(re.compile(r"cost of a map of planted_image\s*\S+ s"))
+    expect(card).to_contain_text(re.compile(r"cost per sample on planted_image\s*\S+ s"))
     expect(card).to_contain_text("another class gets another map")

@@ -1,4 +1,4 @@
-"""The page holds what the tables say, in one safe file of bounded size, and the same bytes every time."""
+"""The page holds the numbers of the tables, in one safe file of bounded size, and the same bytes every time."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from test_board import THREE, TWICE, rows
 from bench import page
 from bench.analysis import task_tables
 from bench.cli.main import main
+from bench.core.vocabulary import EXCLUSION_REASONS
 from bench.page import data, pictures, sources
 
 pytestmark = pytest.mark.usefixtures("one_thread", "registries_as_before")
@@ -48,13 +49,13 @@ def hostile(out, tmp_path_factory) -> str:
     return (copy / page.NAME).read_text(encoding="utf-8")
 
 
-NO_CHECKS = pd.DataFrame(columns=["metric", "metric_id", "family", "verdict"])
+NO_VERDICTS = pd.DataFrame(columns=["metric", "metric_id", "family", "verdict"])
 
 
 def page_of(frame: pd.DataFrame, maps: pictures.Maps | None = None) -> str:
-    found = task_tables.of_task(frame)
-    kept = {"toy": page.samples(maps, found.wide, frame)} if maps else {}
-    return page.html(found, kept, NO_CHECKS, {})
+    tables = task_tables.of_task(frame)
+    samples = {"toy": page.samples(maps, tables.wide, frame)} if maps else {}
+    return page.html(tables, samples, NO_VERDICTS, {})
 
 
 class Elements(HTMLParser):
@@ -72,7 +73,7 @@ class Elements(HTMLParser):
 # --- one safe file
 
 
-def test_the_page_asks_nothing_of_a_network(text):
+def test_the_page_needs_no_network(text):
     for tag, attributes in Elements(text).found:
         assert "src" not in attributes, tag
         assert (attributes.get("href") or "#").startswith(("#", "data:")), tag
@@ -81,7 +82,7 @@ def test_the_page_asks_nothing_of_a_network(text):
     assert "@import" not in styles
 
 
-def test_the_policy_lets_run_the_pages_own_scripts_and_nothing_else(text):
+def test_the_policy_allows_the_scripts_of_the_page_and_nothing_else(text):
     policy = next(
         of["content"] for tag, of in Elements(text).found if of.get("http-equiv") == "Content-Security-Policy"
     )
@@ -94,14 +95,14 @@ def test_the_policy_lets_run_the_pages_own_scripts_and_nothing_else(text):
     assert "connect-src" not in rules
 
 
-def test_names_of_users_are_text(text, hostile):
+def test_names_from_data_are_text(text, hostile):
     assert [tag for tag, _ in Elements(hostile).found] == [tag for tag, _ in Elements(text).found]
     for part in (pages.SCRIPT, pages.PICTURE):
         assert part not in hostile
     content = pages.block(hostile, "content")
-    assert pages.SCRIPT in {one["method"] for one in content["tasks"]["mnist1d"]["board"]["methods"]}
-    assert f"ValueError: {pages.PICTURE}</script><!--" in content["failures"][0]["note"]
-    assert content["about"]["methods"]["faulty"]["cite"] == pages.PICTURE
+    assert pages.SCRIPT in {row["method"] for row in content["boards"]["mnist1d"]["methods"]}
+    assert f"ValueError: {pages.PICTURE}</script><!--" in content["missing"][0]["note"]
+    assert content["descriptions"]["methods"]["faulty"]["cite"] == pages.PICTURE
     sample = pages.block(hostile, "samples-0")[0]
     assert sample["explained"].startswith(pages.PICTURE)
     assert sample["id"].startswith(pages.PICTURE)
@@ -116,11 +117,11 @@ def test_no_script_of_the_page_parses_text_as_html():
         )
 
 
-def test_kept_libraries_are_as_published_and_licensed():
-    told = (ROOT / "bench" / "page" / "vendor" / "README.md").read_text(encoding="utf-8")
+def test_vendored_libraries_are_as_published_and_licensed():
+    readme = (ROOT / "bench" / "page" / "vendor" / "README.md").read_text(encoding="utf-8")
     for name in ("d3.min.js", "plot.umd.min.js"):
         library = (ROOT / "bench" / "page" / "vendor" / name).read_bytes()
-        assert hashlib.sha256(library).hexdigest() in told
+        assert hashlib.sha256(library).hexdigest() in readme
         licence = ROOT / "bench" / "page" / "vendor" / f"{name.split('.')[0]}.LICENSE"
         assert "Permission to use, copy, modify, and/or distribute" in licence.read_text(encoding="utf-8")
 
@@ -141,54 +142,72 @@ def test_the_same_store_gives_the_same_bytes(out, text):
 # --- what it holds
 
 
-def test_every_figure_of_the_boards_is_in_the_page(out, text):
+def test_every_number_of_the_boards_is_in_the_page(out, text):
     content = pages.block(text, "content")
-    assert content["order"] == ["mnist1d", "planted_image"]
-    for task in content["order"]:
-        board = content["tasks"][task]["board"]
-        methods, metrics = ([one[kind] for one in board[f"{kind}s"]] for kind in ("method", "metric"))
+    assert content["tasks"] == ["mnist1d", "planted_image"]
+    for task, board in content["boards"].items():
         wide = pd.read_csv(out / "leaderboards" / f"{task}.csv")
-        assert methods == wide["method"].tolist()
-        for line, own in zip(board["methods"], wide.to_dict("records"), strict=True):
-            for name in ("rank", "rank_low", "rank_high", "mean_rank", "n"):
-                value = own["n_samples" if name == "n" else name]
-                assert line[name] == (None if pd.isna(value) else pytest.approx(value, rel=1e-4)), (task, name)
+        fields = [name for name in board["methods"][0] if name not in ("is_control", "is_first")]
+        assert {"rank", "rank_low", "rank_high", "top_group", "vs_random", "mean_rank"} <= set(fields)
+        for row, expected in zip(board["methods"], wide.to_dict("records"), strict=True):
+            assert [cell(row[name]) for name in fields] == [cell(expected[name]) for name in fields]
+        methods, metrics = ([row[kind] for row in board[f"{kind}s"]] for kind in ("method", "metric"))
         long = pd.read_csv(out / "leaderboards" / f"{task}_long.csv")
         assert len(long) == len(methods) * len(metrics)
-        for own in long.to_dict("records"):
-            place = methods.index(own["method"]), metrics.index(own["metric"])
-            for name in ("mean", "low", "high", "n", "rank", "skill", "p_random"):
-                found, value = board["cells"][name][place[0]][place[1]], own[data.CELLS[name]]
-                assert found == (None if pd.isna(value) else pytest.approx(value, rel=1e-4, abs=1e-30)), name
+        for row in long.to_dict("records"):
+            i, j = methods.index(row["method"]), metrics.index(row["metric"])
+            for name in data.SCORE_FIELDS:
+                assert cell(board["scores"][name][i][j]) == cell(row[name]), (task, row["method"], row["metric"], name)
 
 
-def test_metrics_without_a_vote_say_why(text):
-    metrics = pages.block(text, "content")["tasks"]["mnist1d"]["board"]["metrics"]
-    silent = {one["metric"]: one["exclusion_reason"] for one in metrics}
-    assert silent["sparseness"] == "complexity takes no part in ranks: it does not ask whether a map is true"
-    assert all((one["rank_weight"] > 0) == (one["exclusion_reason"] == "") for one in metrics)
+def cell(value: object) -> object:
+    """A value with the six digits of the CSV files; None where there is none, which CSV and JSON write in their own ways."""
+    if value is None or value == "" or value != value:
+        return None
+    return float(f"{value:.6g}") if isinstance(value, (int, float)) else value
+
+
+def test_adjacent_pairs_are_counted_by_hand():
+    board = pages.block(page_of(rows(TWICE)), "content")["boards"]["toy"]
+    assert [(row["method"], row["group"]) for row in board["methods"]] == [
+        ("good", "a"),
+        ("same", "a"),
+        ("random", "b"),
+    ]
+    assert board["adjacent"] == {"pairs": 2, "distinguishable": 1}  # only same and random differ
+
+
+def test_metrics_that_do_not_count_say_why(text):
+    metrics = pages.block(text, "content")["boards"]["mnist1d"]["metrics"]
+    reasons = {metric["metric"]: metric["exclusion_text"] for metric in metrics}
+    assert reasons["sparseness"] == "only faithfulness and localisation metrics ask whether a map is right"
+    assert all((metric["rank_weight"] > 0) == (metric["exclusion_text"] == "") for metric in metrics)
 
 
 @pytest.mark.parametrize(
-    ("facts", "why"),
+    ("facts", "reason"),
     [
         ({}, ""),
-        ({"rank_weight": 0, "exclusion_reason": "fail"}, "fails its checks"),
-        (
-            {"rank_weight": 0, "exclusion_reason": "uninformative"},
-            "does not put half of the methods above the random control here",
-        ),
+        ({"rank_weight": 0, "exclusion_reason": "fail"}, EXCLUSION_REASONS["fail"]),
+        ({"rank_weight": 0, "exclusion_reason": "uninformative"}, EXCLUSION_REASONS["uninformative"]),
         ({"rank_weight": 0}, "no method has a score"),
     ],
 )
-def test_reasons_for_having_no_vote(facts, why):
-    sound = {"rank_weight": 1.0, "metric_family": "faithfulness", "exclusion_reason": ""}
-    assert data.silence(sound | facts) == why
+def test_reasons_for_not_counting(facts, reason):
+    counted = {"rank_weight": 1.0, "metric_family": "faithfulness", "exclusion_reason": ""}
+    assert data.exclusion_text(counted | facts) == reason
+
+
+def test_rows_of_an_older_version_are_marked():
+    tables = task_tables.of_task(rows(TWICE), versions={"method": {"good": 2, "same": 1}, "metric": {"up": 3}})
+    board = pages.block(page.html(tables, {}, NO_VERDICTS, {}), "content")["boards"]["toy"]
+    assert {row["method"]: row["outdated"] for row in board["methods"]} == {"good": "yes", "same": "no", "random": ""}
+    assert {metric["metric"]: metric["outdated"] for metric in board["metrics"]}["up"] == "yes"
 
 
 def test_cards_have_formula_source_and_settings(text):
     content = pages.block(text, "content")
-    card = content["about"]["methods"]["grad_cam"]
+    card = content["descriptions"]["methods"]["grad_cam"]
     assert "upsampled ReLU( sum_k" in card["about"]
     assert card["params"] == [["layer", "-1"]]
     assert card["cost"] == "fast"
@@ -213,37 +232,48 @@ def test_accents_of_the_bibliography_are_letters():
     assert not [one["text"] for one in everything.values() if re.search(r"[\\{}]", one["text"])]
 
 
-def test_failures_are_grouped_by_reason(text):
-    failures = pages.block(text, "content")["failures"]
-    assert failures[0]["status"] == "failed"
-    assert failures[0]["methods"] == [["faulty", 4]]  # on four samples
-    assert failures[0]["metrics"] == sorted(pages.METRICS)
-    assert "the attribution is constant" in {one["note"] for one in failures if one["methods"] == [["constant", 4]]}
+def test_missing_scores_are_grouped_by_reason(text):
+    missing = pages.block(text, "content")["missing"]
+    assert missing[0]["status"] == "failed"
+    assert missing[0]["methods"] == [["faulty", 4]]  # on four samples
+    assert missing[0]["metrics"] == sorted(pages.METRICS)
+    assert [entry["methods"] for entry in missing if "is constant" in entry["note"]] == [[["constant", 4]]] * 2
+
+
+def test_one_reason_of_several_metrics_is_one_entry_and_controls_come_last():
+    columns = ["task", "method", "metric", "status", "note", "n_samples"]
+    table = pd.DataFrame(
+        [
+            ("toy", "constant", "drop", "undefined", "the map is constant", 4),
+            ("toy", "cam", "drop", "skipped", "cam needs pooling", 4),
+            ("toy", "good", "pointing", "skipped", "pointing needs truth", 4),
+            ("toy", "good", "focus", "skipped", "focus needs truth", 3),
+            ("toy", "bad", "drop", "failed", "ValueError: no", 1),
+        ],
+        columns=columns,
+    )
+    entries = data.missing(table, ["constant", "random"])
+    assert [(entry["note"], entry["n_scores"]) for entry in entries] == [
+        ("ValueError: no", 1),
+        ("needs truth", 7),
+        ("needs pooling", 4),
+        ("the map is constant", 4),
+    ]
+    assert entries[1]["metrics"] == ["focus", "pointing"]
+    assert entries[1]["methods"] == [["good", 4]]
 
 
 def test_a_board_without_ranks_or_maps_can_be_shown():
-    found = page_of(rows({"random": {"up": [1.0]}}))
-    content = pages.block(found, "content")
-    assert content["samples"] == {"toy": {"there": 0, "kept": 0}}
-    assert pages.block(found, "samples-0") == []
+    text = page_of(rows({"random": {"up": [1.0]}}))
+    assert pages.block(text, "content")["samples"] == {"toy": {"stored": 0, "included": 0}}
+    assert pages.block(text, "samples-0") == []
 
 
-def test_methods_that_share_the_firsts_group_are_marked():
-    content = pages.block(page_of(rows(TWICE)), "content")
-    lines = content["tasks"]["toy"]["board"]["methods"]
-    assert [one["method"] for one in lines if one["first"]] == ["good"]
-    assert {one["method"]: (one["ties_first"], one["role"]) for one in lines} == {
-        "good": (True, ""),
-        "same": (True, ""),
-        "random": (False, "random"),
-    }
-
-
-def test_a_control_is_not_the_first_of_the_methods():
+def test_the_first_method_and_the_controls_are_marked():
     frame = rows(THREE)
     frame.loc[frame["method"] == "good", "method_family"] = "control"
-    lines = pages.block(page_of(frame), "content")["tasks"]["toy"]["board"]["methods"]
-    assert [(one["method"], one["first"], one["control"]) for one in lines] == [
+    methods = pages.block(page_of(frame), "content")["boards"]["toy"]["methods"]
+    assert [(row["method"], row["is_first"], row["is_control"]) for row in methods] == [
         ("good", False, True),
         ("same", True, False),
         ("random", False, False),
@@ -253,8 +283,8 @@ def test_a_control_is_not_the_first_of_the_methods():
 # --- pictures
 
 
-def test_the_step_of_removal_worked_by_hand():
-    # 6 features in 3 steps: two go at each, highest first, ties by place
+def test_steps_of_removal_worked_by_hand():
+    # 6 features in 3 steps: two go at each, highest first, ties by position
     assert pictures.steps_of(np.array([0.1, 0.9, -0.5, 0.9, 0.0, 0.1]), 3).tolist() == [2, 1, 3, 1, 3, 2]
     image = np.arange(900.0).reshape(30, 30)
     assert np.bincount(pictures.steps_of(image).ravel()).tolist() == [0] + [45] * 20
@@ -296,23 +326,23 @@ def test_a_signed_map_keeps_its_zero():
     assert pictures.signed(np.array([-1.0, 0.0, 0.6, 1.0])).tolist() == [0, 15, 24, 30]
 
 
-def test_large_images_are_thinned_and_coarse():
-    assert pictures._thinned(np.zeros((3, 500, 300))).shape == (3, 167, 100)
-    coarse = pictures._coarse(np.arange(100.0 * 90).reshape(100, 90))
-    assert coarse.shape == (50, 45)
-    assert coarse[0, 0] == np.mean([0, 1, 90, 91])
+def test_large_images_are_subsampled_and_averaged():
+    assert pictures._subsampled(np.zeros((3, 500, 300))).shape == (3, 167, 100)
+    averaged = pictures._averaged(np.arange(100.0 * 90).reshape(100, 90))
+    assert averaged.shape == (50, 45)
+    assert averaged[0, 0] == np.mean([0, 1, 90, 91])
 
 
-def test_samples_are_taken_in_turn_within_the_budget():
+def test_samples_are_included_in_turn_within_the_budget():
     size = {"a": "x" * 98}  # 107 bytes as JSON, and 2 between them
     one = len(json.dumps(size)) + 2
     tasks = {"first": [size] * 3, "second": [size] * 3}
-    kept = pictures.within(3 * one, tasks)
-    assert {task: len(of_task) for task, of_task in kept.items()} == {"first": 2, "second": 1}
+    included = pictures.within(3 * one, tasks)
+    assert {task: len(samples) for task, samples in included.items()} == {"first": 2, "second": 1}
     assert pictures.within(0, tasks) == {"first": [], "second": []}
 
 
-def test_the_file_stays_under_its_limit_and_says_what_is_left_out(monkeypatch):
+def test_the_file_stays_under_its_limit_and_counts_what_is_left_out(monkeypatch):
     rng = np.random.default_rng(0)
     frame = rows({name: {"up": [1.0, 2.0, 3.0]} for name in ("random", "good")})
     about = {"sample_ids": np.array(["s0", "s1", "s2"]), "fingerprint": np.array("weights")}
@@ -324,12 +354,12 @@ def test_the_file_stays_under_its_limit_and_says_what_is_left_out(monkeypatch):
         for name in ("random", "good")
     }
     whole = page_of(frame, maps)
-    assert pages.block(whole, "content")["samples"] == {"toy": {"there": 3, "kept": 3}}
-    monkeypatch.setattr(page, "LARGEST", len(whole) - 1000 + 10_000)
+    assert pages.block(whole, "content")["samples"] == {"toy": {"stored": 3, "included": 3}}
+    monkeypatch.setattr(page, "MAX_BYTES", len(whole) - 1000 + 10_000)
     less = page_of(frame, maps)
-    assert len(less) < page.LARGEST
-    assert pages.block(less, "content")["samples"] == {"toy": {"there": 3, "kept": 2}}
+    assert len(less) < page.MAX_BYTES
+    assert pages.block(less, "content")["samples"] == {"toy": {"stored": 3, "included": 2}}
 
 
 def test_a_real_page_is_small(text):
-    assert len(text.encode()) < page.LARGEST <= 10_000_000
+    assert len(text.encode()) < page.MAX_BYTES <= 10_000_000

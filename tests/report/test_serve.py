@@ -1,4 +1,4 @@
-"""`serve`: the page on this machine only, made anew while scores arrive."""
+"""`serve`: the page on this machine only, updated while scores arrive."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ pytestmark = pytest.mark.usefixtures("registries_as_before")
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory) -> Path:
+def results(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("serving")
     return pages.run(folder / "results", folder / "page_served.py")
 
 
 @pytest.fixture
-def out(made: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(made, tmp_path / "results"))
+def out(results: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(results, tmp_path / "results"))
 
 
 @pytest.fixture
@@ -58,12 +58,12 @@ def get(port: int, path: str, **headers: str) -> tuple[http.client.HTTPResponse,
 
 
 def watching(out: Path) -> serve.Watch:
-    """With a page of its own beside the folder."""
+    """A watch that writes its page beside the folder."""
     return serve.Watch(out, out.parent / "live.html")
 
 
 def touched(out: Path, *, seconds: float) -> None:
-    """As if a score had been written so many seconds from now."""
+    """Sets the time of the newest scores, in seconds from now."""
     folder = next(out.glob("scores/task=*/method=*"))
     when = time.time() + seconds
     os.utime(folder, (when, when))
@@ -74,26 +74,26 @@ def test_the_page_listens_and_is_otherwise_the_file(out, port):
     assert answer.status == 200
     written = (out / page.NAME).read_text(encoding="utf-8")
     version = watching(out).version
-    assert text == serve.listening(written, version)
-    assert text.count(f"<script>{serve.LISTEN % version}</script>") == 1
+    assert text == serve.with_reload(written, version)
+    assert text.count(f"<script>{serve.RELOAD % version}</script>") == 1
     assert "connect-src 'self'; script-src 'sha256-" in text
     assert "EventSource" not in written
 
 
-def test_files_beside_the_page_are_served_and_nothing_else(port):
+def test_files_of_the_results_folder_are_served_and_nothing_else(port):
     answer, text = get(port, "/leaderboard.csv")
     assert (answer.status, text.split(",")[0]) == (200, "task")
     for path in ("/../page_served.py", "/%2e%2e/page_served.py", "/nowhere"):
         assert get(port, path)[0].status == 404
 
 
-def test_another_sites_name_is_refused(port):
+def test_host_names_of_other_sites_are_refused(port):
     for host in ("evil.example", "localhost.evil.example", "evil.example:80", ""):
         assert get(port, "/", Host=host)[0].status == 403
     assert get(port, "/", Host=f"localhost:{port}")[0].status == 200
 
 
-def test_it_listens_on_the_loopback_device_alone(out):
+def test_it_listens_on_the_loopback_interface_only(out):
     server, stop = serve.start(out, 0)
     try:
         assert server.server_address[0] == "127.0.0.1"
@@ -105,20 +105,20 @@ def test_it_listens_on_the_loopback_device_alone(out):
 
 
 def test_before_the_first_scores_the_page_says_so(tmp_path):
-    text = serve.listening(serve.WAITING % (tmp_path, tmp_path), "")
+    text = serve.with_reload(serve.WAITING % (tmp_path, tmp_path), "")
     assert "No scores yet" in text
-    assert serve.LISTEN % "" in text
-    assert not watching(tmp_path).look(time.monotonic())
+    assert serve.RELOAD % "" in text
+    assert not watching(tmp_path).update(time.monotonic())
 
 
-def test_an_open_page_is_told_when_the_file_changes(out, port):
+def test_an_open_page_is_notified_when_the_file_changes(out, port):
     connection = http.client.HTTPConnection(serve.HOST, port, timeout=30)
     connection.request("GET", f"{serve.CHANGES}?{watching(out).version}")
     listening = connection.sock
     stream = connection.getresponse()
     assert stream.headers["Content-Type"] == "text/event-stream"
-    os.utime(out / page.NAME, (time.time() + 5,) * 2)  # written anew, and the same
-    assert not select.select([listening], [], [], 3 * serve.EVERY)[0]
+    os.utime(out / page.NAME, (time.time() + 5,) * 2)  # rewritten with the same contents
+    assert not select.select([listening], [], [], 3 * serve.POLL)[0]
     (out / page.NAME).write_text("another page", encoding="utf-8")
     assert stream.readline() == b"data: changed\n"
     assert stream.readline() == b"\n"
@@ -126,7 +126,7 @@ def test_an_open_page_is_told_when_the_file_changes(out, port):
     connection.close()
 
 
-def test_a_page_that_changed_before_it_listened_is_told_at_once(port):
+def test_a_page_that_changed_before_it_listened_is_notified_at_once(port):
     connection = http.client.HTTPConnection(serve.HOST, port, timeout=30)
     connection.request("GET", f"{serve.CHANGES}?an-older-page")
     stream = connection.getresponse()
@@ -144,38 +144,38 @@ def test_a_browser_that_hangs_up_and_odd_hosts_are_no_errors(port, capfd):
     assert capfd.readouterr().err == ""
 
 
-def test_the_page_that_a_run_writes_at_its_end_is_not_made_again(out):
+def test_the_page_that_a_run_writes_at_its_end_is_not_written_again(out):
     watch = watching(out)
     touched(out, seconds=5)
     os.utime(out / page.NAME, (time.time() + 6,) * 2)
-    assert not watch.look(time.monotonic())
+    assert not watch.update(time.monotonic())
 
 
-def test_a_page_is_made_beside_the_folder_when_scores_are_newer_and_not_too_often(out):
-    watch, theirs = watching(out), out / page.NAME
-    assert not watch.look(time.monotonic())  # the run's page is as new as the scores
-    assert watch.page == theirs
+def test_a_page_is_written_beside_the_folder_when_scores_are_newer_with_a_pause(out):
+    watch, of_run = watching(out), out / page.NAME
+    assert not watch.update(time.monotonic())  # the page of the run is as new as the scores
+    assert watch.page == of_run
     (out / "leaderboard.csv").unlink()
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
     touched(out, seconds=5)
-    assert watch.look(time.monotonic())
-    assert watch.page == watch.own
-    assert "Attribution benchmark" in watch.own.read_text(encoding="utf-8")
+    assert watch.update(time.monotonic())
+    assert watch.page == watch.live
+    assert "Attribution benchmark" in watch.live.read_text(encoding="utf-8")
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()} == before
     touched(out, seconds=10)
-    assert not watch.look(time.monotonic())  # the last page was made a moment ago
-    assert watch.look(watch.ended + serve.PATIENCE * watch.took)
-    os.utime(theirs, (time.time() + 11,) * 2)  # the run has ended and written its own
-    assert watch.page == theirs
+    assert not watch.update(time.monotonic())  # the pause is not over
+    assert watch.update(watch.finished + serve.PAUSE * watch.duration)
+    os.utime(of_run, (time.time() + 11,) * 2)  # the run has ended and written its page
+    assert watch.page == of_run
 
 
-def test_scores_of_which_no_page_can_be_made_are_told_once(out, capsys):
+def test_scores_that_cannot_be_read_are_reported_once(out, capsys):
     next(out.glob("scores/task=*/method=*/*.parquet")).write_bytes(b"torn")
     watch = watching(out)
     touched(out, seconds=5)
-    assert not watch.look(time.monotonic())
+    assert not watch.update(time.monotonic())
     assert "not a score file of this harness" in capsys.readouterr().err
-    assert not watch.look(watch.ended + serve.PATIENCE * watch.took)
+    assert not watch.update(watch.finished + serve.PAUSE * watch.duration)
     assert capsys.readouterr().err == ""
 
 

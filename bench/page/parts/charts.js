@@ -1,101 +1,268 @@
-// Charts (Observable Plot). Each shows figures that a table of the page holds too.
+// Charts (Observable Plot). A table of the page holds the same numbers.
 
-const FAMILY_COLOURS = { gradient: "#0072b2", propagation: "#d55e00", activation: "#009e73", perturbation: "#cc79a7", control: "#7f7f7f" };
+const FAMILY_COLOURS = {
+  gradient: "#0072b2",
+  propagation: "#d55e00",
+  activation: "#009e73",
+  perturbation: "#cc79a7",
+  control: "#7f7f7f",
+};
 const OTHER_COLOURS = ["#e69f00", "#56b4e9", "#b8a000", "#8c564b"];
+const CHART_STYLE = { background: "transparent", fontFamily: "inherit", fontSize: "12px", overflow: "visible" };
 
 function colourScale(families) {
-  const other = families.filter((name) => !(name in FAMILY_COLOURS));
-  return { domain: families, range: families.map((name) => FAMILY_COLOURS[name] || OTHER_COLOURS[other.indexOf(name) % OTHER_COLOURS.length]) };
+  const others = families.filter((family) => !(family in FAMILY_COLOURS));
+  const colour = (family) => FAMILY_COLOURS[family] || OTHER_COLOURS[others.indexOf(family) % OTHER_COLOURS.length];
+  return { domain: families, range: families.map(colour) };
 }
 
-const ranked = (board) => board.methods.filter((one) => known(one.rank));
-const familiesOf = (lines) => [...new Set(lines.map((one) => one.family))];
-const STYLE = { background: "transparent", fontFamily: "inherit", fontSize: "12px", overflow: "visible" };
-const cut = (name, most) => (name.length > most ? `${name.slice(0, most - 1)}…` : name);
+const familiesOf = (rows) => [...new Set(rows.map((row) => row.method_family))];
+const shorten = (name, limit) => (name.length > limit ? `${name.slice(0, limit - 1)}…` : name);
+const symbolOf = (row) => (row.is_control ? "square" : "circle");
 
-function legend(families) {
-  const { domain, range: colours } = colourScale(families);
-  return el("ul", { class: "legend" }, domain.map((name, i) =>
-    el("li", {}, el("span", { class: "dot", style: { background: colours[i] } }), name)));
+/** Colours of the families in the chart; controls are squares. */
+function legend(rows) {
+  const { domain, range } = colourScale(familiesOf(rows));
+  return el(
+    "ul",
+    { class: "legend" },
+    domain.map((family, i) =>
+      el(
+        "li",
+        {},
+        el("span", { class: `dot ${family === "control" ? "square" : ""}`, style: { background: range[i] } }),
+        family,
+      ),
+    ),
+  );
 }
 
-function rankTitle(one) {
-  return `${one.method}\nrank ${figure(one.rank)} (${range(one.rank_low, one.rank_high) || "no interval"})\ngroup ${one.group || "–"}`;
+// --- ranks
+
+function rankTitle(row) {
+  return `${row.method}\nrank ${format(row.rank)} (${formatRange(row.rank_low, row.rank_high) || "no interval"})\ntop group: ${row.top_group || "–"}`;
 }
 
 /** Rank and 95 % interval of each method, best first; the random control as a line. */
-function rankChart(board, width) {
-  const lines = ranked(board), narrow = width < 560, random = lines.find((one) => one.role === "random");
+function rankChart(rows, last, width) {
+  const narrow = width < 560,
+    random = rows.find((row) => row.method === "random");
   return Plot.plot({
-    width, height: 46 + 17 * lines.length, marginLeft: narrow ? 132 : 190, marginRight: 14, marginTop: 34, style: STYLE,
-    x: { axis: "top", label: "rank →", grid: true, domain: [0.5, lines.length + 0.5], ticks: Math.min(10, lines.length) },
-    y: { domain: lines.map((one) => one.method), label: null, tickSize: 0, tickFormat: (name) => cut(name, narrow ? 20 : 30) },
-    color: colourScale(familiesOf(lines)),
+    width,
+    height: 46 + 17 * rows.length,
+    marginLeft: narrow ? 132 : 190,
+    marginRight: 14,
+    marginTop: 34,
+    style: CHART_STYLE,
+    x: { axis: "top", label: "rank →", grid: true, domain: [0.5, last + 0.5], ticks: Math.min(10, last) },
+    y: {
+      domain: rows.map((row) => row.method),
+      label: null,
+      tickSize: 0,
+      tickFormat: (name) => shorten(name, narrow ? 20 : 30),
+    },
+    color: colourScale(familiesOf(rows)),
     marks: [
       random && Plot.ruleX([random.rank], { strokeDasharray: "4 3", strokeOpacity: 0.8 }),
-      Plot.ruleY(lines.filter((one) => known(one.rank_low)), { y: "method", x1: "rank_low", x2: "rank_high", stroke: "family", strokeWidth: 3, strokeOpacity: 0.45 }),
-      Plot.dot(lines, { y: "method", x: "rank", fill: "family", r: 4, symbol: (one) => (one.control ? "square" : "circle") }),
-      Plot.tip(lines, Plot.pointerY({ x: "rank", y: "method", title: rankTitle, fill: "var(--paper)", lineHeight: 1.3 })),
+      Plot.ruleY(
+        rows.filter((row) => hasValue(row.rank_low)),
+        { y: "method", x1: "rank_low", x2: "rank_high", stroke: "method_family", strokeWidth: 3, strokeOpacity: 0.45 },
+      ),
+      Plot.dot(rows, { y: "method", x: "rank", fill: "method_family", r: 4, symbol: symbolOf }),
+      Plot.tip(
+        rows,
+        Plot.pointerY({ x: "rank", y: "method", title: rankTitle, fill: "var(--paper)", lineHeight: 1.3 }),
+      ),
     ],
   });
 }
 
-/** The methods that no other beats in both cost and mean rank. */
-function pareto(lines) {
-  const found = [];
-  for (const one of [...lines].sort((a, b) => a.seconds - b.seconds || a.quality - b.quality)) {
-    if (!found.length || one.quality < found[found.length - 1].quality) found.push(one);
-  }
-  return found;
+// --- cost
+
+/** The mean rank by faithfulness, or by all metrics where no faithfulness metric counts. */
+const qualityOf = (board) =>
+  board.methods.some((row) => hasValue(row.mean_rank_faithfulness)) ? "mean_rank_faithfulness" : "mean_rank";
+
+/** The methods with both a mean rank and a time, each with `seconds` and `quality`. */
+function withCost(board) {
+  const column = board.metrics.findIndex((metric) => metric.metric === "seconds"),
+    quality = qualityOf(board);
+  if (column < 0) return [];
+  return board.methods
+    .map((row, i) => ({ ...row, seconds: board.scores.mean[i][column], quality: row[quality] }))
+    .filter((row) => hasValue(row.quality) && row.seconds > 0);
 }
 
-/** Powers of ten among values, for a logarithmic axis; where there are less than two, how many ticks it may choose. */
-function decades([least, most]) {
-  const first = Math.ceil(Math.log10(least)), last = Math.floor(Math.log10(most));
+/** The rows that no other row beats in both cost and mean rank, fastest first. */
+function paretoFront(rows) {
+  const front = [];
+  for (const row of [...rows].sort((a, b) => a.seconds - b.seconds || a.quality - b.quality)) {
+    if (!front.length || row.quality < front.at(-1).quality) front.push(row);
+  }
+  return front;
+}
+
+/** Powers of ten in a range, for a logarithmic axis; a number of ticks where there are fewer than two. */
+function powersOfTen([least, most]) {
+  const first = Math.ceil(Math.log10(least)),
+    last = Math.floor(Math.log10(most));
   return last > first ? Array.from({ length: last - first + 1 }, (_, i) => Number(`1e${first + i}`)) : 3;
 }
 
-/** What a cost is set against: the mean rank by faithfulness, or by all metrics where none asks that. */
-const qualityOf = (board) => (board.methods.some((one) => known(one.mean_rank_faithfulness)) ? "mean_rank_faithfulness" : "mean_rank");
+const LABEL_SIDES = [
+  { dx: 0, dy: -13, textAnchor: "middle" },
+  { dx: 0, dy: 14, textAnchor: "middle" },
+  { dx: 9, dy: 0, textAnchor: "start" },
+  { dx: -9, dy: 0, textAnchor: "end" },
+];
 
-function costs(board) {
-  const place = board.metrics.findIndex((one) => one.metric === "seconds"), quality = qualityOf(board);
-  if (place < 0) return [];
-  return board.methods.map((one, i) => ({ ...one, seconds: board.cells.mean[i][place], quality: one[quality] }))
-    .filter((one) => known(one.quality) && one.seconds > 0);
+/** The box of a label in pixels: [left, top, right, bottom]. */
+function labelBox({ x, y, text }, { dx, dy, textAnchor }) {
+  const width = 7.3 * text.length,
+    left = x + dx - { start: 0, middle: width / 2, end: width }[textAnchor];
+  return [left, y + dy - 7, left + width, y + dy + 7];
 }
 
-/** Seconds per sample against mean rank, with the front of those that are not beaten in both. */
-function costChart(board, width) {
-  const lines = costs(board), candidates = lines.filter((one) => !one.control), front = pareto(candidates), narrow = width < 560;
-  const domain = [0.7 * Math.min(...lines.map((one) => one.seconds)), 1.4 * Math.max(...lines.map((one) => one.seconds))];
+/** A side for each label on which it covers no point and no other label; labels that fit nowhere are left out. */
+function placeLabels(labels, points, area) {
+  const taken = points.map(({ x, y }) => [x - 4, y - 4, x + 4, y + 4]);
+  const overlaps = ([left, top, right, bottom]) =>
+    left < area.left ||
+    right > area.right ||
+    top < area.top ||
+    bottom > area.bottom ||
+    taken.some((box) => left < box[2] && box[0] < right && top < box[3] && box[1] < bottom);
+  return labels.flatMap((label) => {
+    const side = LABEL_SIDES.find((each) => !overlaps(labelBox(label, each)));
+    if (!side) return [];
+    taken.push(labelBox(label, side));
+    return [{ ...label, side }];
+  });
+}
+
+/** Seconds per sample against mean rank; the Pareto front is that of `rows`, controls left out. */
+function costChart(rows, quality, width) {
+  const front = paretoFront(rows.filter((row) => !row.is_control));
+  const labelled = [...front, ...rows.filter((row) => row.method === "random")];
+  const withoutLabels = costPlot(rows, front, quality, width, []);
+  const x = withoutLabels.scale("x"),
+    y = withoutLabels.scale("y");
+  const position = (row) => ({ x: x.apply(row.seconds), y: y.apply(row.quality), text: shorten(row.method, 24), row });
+  const area = {
+    left: Math.min(...x.range),
+    right: width,
+    top: Math.min(...y.range) - 12,
+    bottom: Math.max(...y.range),
+  };
+  return costPlot(rows, front, quality, width, placeLabels(labelled.map(position), rows.map(position), area));
+}
+
+function costPlot(rows, front, quality, width, labels) {
+  const narrow = width < 560,
+    seconds = rows.map((row) => row.seconds),
+    domain = [0.7 * Math.min(...seconds), 1.4 * Math.max(...seconds)];
   return Plot.plot({
-    width, height: narrow ? 360 : 430, marginLeft: 46, marginRight: narrow ? 24 : 60, marginTop: 28, marginBottom: 40, style: STYLE,
-    x: { type: "log", label: "seconds per sample →", grid: true, domain, ticks: decades(domain), tickFormat: (value) => figure(value, 1) },
-    y: { reverse: true, label: `↑ ${spaced(qualityOf(board)).replace("rank ", "rank by ")} (1 is best)`, grid: true, nice: true },
-    color: colourScale(familiesOf(lines)),
+    width,
+    height: narrow ? 360 : 430,
+    marginLeft: 46,
+    marginRight: narrow ? 24 : 60,
+    marginTop: 28,
+    marginBottom: 40,
+    style: CHART_STYLE,
+    x: {
+      type: "log",
+      label: "seconds per sample →",
+      grid: true,
+      domain,
+      ticks: powersOfTen(domain),
+      tickFormat: (value) => format(value, 1),
+    },
+    y: {
+      reverse: true,
+      label: `↑ ${withSpaces(quality).replace("rank ", "rank by ")} (1 is best)`,
+      grid: true,
+      nice: true,
+    },
+    color: colourScale(familiesOf(rows)),
     marks: [
       Plot.line(front, { x: "seconds", y: "quality", curve: "step-after", strokeOpacity: 0.5, strokeDasharray: "3 3" }),
-      Plot.dot(lines, { x: "seconds", y: "quality", fill: "family", r: 4, fillOpacity: 0.85, symbol: (one) => (one.control ? "square" : "circle") }),
-      Plot.text([...front, ...lines.filter((one) => one.role === "random")], { x: "seconds", y: "quality", text: (one) => cut(one.method, 24), dy: -10, textAnchor: "middle", fontWeight: 600, stroke: "var(--paper)", fill: "currentColor", strokeWidth: 4 }),
-      Plot.tip(lines, Plot.pointer({ x: "seconds", y: "quality", fill: "var(--paper)", lineHeight: 1.3, title: (one) => `${one.method}\nmean rank ${figure(one.quality)}\n${figure(one.seconds)} s per sample` })),
+      Plot.dot(front, {
+        x: "seconds",
+        y: "quality",
+        r: 7,
+        stroke: "currentColor",
+        strokeWidth: 1.2,
+        className: "pareto",
+      }),
+      Plot.dot(rows, { x: "seconds", y: "quality", fill: "method_family", r: 4, fillOpacity: 0.85, symbol: symbolOf }),
+      ...LABEL_SIDES.map((side) =>
+        Plot.text(
+          labels.filter((label) => label.side === side).map((label) => label.row),
+          {
+            x: "seconds",
+            y: "quality",
+            text: (row) => shorten(row.method, 24),
+            ...side,
+            fontWeight: 600,
+            stroke: "var(--paper)",
+            fill: "currentColor",
+            strokeWidth: 4,
+          },
+        ),
+      ),
+      Plot.tip(
+        rows,
+        Plot.pointer({
+          x: "seconds",
+          y: "quality",
+          fill: "var(--paper)",
+          lineHeight: 1.3,
+          title: (row) => `${row.method}\nmean rank ${format(row.quality)}\n${format(row.seconds)} s per sample`,
+        }),
+      ),
     ],
   });
 }
 
-/** p over the share of features, of one method and of the random control: `lines` of {name, share, p}. */
-function curveChart(lines, width, options = {}) {
+// --- curves
+
+/** p over the share of features: `lines` of {name, share, p}; `verb`: removed or restored; `at`: {share, p} of a marked point. */
+function curveChart(lines, width, { verb, at = null }) {
   const points = lines.flatMap((line) => line.p.map((p, i) => ({ name: line.name, share: 100 * line.share[i], p })));
-  const marks = [
-    Plot.ruleY([0]),
-    Plot.line(points, { x: "share", y: "p", z: "name", stroke: (one) => (one.name === "random" ? "currentColor" : "var(--accent)"), strokeDasharray: "none", strokeOpacity: (one) => (one.name === "random" ? 0.5 : 1), strokeWidth: 2 }),
-  ];
-  if (options.at) marks.push(Plot.ruleX([100 * options.at.share], { strokeDasharray: "3 3" }), Plot.dot([options.at], { x: (one) => 100 * one.share, y: "p", r: 5, fill: "var(--accent)" }));
-  else marks.push(Plot.tip(points, Plot.pointerX({ x: "share", y: "p", fill: "var(--paper)", lineHeight: 1.3, title: (one) => `${one.name}\n${figure(one.share)} % ${options.what || "removed"}\np = ${figure(one.p)}` })));
+  const isRandom = (point) => point.name === "random";
+  const pointer = {
+    x: "share",
+    y: "p",
+    fill: "var(--paper)",
+    lineHeight: 1.3,
+    title: (point) => `${point.name}\n${format(point.share)} % ${verb}\np = ${format(point.p)}`,
+  };
   return Plot.plot({
-    width, height: Math.min(220, Math.max(150, width * 0.5)), marginLeft: 38, marginRight: 12, marginTop: 24, marginBottom: 36, style: STYLE,
-    x: { label: `% of features ${options.what || "removed"} →`, domain: [0, 100], ticks: 5 },
+    width,
+    height: Math.min(220, Math.max(150, width * 0.5)),
+    marginLeft: 38,
+    marginRight: 12,
+    marginTop: 24,
+    marginBottom: 36,
+    style: CHART_STYLE,
+    x: { label: `% of features ${verb} →`, domain: [0, 100], ticks: 5 },
     y: { label: "↑ p", domain: [0, 1], ticks: 5, grid: true },
-    marks,
+    marks: [
+      Plot.ruleY([0]),
+      Plot.line(points, {
+        x: "share",
+        y: "p",
+        z: "name",
+        stroke: (point) => (isRandom(point) ? "currentColor" : "var(--accent)"),
+        strokeOpacity: (point) => (isRandom(point) ? 0.5 : 1),
+        strokeWidth: 2,
+      }),
+      at
+        ? [
+            Plot.ruleX([100 * at.share], { strokeDasharray: "3 3" }),
+            Plot.dot([at], { x: (point) => 100 * point.share, y: "p", r: 5, fill: "var(--accent)" }),
+          ]
+        : Plot.tip(points, Plot.pointerX(pointer)),
+    ],
   });
 }

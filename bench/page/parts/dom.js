@@ -1,4 +1,4 @@
-// Small helpers. Whatever comes from the data reaches the page as text: nothing here, or elsewhere, parses HTML.
+// Elements, text and form fields. Data reaches the page as text only: nothing in these scripts parses HTML.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -6,7 +6,7 @@ function build(node, attributes, children) {
   for (const [name, value] of Object.entries(attributes || {})) {
     if (value === null || value === undefined || value === false) continue;
     if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
-    else if (name === "style") for (const [key, one] of Object.entries(value)) node.style.setProperty(key, one);
+    else if (name === "style") for (const [key, text] of Object.entries(value)) node.style.setProperty(key, text);
     else node.setAttribute(name, value === true ? "" : value);
   }
   node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
@@ -16,137 +16,156 @@ function build(node, attributes, children) {
 const el = (tag, attributes, ...children) => build(document.createElement(tag), attributes, children);
 const svg = (tag, attributes, ...children) => build(document.createElementNS(SVG, tag), attributes, children);
 const byId = (id) => document.getElementById(id);
-const read = (id) => JSON.parse(byId(id).textContent);
+const readJson = (id) => JSON.parse(byId(id).textContent);
 
-// --- what the reader chose: kept while the tab is open, for a page that loads itself anew while a run goes on
+// --- settings of the reader, kept for the session so that a page that reloads during a run keeps them
 
-const SHELF = `bench ${location.pathname}`;
-const kept = (() => { try { return JSON.parse(sessionStorage.getItem(SHELF)) || {}; } catch { return {}; } })();
+const STORAGE_KEY = `bench ${location.pathname}`;
+const saved = (() => {
+  try {
+    return JSON.parse(sessionStorage.getItem(STORAGE_KEY)) || {};
+  } catch {
+    return {};
+  }
+})();
 
-function keep(name, value) {
-  kept[name] = value;
-  try { sessionStorage.setItem(SHELF, JSON.stringify(kept)); } catch { /* where nothing can be kept it lasts as long as the page */ }
+function save(name, value) {
+  saved[name] = value;
+  try {
+    sessionStorage.setItem(STORAGE_KEY, JSON.stringify(saved));
+  } catch {
+    /* without storage, settings last as long as the page */
+  }
 }
 
-const known = (value) => value !== null && value !== undefined && value !== "";
-const spaced = (name) => String(name).replaceAll("_", " ");
-const plural = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
+// --- text
 
-/** A figure with three digits, without an exponent where one can do without. */
-function figure(value, digits = 3) {
-  if (!known(value)) return "–";
+const hasValue = (value) => value !== null && value !== undefined && value !== "";
+const withSpaces = (name) => String(name).replaceAll("_", " ");
+const plural = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
+const joined = (names) => (names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`);
+
+/** A number with three significant digits, without an exponent where possible. */
+function format(value, digits = 3) {
+  if (!hasValue(value)) return "–";
   if (Number.isInteger(value) && Math.abs(value) < 1e6) return String(value);
   const size = Math.abs(value);
   if (size >= 1e6 || size < 1e-4) return value.toExponential(digits - 1).replace("e+", "e");
   return size >= 1000 ? String(Math.round(value)) : String(Number(value.toPrecision(digits)));
 }
 
-const range = (low, high) => (known(low) && known(high) ? `${figure(low)} to ${figure(high)}` : "");
-const chance = (p) => (!known(p) ? "" : p < 0.0001 ? "p < 0.0001" : `p = ${figure(p, 2)}`);
+const formatRange = (low, high) => (hasValue(low) && hasValue(high) ? `${format(low)} to ${format(high)}` : "");
+const formatP = (p) => (p < 0.0001 ? "p < 0.0001" : `p = ${format(p, 2)}`);
 
 /** A name that may break after its underscores. */
 function breakable(name) {
-  return String(name).split("_").flatMap((part, i, all) => (i < all.length - 1 ? [part + "_", el("wbr")] : [part]));
+  return String(name)
+    .split("_")
+    .flatMap((part, i, all) => (i < all.length - 1 ? [`${part}_`, el("wbr")] : [part]));
 }
 
-/** One sentence of names; long lists end in a count. */
-function listed(names, most = 8) {
-  if (names.length <= most) return names.join(", ");
-  return `${names.slice(0, most).join(", ")} and ${names.length - most} more`;
+/** Names as text; a long list ends in the number of names left out. */
+function shortList(names, limit = 8) {
+  return names.length <= limit
+    ? names.join(", ")
+    : `${names.slice(0, limit).join(", ")} and ${names.length - limit} more`;
 }
 
-function tag(text, kind, title) {
-  return el("span", { class: `tag ${kind || ""}`, title }, text);
+/** Names as text; a long list ends in a button that shows the rest. */
+function expandableList(names, limit = 6) {
+  if (names.length <= limit + 1) return [names.join(", ")];
+  const rest = el("span");
+  const expand = () => rest.replaceChildren(`, ${names.slice(limit).join(", ")}`);
+  const more = el("button", { type: "button", class: "inline", onclick: expand }, `${names.length - limit} more`);
+  rest.append(" and ", more);
+  return [names.slice(0, limit).join(", "), rest];
 }
 
-/** A group of choices of which any number hold: `chosen` is a Set that follows them. */
-function checks(legend, names, chosen, changed) {
-  const boxes = names.map((name) => {
-    const box = el("input", { type: "checkbox", checked: chosen.has(name), onchange: () => {
-      if (box.checked) chosen.add(name); else chosen.delete(name);
-      changed();
-    } });
-    return el("label", { class: "chip" }, box, spaced(name));
+function badge(text, kind, title) {
+  return el("span", { class: `badge ${kind || ""}`, title }, text);
+}
+
+/** A definition list of the pairs that have a value. */
+function facts(pairs) {
+  return el(
+    "dl",
+    { class: "facts" },
+    pairs
+      .filter(([, value]) => hasValue(value) && value !== false)
+      .map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]),
+  );
+}
+
+// --- form fields
+
+/** Checkboxes, any number of which may be checked; `selected` is a Set that follows them. */
+function checkboxGroup(legend, names, selected, onChange) {
+  const boxes = names.map((name) =>
+    checkbox(withSpaces(name), selected.has(name), (checked) => {
+      if (checked) selected.add(name);
+      else selected.delete(name);
+      onChange();
+    }),
+  );
+  return el("fieldset", { class: "chips" }, el("legend", {}, legend), boxes);
+}
+
+function checkbox(label, checked, onChange) {
+  const box = el("input", { type: "checkbox", checked, onchange: () => onChange(box.checked) });
+  return el("label", { class: "chip" }, box, label);
+}
+
+function selectField(label, options, value, onChange) {
+  const select = el(
+    "select",
+    { onchange: () => onChange(select.value) },
+    options.map(([key, text]) => el("option", { value: key, selected: key === value }, text)),
+  );
+  return el("label", { class: "field" }, el("span", {}, label), select);
+}
+
+function searchField(label, value, onChange) {
+  const box = el("input", {
+    type: "search",
+    value,
+    autocomplete: "off",
+    spellcheck: "false",
+    oninput: () => onChange(box.value),
   });
-  return el("fieldset", { class: "chips" }, el("legend", {}, legend), ...boxes);
-}
-
-function choice(label, options, value, changed) {
-  const list = el("select", { onchange: () => changed(list.value) },
-    options.map(([key, text]) => el("option", { value: key, selected: key === value }, text)));
-  return el("label", { class: "field" }, el("span", {}, label), list);
-}
-
-function searchBox(label, value, changed) {
-  const box = el("input", { type: "search", value, autocomplete: "off", spellcheck: "false", oninput: () => changed(box.value) });
   return el("label", { class: "field" }, el("span", {}, label), box);
 }
 
-/** Runs `draw(width)` now and whenever the box's width changes. */
-function drawn(box, draw) {
+/** Calls `draw(width)` now and whenever the width of the box changes. */
+function drawToWidth(box, draw) {
   let width = 0;
   new ResizeObserver(([entry]) => {
-    const now = Math.floor(entry.contentRect.width);
-    if (now <= 0 || Math.abs(now - width) <= 1) return;
-    width = now;
-    requestAnimationFrame(() => box.replaceChildren(draw(now))); // not while sizes are being told
+    const current = Math.floor(entry.contentRect.width);
+    if (current <= 0 || Math.abs(current - width) <= 1) return;
+    width = current;
+    requestAnimationFrame(() => box.replaceChildren(draw(current))); // not inside the observer: it would be notified of its own change
   }).observe(box);
   return box;
 }
 
-// --- the one tooltip of the page: for what is hovered or focused
+// --- small graphics in tables
 
-const tip = byId("tip");
-let anchor = null; // what the tip is about: {node, top, left} when it was shown
-
-/** Shows lines beside a node: a title, then texts or [name, text] pairs. */
-function showTip(node, lines) {
-  const [title, ...rest] = lines.filter(known);
-  const pairs = rest.map((line) => Array.isArray(line)
-    ? el("div", { class: "pair" }, el("span", {}, line[0]), el("b", {}, line[1])) : el("p", {}, line));
-  tip.replaceChildren(el("strong", {}, title), ...pairs);
-  (node.closest("dialog") || document.body).append(tip);
-  tip.hidden = false;
-  node.setAttribute("aria-describedby", "tip");
-  const at = node.getBoundingClientRect(), own = tip.getBoundingClientRect();
-  const below = at.bottom + 6 + own.height < innerHeight || at.top < own.height + 6;
-  anchor = { node, top: at.top, left: at.left };
-  tip.style.left = `${Math.max(6, Math.min(at.left, innerWidth - own.width - 6))}px`;
-  tip.style.top = `${below ? Math.min(at.bottom + 6, innerHeight - own.height - 6) : at.top - own.height - 6}px`;
-}
-
-function hideTip() {
-  tip.hidden = true;
-  document.querySelectorAll("[aria-describedby=tip]").forEach((node) => node.removeAttribute("aria-describedby"));
-}
-
-/** `lines()` are shown while the node is hovered or focused. */
-function tipped(node, lines) {
-  const show = () => showTip(node, lines());
-  node.addEventListener("mouseenter", show);
-  node.addEventListener("focus", () => requestAnimationFrame(() => node === document.activeElement && show())); // once it is in sight
-  node.addEventListener("mouseleave", hideTip);
-  node.addEventListener("blur", hideTip);
-  return node;
-}
-addEventListener("scroll", () => {
-  const at = !tip.hidden && anchor.node.getBoundingClientRect();
-  if (at && (Math.abs(at.top - anchor.top) > 2 || Math.abs(at.left - anchor.left) > 2)) hideTip();
-}, { passive: true, capture: true });
-
-// --- little pictures inside tables
-
-/** Dot and whisker on a scale from `first` to `last`. */
+/** A point with its interval on a scale from `first` to `last`. */
 function whisker(value, low, high, first, last, width = 96) {
-  const place = (x) => 4 + ((x - first) / (last - first || 1)) * (width - 8);
-  return svg("svg", { class: "whisker", width, height: 14, "aria-hidden": "true" },
+  const x = (number) => 4 + ((number - first) / (last - first || 1)) * (width - 8);
+  return svg(
+    "svg",
+    { class: "whisker", width, height: 14, "aria-hidden": "true" },
     svg("line", { class: "rail", x1: 4, x2: width - 4, y1: 7, y2: 7 }),
-    known(low) && svg("line", { class: "span", x1: place(low), x2: place(high), y1: 7, y2: 7 }),
-    known(value) && svg("circle", { cx: place(value), cy: 7, r: 3.4 }));
+    hasValue(low) && svg("line", { class: "span", x1: x(low), x2: x(high), y1: 7, y2: 7 }),
+    hasValue(value) && svg("circle", { cx: x(value), cy: 7, r: 3.4 }),
+  );
 }
 
 /** A background between two colours: -1 worst, 0 none, 1 best. */
 function tint(value) {
-  if (!known(value) || value === 0) return {};
-  return { "--strength": `${Math.round(Math.min(1, Math.abs(value)) * 100)}%`, "--hue": value > 0 ? "var(--good)" : "var(--bad)" };
+  if (!hasValue(value) || value === 0) return {};
+  return {
+    "--strength": `${Math.round(Math.min(1, Math.abs(value)) * 100)}%`,
+    "--hue": value > 0 ? "var(--good)" : "var(--bad)",
+  };
 }

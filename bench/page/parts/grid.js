@@ -1,108 +1,149 @@
-// A table that sorts by any column and is walked with the arrow keys (the grid pattern of ARIA): one stop of the tab key, not one
-// per cell. No library does this in a real <table>, with a first column and a head that stay in sight.
+// A table that sorts by any column and is navigated with the arrow keys (the grid pattern of ARIA). The Tab key stops at it once.
 
 /**
- * columns: {key, head: Node|text, name: text, value(row), cell(row) -> Node|text, tip(row) -> lines, about() -> lines of the
- *   head's tip, best: 1 where higher is better else -1, numeric, class, style(row)}; the first column names the row.
- * options: {caption, columns, rows, sort: {key, direction}, rowClass(row), said(rows) -> text}; the caption names it among those whose
- *   order is kept.
- * Returns {node, show(columns, rows)}.
+ * options: {caption, columns, rows, sort: {key, direction}, rowClass(row), status(rows) -> text}. The sort order is saved under the caption.
+ * columns: {key, name, head: node or text, value(row), cell(row) -> node or text, tip(row) -> lines, about() -> lines for the heading,
+ *   best: 1 where higher is better, else -1, class, style(row)}. The first column names the row.
+ * Returns {node, update(columns, rows), sortedRows()}.
  */
-function grid(options) {
-  const usual = options.sort || null, shelf = `sort of ${options.caption}`;
-  const state = { columns: options.columns, rows: options.rows, sort: kept[shelf] || usual };
-  const table = el("table", { role: "grid" });
-  const said = el("p", { class: "said quiet", role: "status" });
+function sortableTable(options) {
+  const storageName = `sort of ${options.caption}`;
+  const state = { columns: options.columns, rows: options.rows, sort: saved[storageName] || options.sort || null };
+  const table = el("table", { role: "grid" }),
+    body = el("tbody");
+  const status = el("p", { class: "status quiet", role: "status" });
   const box = el("div", { class: "scroll" }, table);
-  const node = el("div", { class: "grid" }, said, box);
 
-  const sorted = () => {
-    const column = state.sort && state.columns.find((one) => one.key === state.sort.key);
-    if (!column) return [...state.rows];
-    const way = state.sort.direction === "ascending" ? 1 : -1;
-    const keyed = state.rows.map((row, place) => [column.value(row), place, row]);
-    keyed.sort(([a, i], [b, j]) => {
-      if (!known(a) || !known(b)) return known(a) ? -1 : known(b) ? 1 : i - j;
-      return (typeof a === "number" ? a - b : String(a).localeCompare(String(b))) * way || i - j;
-    });
-    return keyed.map(([, , row]) => row);
-  };
+  const sortColumn = () => state.sort && state.columns.find((column) => column.key === state.sort.key);
+  const sortedRows = () => sortRows(state.rows, sortColumn(), state.sort);
 
-  const sortBy = (column) => {
+  function sortBy(column) {
     const first = column.best === 1 ? "descending" : "ascending";
-    const same = state.sort && state.sort.key === column.key;
-    const other = state.sort && state.sort.direction === "ascending" ? "descending" : "ascending";
-    state.sort = { key: column.key, direction: same ? other : first };
-    keep(shelf, state.sort);
+    const repeated = state.sort && state.sort.key === column.key;
+    const opposite = state.sort && state.sort.direction === "ascending" ? "descending" : "ascending";
+    state.sort = { key: column.key, direction: repeated ? opposite : first };
+    save(storageName, state.sort);
     fill();
-  };
+  }
 
-  const head = (column) => {
-    const button = el("button", { type: "button", tabindex: -1, onclick: () => sortBy(column) },
-      column.head || spaced(column.name), el("span", { class: "way", "aria-hidden": "true" }));
-    if (column.about) tipped(button, column.about);
-    return el("th", { scope: "col", class: column.class, "data-key": column.key }, button);
-  };
-
-  const cell = (column, row, first) => {
-    const style = column.style ? column.style(row) : {};
-    const content = column.cell ? column.cell(row) : figure(column.value(row));
-    const made = el(first ? "th" : "td", { scope: first && "row", class: column.class, style, tabindex: -1 }, content);
-    const target = made.querySelector("button, a") || made;
-    if (target !== made) { made.removeAttribute("tabindex"); target.tabIndex = -1; }
-    if (column.tip) tipped(target, () => column.tip(row));
-    return made;
-  };
-
-  const body = el("tbody");
   function fill() {
     for (const heading of table.querySelectorAll("thead th")) {
-      const own = state.sort && heading.dataset.key === state.sort.key;
-      if (own) heading.setAttribute("aria-sort", state.sort.direction); else heading.removeAttribute("aria-sort");
+      const sorted = state.sort && heading.dataset.key === state.sort.key;
+      if (sorted) heading.setAttribute("aria-sort", state.sort.direction);
+      else heading.removeAttribute("aria-sort");
     }
-    const rows = sorted();
-    body.replaceChildren(...rows.map((row) => el("tr", { class: options.rowClass && options.rowClass(row) },
-      state.columns.map((column, i) => cell(column, row, i === 0)))));
-    if (!rows.length) body.append(el("tr", {}, el("td", { colspan: state.columns.length, class: "none" }, "Nothing matches.")));
-    const by = state.sort && state.columns.find((one) => one.key === state.sort.key);
-    const order = by ? `, sorted by ${spaced(by.name)}, ${state.sort.direction}` : "";
-    said.textContent = (options.said ? options.said(rows) : plural(rows.length, "row")) + order + ".";
-    entrance(table.contains(document.activeElement) && document.activeElement);
+    const rows = sortedRows(),
+      column = sortColumn();
+    body.replaceChildren(
+      ...rows.map((row) =>
+        el(
+          "tr",
+          { class: options.rowClass && options.rowClass(row) },
+          state.columns.map((each, i) => tableCell(each, row, i === 0)),
+        ),
+      ),
+    );
+    if (!rows.length)
+      body.append(el("tr", {}, el("td", { colspan: state.columns.length, class: "none" }, "Nothing matches.")));
+    const order = column ? `, sorted by ${withSpaces(column.name)}, ${state.sort.direction}` : "";
+    status.textContent = `${options.status ? options.status(rows) : plural(rows.length, "row")}${order}.`;
+    setTabStop(table, table.contains(document.activeElement) && document.activeElement);
   }
 
-  const targets = () => [...table.rows].map((row) => [...row.cells].map((one) => one.querySelector("button, a") || one));
-  /** The tab key enters at one cell only: the one that was last in focus, or the first heading. */
-  function entrance(chosen) {
-    table.querySelectorAll("[tabindex='0']").forEach((one) => { one.tabIndex = -1; });
-    const one = chosen || targets()[0][0];
-    if (one) one.tabIndex = 0;
-  }
-  table.addEventListener("focusin", (event) => {
-    entrance(event.target);
-    const cell = event.target.closest("th, td"), first = cell && cell.parentNode.cells[0];
-    const hidden = first && cell !== first && getComputedStyle(first).position === "sticky" ? first.getBoundingClientRect().right - cell.getBoundingClientRect().left : 0;
-    if (hidden > 0) box.scrollLeft -= hidden; // it would lie under the first column
-  });
-  table.addEventListener("keydown", (event) => {
-    const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
-    const end = { Home: 0, End: 1e6 }[event.key];
-    if (!step && end === undefined) { if (event.key === "Escape") hideTip(); return; }
-    const all = targets();
-    const line = all.findIndex((row) => row.includes(document.activeElement));
-    if (line < 0) return;
-    const place = all[line].indexOf(document.activeElement);
-    const clamp = (value, length) => Math.max(0, Math.min(length - 1, value));
-    const row = all[clamp(line + (step ? step[0] : 0), all.length)];
-    event.preventDefault();
-    row[clamp(end === undefined ? place + step[1] : end, row.length)].focus();
-  });
-
-  function show(columns, rows) {
+  function update(columns, rows) {
     Object.assign(state, { columns, rows });
-    if (state.sort && !columns.some((one) => one.key === state.sort.key)) state.sort = usual;
-    table.replaceChildren(el("caption", { class: "unseen" }, options.caption), el("thead", {}, el("tr", {}, columns.map(head))), body);
+    if (state.sort && !sortColumn()) state.sort = options.sort || null;
+    const headings = columns.map((column) => tableHeading(column, () => sortBy(column)));
+    table.replaceChildren(
+      el("caption", { class: "unseen" }, options.caption),
+      el("thead", {}, el("tr", {}, headings)),
+      body,
+    );
     fill();
   }
-  show(state.columns, state.rows);
-  return { node, show };
+
+  addKeyboard(table, box);
+  update(state.columns, state.rows);
+  return { node: el("div", { class: "grid" }, status, box), update, sortedRows };
+}
+
+/** Rows in the order of a column; rows without a value come last, ties keep their order. */
+function sortRows(rows, column, sort) {
+  if (!column) return [...rows];
+  const sign = sort.direction === "ascending" ? 1 : -1;
+  const keyed = rows.map((row, i) => [column.value(row), i, row]);
+  keyed.sort(([a, i], [b, j]) => {
+    if (!hasValue(a) || !hasValue(b)) return hasValue(a) ? -1 : hasValue(b) ? 1 : i - j;
+    return (typeof a === "number" ? a - b : String(a).localeCompare(String(b))) * sign || i - j;
+  });
+  return keyed.map(([, , row]) => row);
+}
+
+function tableHeading(column, onSort) {
+  const button = el(
+    "button",
+    { type: "button", tabindex: -1, onclick: onSort },
+    column.head || withSpaces(column.name),
+    el("span", { class: "arrow", "aria-hidden": "true" }),
+  );
+  if (column.about && !TOUCH) addTip(button, column.about);
+  const help = column.about && TOUCH && helpButton(column.name, column.about);
+  return el("th", { scope: "col", class: column.class, "data-key": column.key }, button, help);
+}
+
+function tableCell(column, row, first) {
+  const content = column.cell ? column.cell(row) : format(column.value(row));
+  const cell = el(
+    first ? "th" : "td",
+    { scope: first && "row", class: column.class, style: column.style ? column.style(row) : {}, tabindex: -1 },
+    content,
+  );
+  const target = focusTarget(cell);
+  if (target !== cell) {
+    cell.removeAttribute("tabindex");
+    target.tabIndex = -1;
+  }
+  if (column.tip) addTip(target, () => column.tip(row));
+  return cell;
+}
+
+/** What takes the focus in a cell: its button or link, or the cell itself. */
+const focusTarget = (cell) => cell.querySelector("button, a") || cell;
+const focusTargets = (table) => [...table.rows].map((row) => [...row.cells].map(focusTarget));
+
+/** The Tab key enters the table at one cell: the last that had the focus, or the first heading. */
+function setTabStop(table, target) {
+  table.querySelectorAll("[tabindex='0']").forEach((node) => {
+    node.tabIndex = -1;
+  });
+  const stop = target || focusTargets(table)[0][0];
+  if (stop) stop.tabIndex = 0;
+}
+
+const ARROWS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+const ROW_ENDS = { Home: 0, End: Infinity };
+
+function addKeyboard(table, box) {
+  const clamp = (value, length) => Math.max(0, Math.min(length - 1, value));
+  table.addEventListener("focusin", (event) => {
+    setTabStop(table, event.target);
+    const cell = event.target.closest("th, td"),
+      first = cell && cell.parentNode.cells[0];
+    if (!cell || cell === first || getComputedStyle(first).position !== "sticky") return;
+    const covered = first.getBoundingClientRect().right - cell.getBoundingClientRect().left;
+    if (covered > 0) box.scrollLeft -= covered;
+  });
+  table.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") hideTip();
+    const step = ARROWS[event.key],
+      end = ROW_ENDS[event.key];
+    if (!step && end === undefined) return;
+    const targets = focusTargets(table),
+      row = targets.findIndex((nodes) => nodes.includes(document.activeElement));
+    if (row < 0) return;
+    const column = targets[row].indexOf(document.activeElement);
+    const next = targets[clamp(row + (step ? step[0] : 0), targets.length)];
+    event.preventDefault();
+    next[clamp(end === undefined ? column + step[1] : end, next.length)].focus();
+  });
 }
