@@ -79,7 +79,7 @@ def board(task: str, tables: Tables) -> dict[str, Any]:
             )
             for field in SCORE_FIELDS
         },
-        "adjacent": {"pairs": facts.neighbours, "distinguishable": facts.neighbours_apart},
+        "adjacent": {"pairs": facts.neighbours, "distinguishable": facts.neighbours_distinct},
         "curves": _curves(tables.curves[tables.curves["task"] == task]),
     }
 

@@ -164,7 +164,7 @@ def test_a_page_is_written_beside_the_folder_when_scores_are_newer_with_a_pause(
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()} == before
     touched(out, seconds=10)
     assert not watch.update(time.monotonic())  # the pause is not over
-    assert watch.update(watch.finished + serve.PAUSE * watch.duration)
+    assert watch.update(watch.finished + serve.PAUSE * watch.duration + 1)
     os.utime(of_run, (time.time() + 11,) * 2)  # the run has ended and written its page
     assert watch.page == of_run
 
@@ -175,7 +175,7 @@ def test_scores_that_cannot_be_read_are_reported_once(out, capsys):
     touched(out, seconds=5)
     assert not watch.update(time.monotonic())
     assert "not a score file of this harness" in capsys.readouterr().err
-    assert not watch.update(watch.finished + serve.PAUSE * watch.duration)
+    assert not watch.update(watch.finished + serve.PAUSE * watch.duration + 1)
     assert capsys.readouterr().err == ""
 
 
