@@ -94,25 +94,7 @@ def trust(table: pd.DataFrame, task: str) -> Figure:
     critical = of_mean[Column.TAU_CRITICAL]
     axes.barh(places, 2 * critical, left=-critical, height=1, color="0.9", label="unrelated orders (95 %)")
     axes.axvline(0, color="0.5", lw=0.8)
-    where = dict(zip(of_mean["metric"], places, strict=True))
-    ticks: Any = {"marker": "|", "ms": 7, "color": "0.45", "mew": 0.9, "label": "with a single ground-truth metric"}
-    axes.plot(single["tau"], single["metric"].map(where), ls="", **ticks)
-    for family in in_order(of_mean["metric_family"]):
-        own = of_mean[of_mean["metric_family"] == family]
-        colour, marker = family_look(family)
-        ends = np.stack([own["tau"] - own[Column.TAU_LOW], own[Column.TAU_HIGH] - own["tau"]])
-        axes.errorbar(
-            own["tau"],
-            own.index,
-            xerr=ends,
-            fmt=marker,
-            ms=5,
-            color=colour,
-            lw=1.4,
-            capsize=2,
-            zorder=3,
-            label=family,
-        )
+    _draw_taus(axes, of_mean, single)
     for place, tau in zip(places, of_mean["tau"], strict=True):
         axes.text(1.01, place, hundredths(tau), transform=axes.get_yaxis_transform(), va="center", fontsize=8)
     axes.set_yticks(
@@ -131,6 +113,19 @@ def trust(table: pd.DataFrame, task: str) -> Figure:
         f"by {single[Column.TRUTH_METRIC].nunique()} localisation metrics.",
     )
     return figure
+
+
+def _draw_taus(axes: Axes, of_mean: pd.DataFrame, single: pd.DataFrame) -> None:
+    """Tau with the mean rank of the ground truth with its interval, and with each single ground-truth metric as a stroke."""
+    where = dict(zip(of_mean["metric"], of_mean.index, strict=True))
+    ticks: Any = {"marker": "|", "ms": 7, "color": "0.45", "mew": 0.9, "label": "with a single ground-truth metric"}
+    axes.plot(single["tau"], single["metric"].map(where), ls="", **ticks)
+    for family in in_order(of_mean["metric_family"]):
+        chosen = of_mean[of_mean["metric_family"] == family]
+        colour, marker = family_look(family)
+        ends = np.stack([chosen["tau"] - chosen[Column.TAU_LOW], chosen[Column.TAU_HIGH] - chosen["tau"]])
+        look: Any = {"fmt": marker, "ms": 5, "color": colour, "lw": 1.4, "capsize": 2, "zorder": 3}
+        axes.errorbar(chosen["tau"], chosen.index, xerr=ends, label=family, **look)
 
 
 def conformance(table: pd.DataFrame) -> Figure:

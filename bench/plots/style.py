@@ -1,4 +1,4 @@
-"""What all pictures share: letters, colours, markers, files."""
+"""What all pictures share: fonts, colours, markers, files."""
 
 from __future__ import annotations
 

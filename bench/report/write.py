@@ -22,12 +22,12 @@ from bench.validation.verdicts import VERDICTS_FILE, read_verdicts
 Samples = dict[str, list[dict[str, Any]]]
 
 
-def write_sweep(tables: Mapping[str, pd.DataFrame], told: Sequence[str], folder: Path) -> None:
+def write_sweep(tables: Mapping[str, pd.DataFrame], statements: Sequence[str], folder: Path) -> None:
     """`<name>.csv` for each table, and `statement.txt`."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, table in tables.items():
         write_csv(table, folder / f"{name}.csv")
-    _text("\n".join(told) + "\n", folder / "statement.txt")
+    _text("\n".join(statements) + "\n", folder / "statement.txt")
 
 
 def write(out: Path, progress: Progress, *, pictures: bool = True) -> Tables | None:
