@@ -14,6 +14,7 @@ import pandas as pd
 from scipy.stats import kendalltau
 
 from bench.analysis import inference
+from bench.core.vocabulary import Column
 from bench.engine.settings import Setting, Sweep, described
 
 ALL = "all"  # of the metrics: a line that counts every setting, against the default setting of the first metric
@@ -80,12 +81,12 @@ def wins_table(sweep: Sweep) -> pd.DataFrame:
             "settings": len(places),
             "wins": (best / best.sum(axis=1, keepdims=True)).mean(0),
             "beats_random": _beats_control(ranked, places),
-            "mean_rank": ranks.mean(0),
+            Column.MEAN_RANK: ranks.mean(0),
             "best_rank": ranks.min(0),
             "worst_rank": ranks.max(0),
         }
-        tables.append(pd.DataFrame(columns).sort_values(["mean_rank", "method"], kind="stable"))
-    return _joined(tables, ["task", "metric", "method", "settings", "wins", "beats_random", "mean_rank"])
+        tables.append(pd.DataFrame(columns).sort_values([Column.MEAN_RANK, "method"], kind="stable"))
+    return _joined(tables, ["task", "metric", "method", "settings", "wins", "beats_random", Column.MEAN_RANK])
 
 
 def tau_table(sweep: Sweep) -> pd.DataFrame:

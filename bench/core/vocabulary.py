@@ -85,6 +85,8 @@ MEANINGS = {  # of the columns of leaderboards/*.csv, agreement.csv and failures
     f"{Column.ALPHA_LOW}, {Column.ALPHA_HIGH}": "95 % interval of alpha over samples",
     Column.N_METHODS: "methods that are compared, controls left out",
     Column.N_METRICS: "metrics that are compared",
+    Column.OPPONENT: "the method that the method of the row is compared with",
+    f"{Column.METRIC_A}, {Column.METRIC_B}": "the two metrics that are compared",
     Column.WIN_RATE: "share of the scores by which the method is better than the opponent; a tie counts half",
     Column.P_DIFFERENCE: "p-value of the difference of the two mean ranks, Holm-corrected over all pairs",
     "note": "why there is no score",

@@ -25,23 +25,23 @@ from bench.core.vocabulary import (
 
 
 def comparison_markdown(table: pd.DataFrame, *, before: str, after: str, everything: bool = False) -> str:
-    """What changed, as GitHub's Markdown: a summary, and a line for each comparison that is not `same` (or for all)."""
+    """What changed, as GitHub's Markdown: a summary, and a row for each change (or for all comparisons)."""
     counts = {name: int((table["verdict"] == name).sum()) for name in ORDER}
-    told = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "nothing in common"
+    verdicts = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "nothing in common"
     shown = table if everything else table[~table["verdict"].isin([SAME, COST])]
-    text = f"### {cell(before)} → {cell(after)}\n\n{len(table)} comparisons: {told}.\n"
+    text = f"### {cell(before)} → {cell(after)}\n\n{len(table)} comparisons: {verdicts}.\n"
     if len(shown):
         text += f"\n{pipe_table(_comparison_lines(shown))}\n\n{COMPARISON_NOTES}\n"
     few, count = too_few(table), int(table["p"].notna().sum())
     if few:
         tasks = ", ".join(map(cell, few))
-        text += f"\n**Too few samples** of {tasks} to find anything among {count} tests: score more (`--samples`).\n"
+        text += f"\n**Too few samples** of {tasks}: among {count} tests none can be significant. Score more (`--samples`).\n"
     return text
 
 
 COMPARISON_NOTES = (
-    "Difference: after less before, on the samples that both scored, with its 95 % interval. Better and worse: paired "
-    "tests at 5 %, Holm-corrected over all that moved; unclear: it moved, and that may be chance."
+    "Difference: after minus before, on the samples that both scored, with its 95 % interval. Better, worse: significant by a "
+    "paired test at 5 %, Holm-corrected over all scores that changed. Unclear: changed, not significantly."
 )
 
 
@@ -52,7 +52,7 @@ def _comparison_lines(table: pd.DataFrame) -> pd.DataFrame:
             "task": table["task"].map(cell),
             "method": table["method"].map(cell),
             "metric": table["metric"].map(cell) + np.where(table["metric"] == EVERYTHING, "", arrows),
-            "n": table[Column.N_SAMPLES].astype(str),
+            "samples": table[Column.N_SAMPLES].astype(str),
             "before": table["before"].map(_number),
             "after": table["after"].map(_number),
             "difference": table["difference"].map("{:+.3g}".format).replace("+nan", "").replace("nan", ""),

@@ -115,7 +115,7 @@ def test_where_no_change_could_be_significant_that_is_told():
     table = comparison.judged([comparison.of_task(rows(down), rows(gone))])
     assert set(table["verdict"]) == {"unclear"}
     assert comparison.too_few(table) == ["toy"]
-    assert "Too few samples** of toy to find anything among 7 tests" in markup.comparison_markdown(
+    assert "Too few samples** of toy: among 7 tests none can be significant" in markup.comparison_markdown(
         table, before="A", after="B"
     )
     table = comparison.judged([comparison.of_task(rows(down), rows(gone), methods=["m[0-5]"])])
@@ -258,7 +258,7 @@ def test_wrong_requests(runs, tmp_path, capsys):
     known = str(runs["before"])
     for words, said in (
         (["compare", known, str(tmp_path / "nowhere")], "holds no scores"),
-        (["compare", known, known, "--task", "hmt"], "no such task is in both folders (there is: mnist1d)"),
+        (["compare", known, known, "--task", "hmt"], "unknown task 'hmt'"),
         (["compare", known, known, "--method", "nobody"], "nothing to compare"),
     ):
         assert main(words) == 2
