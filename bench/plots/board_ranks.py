@@ -42,14 +42,17 @@ def ranks(wide: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
     for axes in (left, right):
         for place in range(0, len(board), 2):
             axes.axhspan(place - 0.5, place + 0.5, color="0.94", lw=0, zorder=0)
-    zero = f"the {RANDOM} control" if has_random else "the mean of the methods"
+    squares = "Squares: skill by metric; blue: better than the mean of the methods, red and –: worse."
+    if has_random:
+        squares = (
+            f"~: not distinguished from the {RANDOM} control. Squares: skill by metric; blue: better than the control, red "
+            "and –: worse, pale: not distinguished."
+        )
     set_heading(
         figure,
-        f"{task}: ranks of {len(board)} methods, controls in italics, on {samples_of(wide)} samples",
+        f"{task}: ranks of {len(board)} methods (controls in italics) on {samples_of(wide)} samples",
         resolution(summary(wide)),
-        ("~: neither better nor worse with significance. " if has_random else "")
-        + f"Squares: skill by metric, blue above {zero}, red and – below"
-        + (", pale where neither." if has_random else "."),
+        squares,
     )
     return figure
 

@@ -259,7 +259,7 @@ def test_wrong_requests(runs, tmp_path, capsys):
     for words, said in (
         (["compare", known, str(tmp_path / "nowhere")], "holds no scores"),
         (["compare", known, known, "--task", "hmt"], "unknown task 'hmt'"),
-        (["compare", known, known, "--method", "nobody"], "nothing to compare"),
+        (["compare", known, known, "--method", "nobody"], "no scores of the same inputs by methods nobody"),
     ):
         assert main(words) == 2
         assert said in capsys.readouterr().err
