@@ -18,6 +18,7 @@ from bench.api.request import (
     OWN_MODEL,
     Names,
     Paths,
+    at_least_one,
     data_of,
     load_plugins,
     methods_of,
@@ -247,7 +248,8 @@ def _loaded(problem: Problem, name: str, device: str, batch_size: int | None) ->
         device=devices.choose(device),
     )
     loaded = load(task, problem.sample_ids, plan)
-    return task, Probe(replace(loaded, batch_size=batch_size or problem.batch_size)).problem
+    size = problem.batch_size if batch_size is None else at_least_one(batch_size, "batch_size")
+    return task, Probe(replace(loaded, batch_size=size)).problem
 
 
 def _metrics_of_maps(names: Names) -> list[Metric]:

@@ -17,6 +17,7 @@ from bench.api.request import (
     OWN_MODEL,
     Names,
     Paths,
+    at_least_one,
     checked_choice,
     data_of,
     load_plugins,
@@ -101,7 +102,7 @@ def evaluate(
         seed=seed,
         data=data_of(data, offline=offline),
         device=devices.choose(device),
-        batch_size=batch_size,
+        batch_size=None if batch_size is None else at_least_one(batch_size, "batch_size"),
         fresh=fresh,
     )
     if profile != "full":

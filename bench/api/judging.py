@@ -64,16 +64,13 @@ def compare(
     """
     folders = [one.folder if isinstance(one, Results) else Results(Path(one)).folder for one in (before, after)]
     stores = [Store(folder) for folder in folders]
-    had, has = (store.tasks() for store in stores)
-    tasks = [name for name in had if any(name == pattern or fnmatchcase(name, pattern) for pattern in named(task))]
-    if not set(tasks) & set(has):
-        raise RequestError(_nothing_in_common(", ".join(named(task)), had, has, folders))
+    tasks = _tasks_to_compare(stores, named(task))
     parts, notes = [], []
     with bar(progress, unit="task", total=len(tasks)) as shown:
         for name in tasks:
             shown.set_description_str(name)
             old = score_matrix.current(stores[0].read(name))
-            new = score_matrix.current(stores[1].read(name)) if name in has else old.iloc[:0]
+            new = score_matrix.current(stores[1].read(name)) if name in stores[1].tasks() else old.iloc[:0]
             notes += _notes(name, old, new)
             parts.append(comparison.of_task(old, new, methods=named(methods), metrics=named(metrics)))
             shown.update()
@@ -86,15 +83,18 @@ def compare(
     return Comparison(str(folders[0]), str(folders[1]), table, tuple(notes))
 
 
-def _nothing_in_common(asked: str, before: Sequence[str], after: Sequence[str], folders: Sequence[Path]) -> str:
-    """The message for tasks that two folders do not both hold."""
+def _tasks_to_compare(stores: Sequence[Store], patterns: Sequence[str]) -> list[str]:
+    """The tasks of the first folder with these names. Raises RequestError unless the second folder holds one of them."""
+    before, after = (store.tasks() for store in stores)
     both = sorted(set(before) & set(after))
-    if both:
-        return unknown("task", asked, both, of=f"both {folders[0]} and {folders[1]}")
-    held = [
-        f"{folder} holds {', '.join(tasks) or 'none'}" for folder, tasks in zip(folders, (before, after), strict=True)
-    ]
-    return f"there is no task to compare: {', '.join(held)}; run the same task into both"
+    if not both:
+        held = (f"{store.folder} holds {', '.join(store.tasks()) or 'none'}" for store in stores)
+        raise RequestError(f"the folders have no task in common, so nothing can be compared: {'; '.join(held)}")
+    tasks = [name for name in before if any(name == pattern or fnmatchcase(name, pattern) for pattern in patterns)]
+    if not set(tasks) & set(both):
+        where = " and ".join(str(store.folder) for store in stores)
+        raise RequestError(unknown("task", ", ".join(patterns), both, of=f"both {where}"))
+    return tasks
 
 
 def _notes(task: str, before: pd.DataFrame, after: pd.DataFrame) -> list[str]:

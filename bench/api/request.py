@@ -91,13 +91,20 @@ def own_task(problem: Problem, name: str = OWN_MODEL) -> Task:
 def samples_of(task: Task, samples: int | None, profile: str) -> int | None:
     """How many samples of a task are asked for; None stands for all. Raises RequestError for a profile that it lacks."""
     if samples is not None:
-        return samples
+        return at_least_one(samples, "samples")
     profiles = dict(task.profiles)
     if profile not in profiles:
         raise RequestError(
             f"{unknown('profile', profile, profiles, of=f'task {task.name}')}; or give the number of samples"
         )
     return profiles[profile]
+
+
+def at_least_one(number: int, what: str) -> int:
+    """The number. Raises RequestError where it is below 1."""
+    if number < 1:
+        raise RequestError(f"{what} is {number}; a whole number of at least 1 is needed")
+    return number
 
 
 def data_of(folder: str | Path | None, *, offline: bool) -> Data:

@@ -56,7 +56,9 @@ def as_targets(values: Tensor | np.ndarray | Sequence[int] | int, logits: Tensor
     classes = logits.shape[1]
     wrong = targets[(targets < 0) | (targets >= classes)]
     if len(wrong):
-        raise RequestError(f"target {int(wrong[0])} is not a class of the model, which has classes 0 to {classes - 1}")
+        raise RequestError(
+            f"target {int(wrong[0])} is not a class of the model; classes 0 to {classes - 1} are allowed"
+        )
     return targets.long()
 
 

@@ -121,7 +121,7 @@ with torch.no_grad():
         ({"model": nn.Sequential(nn.Flatten(), nn.Linear(192, 1))}, r"returns the shape \(1, 1\).*two or more classes"),
         ({"model": nn.Conv2d(3, 2, 1)}, r"returns the shape \(1, 2, 8, 8\) for one input"),
         ({"model": BROKEN}, "the model's logits hold nan; check its weights"),
-        ({"targets": 3}, "target 3 is not a class of the model, which has classes 0 to 2"),
+        ({"targets": 3}, "target 3 is not a class of the model; classes 0 to 2 are allowed"),
         ({"targets": [0, 1]}, r"shape \(2,\); 5 class numbers are needed"),
         ({"targets": [0.5] * 5}, "5 class numbers are needed"),
         ({"baseline": torch.zeros(4)}, r"baseline has the shape \(4,\); a number, or one for each of the 3 channels"),
