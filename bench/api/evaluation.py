@@ -94,11 +94,15 @@ def evaluate(
         raise RequestError(f"the results folder {out} is a file; the path of a folder is needed")
     devices.keep_freed_memory()
     files = load_plugins(plugins)
+    tasks = tasks_of(problem, task, name)
+    amounts = {
+        entry.id: samples_of(entry, samples, profile) for entry in tasks
+    }  # now, so that a wrong one costs nothing
     plan = Plan(
-        tasks=tasks_of(problem, task, name),
+        tasks=tasks,
         methods=methods_of(methods),
         metrics=metrics_of(metrics),
-        samples=lambda entry: samples_of(entry, samples, profile),
+        samples=lambda entry: amounts[entry.id],
         seed=seed,
         data=data_of(data, offline=offline),
         device=devices.choose(device),

@@ -125,7 +125,7 @@ class Problem:
             fingerprint=model_digest(own),
             targets=PREDICTED if targets is None else as_targets(targets, logits, len(values)),
             truth=None if truth is None else as_truth(truth, values),
-            background=None if background is None else as_inputs(background, "background"),
+            background=None if background is None else as_inputs(background, "background inputs"),
             bounds=None if bounds is None else as_bounds(bounds, values),
             labels=None if labels is None else torch.as_tensor(labels),
             class_names=tuple(class_names),

@@ -12,6 +12,7 @@ import torch
 
 from bench.core.entries import Entry, Task
 from bench.core.errors import RequestError
+from bench.core.nearest import unknown
 from bench.core.problem import PREDICTED, Problem
 from bench.engine import sandbox
 from bench.engine.explain import absent, bisect_failures, explain
@@ -93,7 +94,9 @@ def _sample(task: Task, asked: str, ids: list[str]) -> str:
         return asked
     if asked.isdecimal() and int(asked) < len(ids):
         return ids[int(asked)]
-    raise RequestError(f"{task.name} has no sample {asked}: it has 0 to {len(ids) - 1}, by id {ids[0]}, {ids[-1]}, ...")
+    raise RequestError(
+        f"unknown sample '{asked}' of {task.name} (allowed: 0 to {len(ids) - 1}, or an id, for example '{ids[0]}')"
+    )
 
 
 def _class(task: Task, asked: str, one: Problem) -> int:
@@ -102,14 +105,15 @@ def _class(task: Task, asked: str, one: Problem) -> int:
         return one.class_names.index(asked)
     if asked.isdecimal() and int(asked) < number:
         return int(asked)
-    names = ", ".join(one.class_names) or "without names"
-    raise RequestError(f"{task.name} has no class {asked}: it has 0 to {number - 1} ({names})")
+    if not one.class_names:
+        raise RequestError(f"unknown class '{asked}' of {task.name} (allowed: 0 to {number - 1})")
+    raise RequestError(f"{unknown('class', asked, one.class_names, of=task.name)}; or a number from 0 to {number - 1}")
 
 
 def _own(one: Problem, file: Path, task: Task) -> Problem:
     """The problem with a user's input in place of its own. What the task knows of its sample (truth, label) goes."""
     if not file.is_file():
-        raise RequestError(f"--input {file}: no such file")
+        raise RequestError(f"--input {file}: no such file; an image, or values as .npy or .csv, is needed")
     shape = tuple(one.inputs.shape[1:])
     values = _values(file, shape, task) if file.suffix in SHAPED else _image(file, shape, task, one.bounds)
     inputs = torch.from_numpy(values).to(one.inputs)[None]
@@ -121,11 +125,11 @@ def _values(file: Path, shape: tuple[int, ...], task: Task) -> np.ndarray:
         found = np.load(file) if file.suffix == ".npy" else np.loadtxt(file, delimiter=",", ndmin=2)
         values = np.asarray(found, dtype=np.float32)
     except (ValueError, TypeError, EOFError, OSError, BadZipFile) as error:
-        raise RequestError(f"--input {file}: not numbers ({error})") from error
+        raise RequestError(f"--input {file}: cannot be read as numbers ({error})") from error
     if values.size != np.prod(shape) or values.squeeze().shape != np.empty(shape).squeeze().shape:
-        raise RequestError(f"--input {file}: it holds {values.shape} values, {task.name} takes {shape}")
+        raise RequestError(f"--input {file}: its shape is {values.shape}; {task.name} takes {shape}")
     if not np.isfinite(values).all():
-        raise RequestError(f"--input {file}: not all values are finite")
+        raise RequestError(f"--input {file}: not all values are finite; replace them")
     return values.reshape(shape)
 
 
@@ -135,17 +139,23 @@ def _image(file: Path, shape: tuple[int, ...], task: Task, bounds: torch.Tensor 
 
     mode: Any = {1: "L", 3: "RGB"}.get(shape[0])
     if len(shape) != 3 or mode is None:
-        raise RequestError(f"--input {file}: {task.name} takes {shape} values, as {' or '.join(SHAPED)}, and no image")
+        raise RequestError(
+            f"--input {file}: {task.name} takes values of shape {shape} as {' or '.join(SHAPED)}, not an image"
+        )
     try:
         with Image.open(file) as image:
             image = ImageOps.exif_transpose(image)
             if image.mode.startswith("I"):  # 16 bits, which Pillow would clip at 255
                 image = Image.fromarray((np.asarray(image, dtype=float) / 257).clip(0, 255).round().astype(np.uint8))
             elif image.mode == "F":
-                raise RequestError(f"--input {file}: floating-point values have no range; give them as .npy")
+                raise RequestError(
+                    f"--input {file}: an image of floating-point values has no known range; store it as .npy"
+                )
             image = image.convert(mode)
     except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise RequestError(f"--input {file}: truncated or not an image ({error})") from error
+        raise RequestError(
+            f"--input {file}: truncated or not an image ({error}); an image, .npy or .csv is needed"
+        ) from error
     fitted = ImageOps.fit(image, (shape[2], shape[1]), Image.Resampling.BILINEAR)
     values = np.asarray(fitted, dtype=np.float32).reshape(shape[1], shape[2], -1) / 255
     low, high = (0.0, 1.0) if bounds is None else bounds.flatten(1).cpu().numpy()

@@ -74,11 +74,11 @@ def with_powers(figure: Figure) -> None:
 def check_path(path: Path) -> None:
     """Raises RequestError where no picture can be written to that path."""
     if path.suffix not in FORMATS:
-        raise RequestError(f"{path}: a picture ends in {', '.join(FORMATS)}")
+        raise RequestError(f"picture {path} cannot be written; its name must end in {', '.join(FORMATS)}")
     if path.is_dir():
-        raise RequestError(f"{path}: that is a folder, a file is needed")
+        raise RequestError(f"picture {path} is a folder; the path of a file is needed")
     if not path.parent.is_dir():
-        raise RequestError(f"{path}: there is no folder {path.parent}")
+        raise RequestError(f"picture {path} cannot be written; its folder does not exist")
 
 
 def write(figure: Figure, path: Path) -> None:

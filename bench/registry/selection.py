@@ -143,4 +143,4 @@ def _value(entry: Entry, name: str, text: str, default: Any) -> Any:
 
 def _example(entry: Entry) -> str:
     examples = [*entry.params, *_views(entry).items()]
-    return f", for example {entry.name}[{examples[0][0]}={examples[0][1]}]" if examples else ""
+    return f", for example {entry.name}[{examples[0][0]}={examples[0][1]}]" if examples else f"; {entry.name} has none"

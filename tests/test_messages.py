@@ -1,0 +1,627 @@
+"""All messages of requests that are wrong, as a table: what is asked, and the whole sentence that comes back.
+
+A message that this table lacks makes a test fail. A message names what was given, what is allowed and the nearest, or the way
+out; whoever adds one reads the table aloud.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, NamedTuple
+from unittest import mock
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from conftest import registries_put_back
+from PIL import Image
+from torch import nn
+
+import bench
+from bench.cli.main import main
+from bench.core.entries import Task
+from bench.core.errors import RequestError
+from bench.core.files import home
+from bench.engine import loading
+from bench.registry import decorators
+from bench.registry.selection import select
+from bench.report import serve
+from bench.storage.scores import SCHEMA
+
+LONGEST = 220  # characters
+OLD_WORDS = (
+    r"\btold\b|\bsays?\b|\bsaid\b|\bhad\b|that there is|there is:|\bsilent|\bcompany\b|\balike\b|\btongue\b|\bhere\b"
+)
+INPUTS = torch.linspace(0, 1, 5 * 3 * 8 * 8).view(5, 3, 8, 8) + 0.1
+PLUGIN = "import bench\n\n\n@bench.method(cite='', family='test', cost='{cost}')\ndef mine(problem):\n    return None\n"
+
+
+def linear(classes: int = 3) -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(192, classes))
+
+
+def broken() -> nn.Module:
+    model = linear()
+    nn.init.constant_(model[1].bias, torch.nan)
+    return model
+
+
+class Tupled(nn.Module):
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return (x.mean((2, 3)),)
+
+
+def problem(**changed: Any) -> bench.Problem:
+    """A problem of a small model, with some arguments changed."""
+    return bench.Problem.from_model(**({"model": linear(), "inputs": INPUTS} | changed))
+
+
+def results(name: str, task: str, digest: str = "same") -> str:
+    """A results folder with the score of one method on one sample of a task."""
+    texts = {"task": task, "method": "random", "metric": "drop", "method_id": "random@1", "metric_id": "drop@1"}
+    texts |= {"sample_id": "a", "sample_digest": digest}
+    numbers = {"higher_is_better": False, "seed": 0, "features": 3, "score": 1.0, "seconds": 0.0, "curve": None}
+    row = dict.fromkeys(SCHEMA.names, "x") | texts | numbers | {"status": "ok"}
+    folder = Path(name, "scores", f"task={task}")
+    (folder / "method=random").mkdir(parents=True)
+    (folder / "current.json").write_text('{"task_id": "x", "fingerprint": "x"}\n', encoding="utf-8")
+    pq.write_table(pa.Table.from_pylist([row], schema=SCHEMA), folder / "method=random" / "0.parquet")
+    return name
+
+
+def write(name: str, text: str) -> Path:
+    path = Path(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def npy(name: str, values: np.ndarray) -> str:
+    np.save(name, values)
+    return name
+
+
+def image(name: str, mode: str) -> str:
+    Image.new(mode, (9, 9)).save(name)
+    return name
+
+
+def folder(name: str) -> str:
+    Path(name).mkdir()
+    return name
+
+
+def explain(task: str, file: object, output: str = "maps.png") -> int:
+    return main(["explain", task, *(["--input", str(file)] if file else []), "--output", output])
+
+
+def method(fn: Callable[..., Any] = lambda problem: None, **given: Any) -> None:
+    """Registers a function as a method."""
+    fn.__name__ = "mine"
+    decorators.method(cite="", family="test", **given)(fn)
+
+
+def run(words: str) -> Callable[[], object]:
+    """A command line."""
+    return lambda: main(words.split())
+
+
+def within(context: Callable[[], AbstractContextManager[Any]], ask: Callable[[], object]) -> Callable[[], object]:
+    def asked() -> object:
+        with context():
+            return ask()
+
+    return asked
+
+
+def without_gpu() -> AbstractContextManager[Any]:
+    return mock.patch.object(torch.cuda, "is_available", return_value=False)
+
+
+def task_without_quick() -> AbstractContextManager[Any]:
+    short = Task("short", print, "", "", 1, (), ("sample_ids",), samples=list, profiles=(("full", None),))
+    return mock.patch.dict(decorators.TASKS, short=short)
+
+
+def port_in_use() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        serve.start(Path("results"), taken.getsockname()[1])
+
+
+class Row(NamedTuple):
+    ask: Callable[[], object]
+    given: str  # what the message has to name
+    message: str
+
+
+TABLE = (
+    # --- names of tasks, methods and metrics
+    Row(
+        run("run --task mnist2d"),
+        "mnist2d",
+        "unknown task 'mnist2d'; did you mean 'mnist1d'? (allowed: hmt, hmt_mosaic, mnist1d, planted_image, "
+        "planted_signal, tissue)",
+    ),
+    Row(
+        run("run --all --method smothgrad"),
+        "smothgrad",
+        "unknown method 'smothgrad'; did you mean 'smoothgrad'? (smoothgrad, smoothgrad_squared, vargrad, ... N in "
+        "all; `python -m bench list methods` shows them)",
+    ),
+    Row(
+        run("run --all --metric qqq"),
+        "qqq",
+        "unknown metric 'qqq' (abpc, aopc_lerf, aopc_morf, ... N in all; `python -m bench list metrics` shows them)",
+    ),
+    Row(
+        run("train planted*"),
+        "planted*",
+        "'planted*' matches 2 tasks (planted_signal, planted_image); name one of them",
+    ),
+    Row(
+        lambda: bench.attribute(problem(), "lrp*"),
+        "lrp*",
+        "'lrp*' matches 4 methods (lrp_alpha_beta, lrp_composite, lrp_epsilon, lrp_gamma); name one of them",
+    ),
+    Row(
+        lambda: bench.evaluate(problem(), profile="quik"),
+        "quik",
+        "unknown profile 'quik'; did you mean 'quick'? (allowed: full, quick, standard)",
+    ),
+    Row(
+        lambda: select(decorators.METRICS, [], "metric"),
+        "no metric",
+        "no metric was given; name at least one, for example completeness",
+    ),
+    Row(
+        lambda: select(decorators.METRICS, [" "], "metric"),
+        "' '",
+        "' ' names no metric; name at least one, for example completeness",
+    ),
+    Row(run("run --method ,"), "','", "',' holds no name; separate names by commas, for example grad_cam,saliency"),
+    Row(
+        lambda: decorators.METHODS["negated"].fn(problem(), None, of="salency"),
+        "salency",
+        "unknown method 'salency'; did you mean 'saliency'? (saliency, oracle, sensitivity, ... N in all; `python -m "
+        "bench list methods` shows them)",
+    ),
+    # --- settings in brackets
+    Row(
+        run("run --method smoothgrad[sample=3]"),
+        "sample",
+        "unknown setting 'sample' of smoothgrad; did you mean 'samples'? (allowed: samples, sigma)",
+    ),
+    Row(
+        run("run --method smoothgrad[3]"),
+        "smoothgrad[3]",
+        "smoothgrad[3]: settings are written name=value, for example smoothgrad[samples=32]",
+    ),
+    Row(run("run --method random[3]"), "random[3]", "random[3]: settings are written name=value; random has none"),
+    Row(
+        run("run --method smoothgrad[samples=3,samples=4]"),
+        "samples",
+        "smoothgrad[samples=3,samples=4]: samples is given twice; give it once",
+    ),
+    Row(
+        run("run --method smoothgrad[samples=many]"),
+        "many",
+        "smoothgrad[samples=many]: samples must be a whole number; the default is 32",
+    ),
+    Row(
+        run("run --method smoothgrad[samples=2.5]"),
+        "2.5",
+        "smoothgrad[samples=2.5]: samples must be a whole number; the default is 32",
+    ),
+    Row(
+        run("run --method smoothgrad[sigma=1e999]"),
+        "1e999",
+        "smoothgrad[sigma=1e999]: sigma must be a finite number; the default is 0.15",
+    ),
+    Row(
+        run("run --method negated[of=a/b]"),
+        "a/b",
+        "negated[of=a/b]: of must be a text without '/', '\\' and '..'; the default is integrated_gradients",
+    ),
+    Row(
+        run("run --metric drop[baseline=blurr]"),
+        "blurr",
+        "unknown baseline 'blurr' of drop; did you mean 'blur'? (allowed: task, zero, mean, blur, noise, background)",
+    ),
+    Row(
+        run("run --metric deletion[features=patch0]"),
+        "patch0",
+        "unknown features 'patch0' of deletion; did you mean 'patchN'? (allowed: pixel, patch64, segment20, patchN, "
+        "segmentN)",
+    ),
+    # --- amounts, devices and folders
+    Row(
+        run("run"),
+        "no task",
+        "no task, method or metric was given; use --all, or some of --task, --method and --metric",
+    ),
+    Row(lambda: bench.evaluate(problem(), samples=0), "0", "samples is 0; a whole number of at least 1 is needed"),
+    Row(
+        lambda: bench.evaluate(problem(), batch_size=-1),
+        "-1",
+        "batch_size is -1; a whole number of at least 1 is needed",
+    ),
+    Row(
+        within(task_without_quick, run("run --task short --profile quick")),
+        "quick",
+        "unknown profile 'quick' of task short (allowed: full); or give the number of samples",
+    ),
+    Row(
+        lambda: bench.attribute(problem(), "saliency", device="gpu"),
+        "gpu",
+        "unknown device 'gpu'; did you mean 'cpu'? (allowed: auto, cpu, cuda)",
+    ),
+    Row(
+        within(without_gpu, run("run --task mnist1d --device cuda")),
+        "cuda",
+        "device 'cuda' cannot be used: torch finds no GPU on this machine; use 'cpu' or 'auto'",
+    ),
+    Row(
+        run("run --all --data missing"),
+        "missing",
+        "data folder missing does not exist; give an existing one, or none to use the user cache",
+    ),
+    Row(
+        lambda: main(["run", "--all", "--out", str(write("file", ""))]),
+        "file",
+        "--out file is a file; the path of a folder is needed",
+    ),
+    Row(
+        lambda: bench.evaluate(problem(), out=write("file", "")),
+        "file",
+        "the results folder file is a file; the path of a folder is needed",
+    ),
+    Row(
+        run("report --out missing"),
+        "missing",
+        "missing holds no scores; `python -m bench run --all --out missing` computes some",
+    ),
+    Row(
+        lambda: bench.Results(results("old", "mnist1d")).report("missing/page.html"),
+        "missing/page.html",
+        "page missing/page.html cannot be written; the path of a file in an existing folder is needed",
+    ),
+    Row(run("compare . . --csv ."), "--csv .", "--csv . is a folder; the path of a file is needed"),
+    Row(
+        lambda: bench.compare(results("old", "hmt"), results("new", "tissue")),
+        "old",
+        "the folders have no task in common, so nothing can be compared: old holds hmt; new holds tissue",
+    ),
+    Row(
+        lambda: bench.compare(results("old", "hmt"), results("new", "hmt"), task="hmd"),
+        "hmd",
+        "unknown task 'hmd' of both old and new; did you mean 'hmt'? (allowed: hmt)",
+    ),
+    Row(
+        lambda: bench.compare(results("old", "hmt"), results("new", "hmt", "other"), methods="rise", metrics="drop"),
+        "rise",
+        "old and new hold no scores of the same inputs by methods rise and metrics drop; score the same samples in "
+        "both, or choose other names",
+    ),
+    Row(
+        run("train planted_signal"),
+        "planted_signal",
+        "task planted_signal has no training recipe; tasks with one: hmt, mnist1d, tissue",
+    ),
+    Row(
+        port_in_use,
+        "port N",
+        "port N cannot be used (Address already in use); choose another with --port, or 0 for any free one",
+    ),
+    # --- one input
+    Row(lambda: bench.explain(), "neither", "neither a problem nor a task was given; exactly one of them is needed"),
+    Row(
+        lambda: bench.explain(problem(), task="mnist1d"),
+        "mnist1d",
+        "both a problem and task 'mnist1d' were given; exactly one of them is needed",
+    ),
+    Row(
+        run("explain mnist1d --sample 5000"),
+        "5000",
+        "unknown sample '5000' of mnist1d (allowed: 0 to 999, or an id, for example 'test/0010')",
+    ),
+    Row(
+        run("explain mnist1d --target eleven"),
+        "eleven",
+        "unknown class 'eleven' of mnist1d (0, 1, 2, ... N in all); or a number from 0 to 9",
+    ),
+    Row(
+        lambda: bench.explain(problem(class_names=["cat", "dog", "fox"]), target="dgo"),
+        "dgo",
+        "unknown class 'dgo' of model; did you mean 'dog'? (allowed: cat, dog, fox); or a number from 0 to 2",
+    ),
+    Row(
+        run("explain mnist1d --input missing.npy"),
+        "missing.npy",
+        "--input missing.npy: no such file; an image, or values as .npy or .csv, is needed",
+    ),
+    Row(
+        lambda: explain("mnist1d", write("words.csv", "one,two")),
+        "words.csv",
+        "--input words.csv: cannot be read as numbers (could not convert string 'one' to float64 at row 0, column 1.)",
+    ),
+    Row(
+        lambda: explain("mnist1d", npy("short.npy", np.zeros(3))),
+        "short.npy",
+        "--input short.npy: its shape is (3,); mnist1d takes (1, 40)",
+    ),
+    Row(
+        lambda: explain("mnist1d", npy("holes.npy", np.full(40, np.nan))),
+        "holes.npy",
+        "--input holes.npy: not all values are finite; replace them",
+    ),
+    Row(
+        lambda: explain("mnist1d", image("photo.png", "RGB")),
+        "photo.png",
+        "--input photo.png: mnist1d takes values of shape (1, 40) as .npy or .csv, not an image",
+    ),
+    Row(
+        lambda: explain("tissue", image("depth.tif", "F")),
+        "depth.tif",
+        "--input depth.tif: an image of floating-point values has no known range; store it as .npy",
+    ),
+    Row(
+        lambda: explain("tissue", write("torn.png", "no image")),
+        "torn.png",
+        "--input torn.png: truncated or not an image (cannot identify image file 'torn.png'); an image, .npy or .csv "
+        "is needed",
+    ),
+    Row(
+        run("explain mnist1d -o maps.gif"),
+        "maps.gif",
+        "picture maps.gif cannot be written; its name must end in .png, .svg, .pdf",
+    ),
+    Row(
+        run("explain mnist1d -o missing/maps.png"),
+        "missing/maps.png",
+        "picture missing/maps.png cannot be written; its folder does not exist",
+    ),
+    Row(
+        lambda: explain("mnist1d", None, output=folder("maps.png")),
+        "maps.png",
+        "picture maps.png is a folder; the path of a file is needed",
+    ),
+    # --- a problem of the user
+    Row(
+        lambda: problem(model=print),
+        "builtin_function_or_method",
+        "the model is of type builtin_function_or_method; a torch.nn.Module is needed",
+    ),
+    Row(
+        lambda: problem(inputs=torch.zeros(5, 8)),
+        "(5, 8)",
+        "inputs are torch.float32 of shape (5, 8); floating-point values of shape (N, C, L) or (N, C, H, W) are "
+        "needed, with at least one sample",
+    ),
+    Row(
+        lambda: problem(inputs=INPUTS / 0),
+        "inf",
+        "inputs hold 960 values that are not finite (for example inf); replace them",
+    ),
+    Row(
+        lambda: problem(background=torch.zeros(2, 3, 8, 8).int()),
+        "background",
+        "background inputs are torch.int32 of shape (2, 3, 8, 8); floating-point values of shape (N, C, L) or (N, C, "
+        "H, W) are needed, with at least one sample",
+    ),
+    Row(
+        lambda: problem(model=Tupled()), "tuple", "the model returns tuple; one tensor of logits (N, classes) is needed"
+    ),
+    Row(
+        lambda: problem(model=linear(classes=1)),
+        "(1, 1)",
+        "the model returns the shape (1, 1) for one input; logits (1, classes) of two or more classes are needed",
+    ),
+    Row(
+        lambda: problem(model=broken()),
+        "nan",
+        "the model's logits hold nan; check its weights and the range of the inputs",
+    ),
+    Row(
+        lambda: problem(targets=[0, 1]),
+        "(2,)",
+        "targets are torch.int64 of shape (2,); 5 class numbers are needed, one for each sample",
+    ),
+    Row(lambda: problem(targets=3), "3", "target 3 is not a class of the model; classes 0 to 2 are allowed"),
+    Row(
+        lambda: problem(baseline=torch.zeros(4)),
+        "(4,)",
+        "baseline has the shape (4,); a number, or one for each of the 3 channels, is needed",
+    ),
+    Row(
+        lambda: problem(truth=torch.ones(5, 3, 8, 8)),
+        "(5, 3, 8, 8)",
+        "truth has the shape (5, 3, 8, 8); a mask of shape (5, 8, 8) is needed",
+    ),
+    Row(
+        lambda: problem(truth=torch.full((5, 8, 8), 0.5)),
+        "0.5",
+        "truth holds the value 0.5; a mask of 0 and 1 is needed",
+    ),
+    Row(
+        lambda: problem(bounds=(0.0, -1.0), inputs=torch.ones(5, 3, 8, 8)),
+        "-1.0",
+        "bounds are 0.0 and -1.0, and inputs go from 1 to 1; the lowest and the highest value that an input can have "
+        "are needed",
+    ),
+    Row(
+        lambda: problem(sample_ids=["a"]),
+        "1 sample_ids",
+        "1 sample_ids were given for 5 inputs; one for each is needed",
+    ),
+    Row(lambda: problem(sample_ids="abaca"), "'a'", "sample id 'a' occurs twice; every sample needs an id of its own"),
+    Row(lambda: problem(layers=["conv1"]), "conv1", "unknown layer 'conv1' of the model (allowed: 0, 1)"),
+    Row(lambda: problem(top_k=30), "30", "top_k is 30; a share of the features between 0 and 1 is needed"),
+    Row(
+        lambda: bench.evaluate(problem(), task="mnist1d"),
+        "mnist1d",
+        "both a problem and task 'mnist1d' were given; give one of them",
+    ),
+    Row(
+        lambda: bench.evaluate(problem(), name="a/b"),
+        "a/b",
+        "name 'a/b' cannot be used in file names; letters, digits, '_', '-' and '.' are allowed, but no '.' first",
+    ),
+    Row(
+        lambda: bench.evaluate(problem(), name="mnist1d"),
+        "mnist1d",
+        "name 'mnist1d' is that of a registered task; give the problem another name",
+    ),
+    Row(
+        lambda: bench.score(problem(), torch.zeros(5, 8), metrics="drop"),
+        "(5, 8)",
+        "maps are torch.float32 of shape (5, 8); floating-point values of shape (5, 8, 8) are needed",
+    ),
+    Row(
+        lambda: bench.score(problem(), torch.zeros(5, 3, 8, 8), metrics="drop"),
+        "(5, 3, 8, 8)",
+        "maps are torch.float32 of shape (5, 3, 8, 8); floating-point values of shape (5, 8, 8) are needed; sum them "
+        "over the channels",
+    ),
+    Row(
+        lambda: bench.score(problem(), torch.rand(5, 8, 8), metrics="max_sensitivity"),
+        "max_sensitivity",
+        "metric max_sensitivity asks the method for other maps, so it cannot score given maps; use bench.evaluate with "
+        "the method",
+    ),
+    # --- plug-ins
+    Row(
+        run("list --plugins missing.py"),
+        "missing.py",
+        "plug-in missing.py does not exist; the path of a Python file, or of a folder with such files, is needed",
+    ),
+    Row(
+        lambda: loading.discover(write("notes.txt", ""), "bench.plugins"),
+        "notes.txt",
+        "plug-in notes.txt is no Python file; its name must end in .py",
+    ),
+    Row(
+        lambda: loading.discover(write("wrong.py", "1 / 0"), "bench.plugins"),
+        "wrong.py",
+        "plug-in wrong.py could not be loaded: ZeroDivisionError: division by zero",
+    ),
+    Row(
+        lambda: loading.discover(write("costly.py", PLUGIN.format(cost="chep")), "bench.plugins"),
+        "chep",
+        "plug-in costly.py: unknown cost 'chep' of method mine (allowed: fast, medium, slow)",
+    ),
+    Row(
+        lambda: [loading.discover(write(f"{one}/same.py", ""), "bench.plugins") for one in "ab"],
+        "a/same.py",
+        "two plug-in files have the name same.py: a/same.py and b/same.py; rename one of them",
+    ),
+    Row(
+        lambda: [
+            loading.discover(write(name, PLUGIN.format(cost="fast")), "bench.plugins") for name in ("a.py", "b.py")
+        ],
+        "mine",
+        "plug-in b.py: 'mine' is registered twice: in a.py and b.py; rename one of them",
+    ),
+    Row(lambda: method(cost="chep"), "chep", "unknown cost 'chep' of method mine (allowed: fast, medium, slow)"),
+    Row(
+        lambda: method(promises={"complet"}),
+        "complet",
+        "unknown promise 'complet' of method mine; did you mean 'complete'? (allowed: complete, null, linear, class)",
+    ),
+    Row(
+        lambda: method(needs={"thruth"}),
+        "thruth",
+        "unknown entry in needs 'thruth' of method mine; did you mean 'truth'? (allowed: background, bounds, "
+        "class_names, labels, layers, targets, truth)",
+    ),
+    Row(
+        lambda: method(lambda problem, seed: None),
+        "seed",
+        "unknown argument without a default 'seed' of method mine (allowed: problem, rng)",
+    ),
+)
+
+
+class Answer(NamedTuple):
+    message: str  # without what differs from machine to machine
+    sites: tuple[tuple[str, int], ...]  # file and line where it was raised, after those of errors that it wraps
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> list[Answer]:
+    """What comes back for every row of the table, each asked in an empty folder."""
+    return [answer(row, tmp_path_factory.mktemp("asked").resolve()) for row in TABLE]
+
+
+def answer(row: Row, where: Path) -> Answer:
+    """What is raised in answer to a row; the command line has to end with exit code 2."""
+    messages, places = [], []
+    plain = RequestError.__init__
+
+    def recorded(self: RequestError, message: str) -> None:
+        frame = sys._getframe(1)
+        messages.append(message)
+        places.append((frame.f_code.co_filename, frame.f_lineno))
+        plain(self, message)
+
+    with pytest.MonkeyPatch.context() as patch, registries_put_back():
+        patch.chdir(where)
+        patch.setattr(RequestError, "__init__", recorded)
+        try:
+            code = row.ask()
+        except RequestError:
+            code = 2
+    assert code == 2, f"{row.message}: the request was not refused"
+    return Answer(normal(messages[-1], where), tuple(places))
+
+
+def normal(message: str, where: Path) -> str:
+    """The message without the folder, the number of registered names, which grows, and a port that happens to be free."""
+    message = message.replace(f"{where}/", "")
+    return re.sub(r"^port \d+", "port N", re.sub(r"\.\.\. \d+ in all", "... N in all", message))
+
+
+def sites() -> Iterator[tuple[Path, int, int]]:
+    """File, first and last line of every `raise RequestError(...)`."""
+    rooms = [Path(bench.__file__).parent, home("methods"), home("tasks")]
+    for path in sorted(path for room in rooms for path in room.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            raised = node.exc.func if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) else None
+            if raised is not None and getattr(raised, "id", getattr(raised, "attr", "")) == "RequestError":
+                yield path, node.lineno, node.end_lineno or node.lineno
+
+
+@pytest.mark.parametrize("place", range(len(TABLE)), ids=[row.message[:50] for row in TABLE])
+def test_the_whole_message_is_the_one_in_the_table(answers, place):
+    assert answers[place].message == TABLE[place].message
+
+
+def test_every_message_stands_in_the_table(answers):
+    seen = {(str(Path(file).resolve()), line) for one in answers for file, line in one.sites}
+    found = list(sites())
+    missing = [
+        f"{path}:{first}"
+        for path, first, last in found
+        if not any((str(path.resolve()), line) in seen for line in range(first, last + 1))
+    ]
+    assert len(found) > 60
+    assert missing == []
+
+
+@pytest.mark.parametrize("row", TABLE, ids=[row.message[:50] for row in TABLE])
+def test_a_message_names_what_was_given_and_the_way_out_in_plain_words(row):
+    assert row.given in row.message
+    assert re.search(r"allowed|needed|must|did you mean|; |: ", row.message)
+    assert not row.message[0].isupper()
+    assert row.message[-1] not in ".!"
+    assert len(row.message) <= LONGEST
+    assert re.search(OLD_WORDS, row.message) is None
