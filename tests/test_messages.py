@@ -340,6 +340,9 @@ TABLE = (
         "unknown class 'eleven' of mnist1d (0, 1, 2, ... N in all); or a number from 0 to 9",
     ),
     Row(
+        lambda: bench.explain(problem(), target="eleven"), "eleven", "unknown class 'eleven' of model (allowed: 0 to 2)"
+    ),
+    Row(
         lambda: bench.explain(problem(class_names=["cat", "dog", "fox"]), target="dgo"),
         "dgo",
         "unknown class 'dgo' of model; did you mean 'dog'? (allowed: cat, dog, fox); or a number from 0 to 2",

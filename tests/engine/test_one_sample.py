@@ -127,7 +127,10 @@ def test_the_command_writes_the_picture_and_tells_times(tmp_path, capsys):
     [
         ("nothing", "unknown task 'nothing'"),
         ("mnist1d --sample 5000", "unknown sample '5000' of mnist1d (allowed: 0 to 999, or an id, for example "),
-        ("mnist1d --target eleven", "unknown class 'eleven' of mnist1d (allowed: 0 to 9)"),
+        (
+            "mnist1d --target eleven",
+            "unknown class 'eleven' of mnist1d (0, 1, 2, ... 10 in all); or a number from 0 to 9",
+        ),
         ("mnist1d --method sice", "unknown method 'sice'; did you mean 'sise'?"),
         ("mnist1d --input nowhere.npy", "--input nowhere.npy: no such file"),
         ("mnist1d --input photo.png", "mnist1d takes values of shape (1, 40) as .npy or .csv, not an image"),
