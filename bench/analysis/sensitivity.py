@@ -1,29 +1,41 @@
-"""Which differences between methods survive a change of settings? A sweep in, tables and sentences out.
+"""Which differences between methods survive a change of settings? Scores of a sweep in, tables and sentences out.
 
-A method is ranked when it has a score wherever any method has one. A setting under which no sample has a score (logits
-that are not positive have no percentage) counts nowhere. A tie keeps no sign.
+A method is ranked when it has a score wherever any method has one. A setting under which no sample has a score is left out
+(for example, logits that are not positive have no percentage). A tie does not count as the same sign.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 from scipy.stats import kendalltau
 
 from bench.analysis import inference
-from bench.core.vocabulary import Column
-from bench.engine.settings import Setting, Sweep, described
+from bench.core.vocabulary import RANDOM, Column
+from bench.engine.settings import Setting
+from bench.engine.sweep import SweepPlan
 
-ALL = "all"  # of the metrics: a line that counts every setting, against the default setting of the first metric
-CONTROL = "random"
+ALL = "all"  # metric of the rows over all settings; they are compared with the default setting of the first metric
+CONTROL = RANDOM
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Scores of all methods on all samples under all settings."""
+
+    task: str
+    settings: tuple[Setting, ...]  # S
+    methods: tuple[str, ...]  # M
+    scores: np.ndarray  # (S, N, M) NaN where there is none
+    notes: Mapping[str, str] = field(default_factory=dict)  # method -> why scores are missing
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """What settings say of the methods that are ranked."""
+    """Means and ranks of the methods that are ranked."""
 
     settings: tuple[Setting, ...]  # S
     methods: tuple[str, ...]  # M
@@ -32,13 +44,36 @@ class Ranking:
     ranks: np.ndarray  # (S, M) 1 is best
 
     def groups(self) -> Iterator[tuple[str, np.ndarray, int]]:
-        """ALL and each metric: name, places of its settings, place of its default setting."""
+        """ALL and each metric: name, indices of its settings, index of its default setting."""
         default = [place for place, setting in enumerate(self.settings) if setting.default and self.methods]
         if default:
             yield ALL, np.arange(len(self.settings)), default[0]
         for place in default:
             name = self.settings[place].name
             yield name, np.array([i for i, setting in enumerate(self.settings) if setting.name == name]), place
+
+
+def collect(sweep: SweepPlan, rows: pd.DataFrame) -> Sweep:
+    """The scores of a sweep from rows of the store, samples in the order asked for."""
+    settings = {setting.metric.id: index for index, setting in enumerate(sweep.settings)}
+    samples = {name: index for index, name in enumerate(sweep.sample_ids)}
+    methods = {method.id: index for index, method in enumerate(sweep.plan.methods)}
+    rows = rows.astype(dict.fromkeys(("metric_id", "sample_id", "method_id", "status", "note"), object))
+    rows = rows[rows["metric_id"].isin(settings) & rows["sample_id"].isin(samples) & rows["method_id"].isin(methods)]
+    scores = np.full((len(settings), len(samples), len(methods)), np.nan)
+    places = [
+        rows[name].map(index).to_numpy(int)
+        for name, index in (("metric_id", settings), ("sample_id", samples), ("method_id", methods))
+    ]
+    scores[tuple(places)] = rows["score"].to_numpy(float)
+    notes = {}
+    for method in sweep.plan.methods:
+        without = rows[(rows["method_id"] == method.id) & (rows["status"] != "ok")]
+        if len(without):
+            first = without.loc[without["metric_id"].map(settings).sort_values(kind="stable").index[0]]
+            notes[method.name] = f"{first['note']} ({without['sample_id'].nunique()} of {len(samples)} samples)"
+    names = tuple(method.name for method in sweep.plan.methods)
+    return Sweep(sweep.task.name, sweep.settings, names, scores, notes)
 
 
 def ranking(sweep: Sweep) -> Ranking:
@@ -56,14 +91,14 @@ def settings_table(sweep: Sweep) -> pd.DataFrame:
     """One row per setting and method: n, mean and rank; no rank for a method that lacks scores."""
     ranked, tables = ranking(sweep), []
     ranks = {
-        setting.id: dict(zip(ranked.methods, own, strict=True))
-        for setting, own in zip(ranked.settings, ranked.ranks, strict=True)
+        setting.metric.id: dict(zip(ranked.methods, row, strict=True))
+        for setting, row in zip(ranked.settings, ranked.ranks, strict=True)
     }
     for setting, scores in zip(sweep.settings, sweep.scores, strict=True):
         n = (~np.isnan(scores)).sum(0)
         mean = np.where(n > 0, np.nansum(scores, axis=0) / np.maximum(n, 1), np.nan)
-        rank = [ranks.get(setting.id, {}).get(name, np.nan) for name in sweep.methods]
-        columns = {"task": sweep.task, **described(setting), "default": setting.default}
+        rank = [ranks.get(setting.metric.id, {}).get(name, np.nan) for name in sweep.methods]
+        columns = {"task": sweep.task, **setting.levels, "default": setting.default}
         tables.append(pd.DataFrame(columns | {"method": sweep.methods, "n": n, "mean": mean, "rank": rank}))
     return pd.concat(tables, ignore_index=True)
 
@@ -94,25 +129,14 @@ def tau_table(sweep: Sweep) -> pd.DataFrame:
     ranked, rows = ranking(sweep), []
     defaults = {metric: place for metric, _, place in ranked.groups()}
     for place, setting in enumerate(ranked.settings):
-        first, own = (
+        tau, tau_own_metric = (
             _tau(ranked.gain[place], ranked.gain[defaults[name]]) if name in defaults else np.nan
             for name in (ALL, setting.name)
         )
-        columns = {"task": sweep.task, **described(setting), "default": setting.default}
-        rows.append(columns | {"methods": len(ranked.methods), "tau": first, "tau_own_metric": own})
-    columns_of = [
-        "task",
-        "metric",
-        "k",
-        "baseline",
-        "output",
-        "features",
-        "default",
-        "methods",
-        "tau",
-        "tau_own_metric",
-    ]
-    return pd.DataFrame(rows, columns=columns_of)
+        columns = {"task": sweep.task, **setting.levels, "default": setting.default}
+        rows.append(columns | {"methods": len(ranked.methods), "tau": tau, "tau_own_metric": tau_own_metric})
+    names = ["task", "metric", "k", "baseline", "output", "features", "default", "methods", "tau", "tau_own_metric"]
+    return pd.DataFrame(rows, columns=names)
 
 
 def factors_table(sweep: Sweep) -> pd.DataFrame:
@@ -140,7 +164,7 @@ def factors_table(sweep: Sweep) -> pd.DataFrame:
 def _levels(setting: Setting) -> tuple[tuple[str, object], ...]:
     """The level of each factor; None for a metric without k."""
     k = None if np.isnan(setting.k) else setting.k
-    return tuple((described(setting) | {"k": k}).items())
+    return tuple((setting.levels | {"k": k}).items())
 
 
 def survive_table(sweep: Sweep) -> pd.DataFrame:

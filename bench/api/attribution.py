@@ -32,7 +32,7 @@ from bench.core.errors import BenchError, NotApplicable, RequestError
 from bench.core.nearest import several
 from bench.core.problem import Problem
 from bench.engine import one_sample
-from bench.engine.explain import Explained, explain_all
+from bench.engine.explain import Attributions, explain_all
 from bench.engine.plan import Plan, load
 from bench.engine.sandbox import map_status
 from bench.engine.score import score as score_maps
@@ -130,7 +130,7 @@ def score(
         )
     status, note = zip(*map_status(attribution), strict=True)
     unknown = torch.full((len(problem),), torch.nan, dtype=torch.float64)
-    given = Explained(attribution.to(loaded.inputs.device), Cost(unknown, unknown, unknown, unknown), status, note)
+    given = Attributions(attribution.to(loaded.inputs.device), Cost(unknown, unknown, unknown, unknown), status, note)
     probe = Probe(loaded, names=(seed, task.id))
     columns = {}
     for metric in chosen:

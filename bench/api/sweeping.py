@@ -8,17 +8,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench import plots
-from bench.analysis import sensitivity
 from bench.api.progress import bar
 from bench.api.request import Names, Paths, data_of, load_plugins, methods_of, one_task, samples_of
-from bench.engine import sweep as engine
+from bench.core.vocabulary import BASELINES, FEATURES
 from bench.engine.plan import Outcome, Plan
-from bench.engine.settings import FEATURES
+from bench.engine.runner import run
+from bench.engine.sweep import sweep_plan
 from bench.network import device as devices
-from bench.perturbation.baselines import BASELINES
 from bench.report.terminal import sweep_text
 from bench.report.write import write_sweep
+from bench.storage.scores import Store
 
 COSTS = {"quick": {"fast"}, "standard": {"fast", "medium"}, "full": {"fast", "medium", "slow"}}
 
@@ -47,7 +46,7 @@ def sweep(
     methods: Names = None,
     profile: str = "quick",
     samples: int | None = None,
-    baselines: Sequence[str] = tuple(BASELINES),
+    baselines: Sequence[str] = BASELINES[1:],
     features: Sequence[str] = FEATURES,
     seed: int = 0,
     out: str | Path = "results",
@@ -62,8 +61,8 @@ def sweep(
     """Scores methods under other baselines, outputs, features and shares k, and says which differences survive."""
     load_plugins(plugins)
     entry = one_task(task)
-    named = methods_of(methods)
-    chosen = [one for one in named if methods is not None or one.cost in {"", *COSTS[profile]}]
+    candidates = methods_of(methods)
+    chosen = [one for one in candidates if methods is not None or one.cost in {"", *COSTS[profile]}]
     plan = Plan(
         tasks=[entry],
         methods=chosen,
@@ -76,23 +75,19 @@ def sweep(
         fresh=fresh,
     )
     devices.keep_freed_memory()
-    folder = Path(out) / "sweep" / entry.name
+    asked = sweep_plan(plan, baselines=baselines, features=features)
     with bar(progress) as shown:
-        found, outcome = engine.run(plan, folder, shown, baselines=baselines, features=features)
+        outcome = run(asked.plan, Store(Path(out)), shown)
         shown.set_description_str("done")
-    tables, statements = sensitivity.tables(found), sensitivity.statement(found)
-    write_sweep(tables, statements, folder)
-    if tables["settings"]["rank"].notna().any():
-        plots.save(plots.sweep(tables["settings"], tables["tau"], tables["factors"], entry.name), folder / "sweep")
-    left_out = tuple(one.name for one in named if one not in chosen)
+    tables, statements = write_sweep(Path(out), asked)
     return SweepResults(
-        entry.name,
-        tables,
-        tuple(statements),
-        outcome,
-        len(found.settings),
-        found.scores.shape[1],
-        tuple(one.name for one in chosen),
-        left_out,
-        folder,
+        task=entry.name,
+        tables=tables,
+        statements=tuple(statements),
+        outcome=outcome,
+        settings=len(asked.settings),
+        samples=len(asked.sample_ids),
+        methods=tuple(one.name for one in chosen),
+        left_out=tuple(one.name for one in candidates if one not in chosen),
+        folder=Path(out) / "sweep" / entry.name,
     )

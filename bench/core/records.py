@@ -11,7 +11,7 @@ from bench.core.hashing import digest
 
 @dataclass(frozen=True)
 class ScoreKey:
-    """One (task, method, metric, seed). The key hashes exactly what can change its scores."""
+    """What a file of scores is about: all that can change them but the sample."""
 
     task: str  # ids
     method: str
@@ -20,17 +20,20 @@ class ScoreKey:
     fingerprint: str  # of the task: weights, baseline, layers, top_k
 
     @property
-    def key(self) -> str:
+    def hash(self) -> str:
+        """The stem of the file's name."""
         return digest(self.task, self.method, self.metric, self.seed, self.fingerprint)[:16]
 
 
 @dataclass(frozen=True)
 class Record:
-    """The outcome of a cell on some samples; arrays run over the samples."""
+    """Scores of some samples; arrays run over the samples."""
 
-    cell: ScoreKey
+    key: ScoreKey
     sample_ids: tuple[str, ...]
-    sample_digests: tuple[str, ...]  # of each sample's own input, target and truth: a changed image is a new question
+    sample_digests: tuple[
+        str, ...
+    ]  # of each sample's input, target and truth: scores of a changed input are computed again
     scores: np.ndarray  # (N,) float64; NaN unless status is ok
     status: tuple[str, ...]  # (N,) of STATUSES
     note: tuple[str, ...]  # (N,) why, when not ok

@@ -1,4 +1,4 @@
-"""Runs methods: their promises checked, their cost measured, their failures told sample by sample."""
+"""Runs methods: checks what they return, measures their cost, and reports failures sample by sample."""
 
 from __future__ import annotations
 
@@ -25,76 +25,75 @@ R = TypeVar("R")
 
 
 @dataclass(frozen=True)
-class Explained:
-    """What a method made of N samples."""
+class Attributions:
+    """A method's attributions of N samples."""
 
     attribution: Tensor  # (N, *S); zeros where there is none
     cost: Cost
-    status: tuple[str, ...]  # (N,) of core.STATUSES; undefined where an attribution says nothing
+    status: tuple[str, ...]  # (N,) of STATUSES; undefined where an attribution is constant or not finite
     note: tuple[str, ...]  # (N,) why, when not ok
-    again: dict[str, Tensor] = field(
+    repeated: dict[str, Tensor] = field(  # maps that metrics asked for again (registry.Explain), by digest
         default_factory=dict, repr=False, compare=False
-    )  # maps metrics had made, by digest
+    )
 
-    def take(self, rows: Sequence[int]) -> Explained:
-        """The explanations of some of the samples; itself for all of them, so that metrics are seen to ask about one map."""
+    def take(self, rows: Sequence[int]) -> Attributions:
+        """The attributions of some of the samples; itself for all of them, so that the probe recognises the tensor."""
         if list(rows) == list(range(len(self.status))):
             return self
-        return Explained(
+        return Attributions(
             self.attribution[list(rows)],
             self.cost.take(list(rows)),
             tuple(self.status[row] for row in rows),
             tuple(self.note[row] for row in rows),
-            self.again,
+            self.repeated,
         )
 
 
-def absent(entry: Entry, problem: Problem) -> str:
-    """Why the entry has to be skipped: the fields it needs and the problem lacks. "" where it has all."""
+def missing_fields(entry: Entry, problem: Problem) -> str:
+    """Why the entry is skipped: the fields that it needs and the problem lacks; "" where it has all."""
     values = {name: getattr(problem, name) for name in sorted(entry.needs)}
-    lacking = [name for name, value in values.items() if value is None or len(value) == 0]
-    return f"{entry.name} needs {' and '.join(lacking)}, which the task does not have" if lacking else ""
+    missing = [name for name, value in values.items() if value is None or len(value) == 0]
+    return f"{entry.name} needs {' and '.join(missing)}, which the task does not have" if missing else ""
 
 
 def explain(
     method: Entry, problem: Problem, *, task: str, seed: int, draw: int = 0, memory: PeakMemory | None = None
 ) -> tuple[Tensor, Meter]:
-    """A method's attributions (N, *S), its promises checked, and what they cost.
+    """A method's attributions (N, *S), checked, and what they cost.
 
-    The method works on a copy of the model and the tensors. `draw` numbers repeated explanations of a sample, which draw
-    afresh. `memory`, if given, watches the method's own tensors.
+    The method works on a copy of the model and the tensors. `draw` numbers repeated explanations of a sample, each with new
+    random numbers. `memory`, if given, measures the method's tensors. Raises ContractError, or what the method raises.
     """
     rng = SampleRng((seed, task, method.id, draw), problem.sample_ids, problem.inputs.device)
-    own = sandbox.isolated(problem)
-    with sandbox.unchanged(own), measured(own.model) as meter, memory or nullcontext():
-        attribution = call(method.fn, {"problem": own, "rng": rng}, method.params)
+    copy = sandbox.isolated(problem)
+    with sandbox.unchanged(copy), measured(copy.model) as meter, memory or nullcontext():
+        attribution = call(method.fn, {"problem": copy, "rng": rng}, method.params)
     return sandbox.checked(attribution, problem), meter
 
 
-def explain_all(method: Entry, problem: Problem, *, task: str, seed: int) -> Explained:
-    """Explains N samples in batches; only the samples that are guilty of a failure fail."""
-    size, nothing = len(problem), problem.inputs.new_zeros(problem.shape)
+def explain_all(method: Entry, problem: Problem, *, task: str, seed: int) -> Attributions:
+    """Explains N samples in batches; only the samples that cause a failure fail."""
+    size, no_map = len(problem), problem.inputs.new_zeros(problem.shape)
 
     def attempt(rows: list[int]) -> list[tuple[Tensor, list[float]]]:
         maps, meter = explain(method, problem.take(rows), task=task, seed=seed)
         shares = [value / len(rows) for value in (meter.seconds, meter.forwards, meter.backwards)]
-        return [(one, shares) for one in maps]
+        return [(values, shares) for values in maps]
 
-    lacking = absent(method, problem)
-    batches = [] if lacking else [rows.tolist() for rows in torch.arange(size).split(problem.batch_size)]
-    peak = math.nan if lacking else _peak_memory(method, problem.take([0]), task=task, seed=seed)
-    made, failures = bisect_failures(batches, attempt)
-    unknown = (nothing, [math.nan] * 3)
-    attribution = torch.stack(
-        [made.get(row, unknown)[0].to(next(iter(made.values()), unknown)[0]) for row in range(size)]
-    )
+    missing = missing_fields(method, problem)
+    batches = [] if missing else [rows.tolist() for rows in torch.arange(size).split(problem.batch_size)]
+    peak = math.nan if missing else _peak_memory(method, problem.take([0]), task=task, seed=seed)
+    results, failures = bisect_failures(batches, attempt)
+    unknown = (no_map, [math.nan] * 3)
+    like = next(iter(results.values()), unknown)[0]
+    values = torch.stack([results.get(row, unknown)[0].to(like) for row in range(size)])
     verdicts = [
-        ("skipped", lacking) if lacking else failures.get(row, flaw)
-        for row, flaw in enumerate(sandbox.map_status(attribution))
+        ("skipped", missing) if missing else failures.get(row, verdict)
+        for row, verdict in enumerate(sandbox.map_status(values))
     ]
-    costs = torch.tensor([[*made.get(row, unknown)[1], peak] for row in range(size)], dtype=torch.float64)
+    costs = torch.tensor([[*results.get(row, unknown)[1], peak] for row in range(size)], dtype=torch.float64)
     status, note = zip(*verdicts, strict=True)
-    return Explained(attribution, Cost(*costs.unbind(1)), status, note)
+    return Attributions(values, Cost(*costs.unbind(1)), status, note)
 
 
 def bisect_failures(
@@ -102,7 +101,7 @@ def bisect_failures(
 ) -> tuple[dict[int, R], dict[int, tuple[str, str]]]:
     """Results by row, and (status, reason) by row, of an attempt that gives one result per row or raises.
 
-    A batch that raises is halved until only the guilty rows fail; one that was too big for the memory fits in the end.
+    A batch that raises is halved until only the rows that cause it fail; one that is too large for the memory, until it fits.
     """
     results: dict[int, R] = {}
     failures: dict[int, tuple[str, str]] = {}
@@ -111,9 +110,9 @@ def bisect_failures(
         rows = queue.pop(0)
         try:
             results.update(zip(rows, attempt(rows), strict=True))
-        except NotApplicable as error:  # a trait of the task, not of a sample
+        except NotApplicable as error:  # holds for the task, not for a sample
             failures.update(dict.fromkeys(rows, ("skipped", reason(error))))
-        except Exception as error:  # a plug-in may raise anything; it becomes rows, and the run goes on
+        except Exception as error:  # a plug-in may raise anything; the run goes on
             if len(rows) == 1:
                 failures[rows[0]] = ("failed", reason(error))
             else:
@@ -122,7 +121,7 @@ def bisect_failures(
 
 
 def reason(error: BaseException) -> str:
-    """One line: what was raised, and where."""
+    """What was raised and where, in one line."""
     text = " ".join(str(error).split())[:300] or "no message"
     if isinstance(error, BenchError):
         return text
@@ -131,10 +130,10 @@ def reason(error: BaseException) -> str:
 
 
 def _peak_memory(method: Entry, problem: Problem, *, task: str, seed: int) -> float:
-    """MiB of tensors alive at once while one sample is explained. It warms the model up too. NaN where it fails."""
+    """MiB of tensors alive at once while the sample is explained; NaN where that fails. It also warms the model up."""
     try:
         memory = PeakMemory()
         explain(method, problem, task=task, seed=seed, memory=memory)
-    except Exception:  # the call that counts follows and reports it
+    except Exception:  # the next call raises it again and reports it
         return math.nan
     return memory.peak / 2**20

@@ -1,4 +1,4 @@
-"""One input explained: a sample of a task, or what a user brings."""
+"""Explains a single input: a sample of a task, or a file of the user."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from bench.core.errors import RequestError
 from bench.core.nearest import unknown
 from bench.core.problem import PREDICTED, Problem
 from bench.engine import sandbox
-from bench.engine.explain import absent, bisect_failures, explain
+from bench.engine.explain import bisect_failures, explain, missing_fields
 from bench.engine.plan import Plan, load
 from bench.registry.decorators import call
 from bench.task_tools.data import Data
 
-SHAPED = (".npy", ".csv")  # values as they are; any other file is an image
+ARRAY_SUFFIXES = (".npy", ".csv")  # values as they are; any other file is read as an image
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """What a method made of the input."""
+    """A method's attribution of the input."""
 
     method: str
-    attribution: np.ndarray | None  # (*S), or None
+    attribution: np.ndarray | None  # (*S); None where there is none
     seconds: float
     note: str  # why there is none
 
@@ -36,57 +36,57 @@ class Explanation:
 def problem(
     task: Task, *, sample: str, file: Path | None, target: str | None, data: Data, device: torch.device
 ) -> Problem:
-    """A task's problem of one sample, or of the user's own input (file), with the class that is to be explained.
+    """A task's problem of a single sample, or of the user's file, with the class to explain.
 
     Raises RequestError for a sample, a class or a file that the task cannot take.
     """
     ids: list[str] = call(task.samples, {"data": data})
     chosen = ids[0] if file else _sample(task, sample, ids)
     plan = Plan(tasks=[task], methods=[], metrics=[], samples=lambda _: 1, data=data, device=device)
-    found = load(task, [chosen], plan)
+    problem = load(task, [chosen], plan)
     if file:
-        found = _own(found, file, task)
-    targets = found.targets
+        problem = _with_input(problem, file, task)
+    targets = problem.targets
     if target is not None:
-        targets = torch.tensor([_class(task, target, found)], device=found.inputs.device)
+        targets = torch.tensor([_class(task, target, problem)], device=problem.inputs.device)
     elif not len(targets):
-        targets = _logits(found).argmax(1)
-    return replace(found, targets=targets)
+        targets = _logits(problem).argmax(1)
+    return replace(problem, targets=targets)
 
 
-def explained(method: Entry, one: Problem, *, task: Task, seed: int) -> Explanation:
-    """What a method makes of a problem of one sample; why it makes nothing, instead of an error."""
-    lacking = absent(method, one)
-    made, failures = bisect_failures(
-        [] if lacking else [[0]], lambda rows: [explain(method, one, task=task.id, seed=seed)]
+def explained(method: Entry, problem: Problem, *, task: Task, seed: int) -> Explanation:
+    """A method's attribution of a problem of a single sample; an error becomes its note."""
+    missing = missing_fields(method, problem)
+    results, failures = bisect_failures(
+        [] if missing else [[0]], lambda rows: [explain(method, problem, task=task.id, seed=seed)]
     )
-    if 0 not in made:
-        return Explanation(method.name, None, float("nan"), lacking or failures[0][1])
-    attribution, meter = made[0]
+    if 0 not in results:
+        return Explanation(method.name, None, float("nan"), missing or failures[0][1])
+    attribution, meter = results[0]
     ((status, note),) = sandbox.map_status(attribution)
     shown = attribution[0].float().cpu().numpy() if status == "ok" else None
     return Explanation(method.name, shown, meter.seconds, note)
 
 
-def caption(one: Problem, task: Task) -> str:
-    """Which input, which class, and what the model says."""
-    target, logits = int(one.targets[0]), _logits(one)
+def caption(problem: Problem, task: Task) -> str:
+    """The input, the class explained with its probability, and the predicted and true class where they differ."""
+    target, logits = int(problem.targets[0]), _logits(problem)
     p, best = logits.softmax(1)[0], int(logits.argmax(1)[0])
-    text = f"{task.name} · {one.sample_ids[0]}: {_name(one, target)} (p = {p[target]:.2f})"
+    text = f"{task.name} · {problem.sample_ids[0]}: {_name(problem, target)} (p = {p[target]:.2f})"
     if best != target:
-        text += f"; the model says {_name(one, best)} (p = {p[best]:.2f})"
-    if one.labels is not None and int(one.labels[0]) != target:
-        text += f"; true: {_name(one, int(one.labels[0]))}"
+        text += f"; the model says {_name(problem, best)} (p = {p[best]:.2f})"
+    if problem.labels is not None and int(problem.labels[0]) != target:
+        text += f"; true: {_name(problem, int(problem.labels[0]))}"
     return text
 
 
 @torch.no_grad()
-def _logits(one: Problem) -> torch.Tensor:
-    return one.model(one.inputs)
+def _logits(problem: Problem) -> torch.Tensor:
+    return problem.model(problem.inputs)
 
 
-def _name(one: Problem, number: int) -> str:
-    return one.class_names[number] if number < len(one.class_names) else str(number)
+def _name(problem: Problem, number: int) -> str:
+    return problem.class_names[number] if number < len(problem.class_names) else str(number)
 
 
 def _sample(task: Task, asked: str, ids: list[str]) -> str:
@@ -99,25 +99,25 @@ def _sample(task: Task, asked: str, ids: list[str]) -> str:
     )
 
 
-def _class(task: Task, asked: str, one: Problem) -> int:
-    number = _logits(one).shape[1]
-    if asked in one.class_names:
-        return one.class_names.index(asked)
+def _class(task: Task, asked: str, problem: Problem) -> int:
+    number = _logits(problem).shape[1]
+    if asked in problem.class_names:
+        return problem.class_names.index(asked)
     if asked.isdecimal() and int(asked) < number:
         return int(asked)
-    if not one.class_names:
+    if not problem.class_names:
         raise RequestError(f"unknown class '{asked}' of {task.name} (allowed: 0 to {number - 1})")
-    raise RequestError(f"{unknown('class', asked, one.class_names, of=task.name)}; or a number from 0 to {number - 1}")
+    raise RequestError(f"{unknown('class', asked, problem.class_names, of=task.name)}; or a number from 0 to {number - 1}")
 
 
-def _own(one: Problem, file: Path, task: Task) -> Problem:
-    """The problem with a user's input in place of its own. What the task knows of its sample (truth, label) goes."""
+def _with_input(problem: Problem, file: Path, task: Task) -> Problem:
+    """The problem with the user's input, without the sample's truth and label."""
     if not file.is_file():
         raise RequestError(f"--input {file}: no such file; an image, or values as .npy or .csv, is needed")
-    shape = tuple(one.inputs.shape[1:])
-    values = _values(file, shape, task) if file.suffix in SHAPED else _image(file, shape, task, one.bounds)
-    inputs = torch.from_numpy(values).to(one.inputs)[None]
-    return replace(one, inputs=inputs, sample_ids=(file.name,), truth=None, labels=None, targets=PREDICTED)
+    shape = tuple(problem.inputs.shape[1:])
+    values = _values(file, shape, task) if file.suffix in ARRAY_SUFFIXES else _image(file, shape, task, problem.bounds)
+    inputs = torch.from_numpy(values).to(problem.inputs)[None]
+    return replace(problem, inputs=inputs, sample_ids=(file.name,), truth=None, labels=None, targets=PREDICTED)
 
 
 def _values(file: Path, shape: tuple[int, ...], task: Task) -> np.ndarray:
@@ -140,7 +140,7 @@ def _image(file: Path, shape: tuple[int, ...], task: Task, bounds: torch.Tensor 
     mode: Any = {1: "L", 3: "RGB"}.get(shape[0])
     if len(shape) != 3 or mode is None:
         raise RequestError(
-            f"--input {file}: {task.name} takes values of shape {shape} as {' or '.join(SHAPED)}, not an image"
+            f"--input {file}: {task.name} takes values of shape {shape} as {' or '.join(ARRAY_SUFFIXES)}, not an image"
         )
     try:
         with Image.open(file) as image:

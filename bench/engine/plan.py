@@ -25,7 +25,7 @@ CHUNK_LIMITS = (16, 256)
 
 @dataclass(frozen=True)
 class Plan:
-    """What is asked for, and the settings that change speed and no score."""
+    """What is asked for, and settings that change the speed and no score."""
 
     tasks: Sequence[Task]
     methods: Sequence[Entry]
@@ -36,12 +36,13 @@ class Plan:
     seed: int = 0
     batch_size: int | None = None  # None: what is fastest, found by timing
     fresh: bool = False
-    left_out: Mapping[str, Sequence[str]] = field(default_factory=dict)  # kind -> names too slow for what is asked
+    left_out: Mapping[str, Sequence[str]] = field(default_factory=dict)  # kind -> names too slow for the profile
+    for_reports: bool = True  # are the scores shown in leaderboards, plots and page? Those of a sweep are not
 
 
 @dataclass
 class Work:
-    """What a task asked of its model, and how long that took."""
+    """The model's work for a task, and how long it took."""
 
     pace: Pace  # of the bare model
     seconds: float = 0.0
@@ -64,8 +65,8 @@ class Outcome:
     failed_tasks: dict[str, str] = field(default_factory=dict)
     failures: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # (task, method, why) -> rows
     tasks: dict[str, dict[str, Any]] = field(default_factory=dict)  # task -> fingerprint, samples
-    work: dict[str, Work] = field(default_factory=dict)  # task -> what its models answered, for methods and metrics
-    tally: Tally = field(default_factory=Tally)  # those that metrics asked for
+    work: dict[str, Work] = field(default_factory=dict)  # task -> queries of methods and metrics
+    tally: Tally = field(default_factory=Tally)  # queries of the metrics alone
 
     @property
     def queries(self) -> int:
@@ -78,7 +79,7 @@ class Outcome:
 
 
 def chunked(ids: list[str], problem: Problem) -> list[list[str]]:
-    """The samples in parts that fit the memory, given a problem of any of them."""
+    """The samples in chunks that fit the memory, judged by the size of an input of `problem`."""
     low, high = CHUNK_LIMITS
     size = max(low, min(high, VALUES_PER_CHUNK // problem.inputs[0].numel()))
     return [ids[start : start + size] for start in range(0, len(ids), size)]
@@ -96,7 +97,7 @@ def load(task: Task, ids: Sequence[str], plan: Plan) -> Problem:
 
 
 def _check(problem: Problem, ids: Sequence[str]) -> None:
-    """Raises ContractError when a task breaks its promise."""
+    """Raises ContractError when a problem is not of the samples asked for, or its inputs cannot be used."""
     if tuple(problem.sample_ids) != tuple(ids) or len(set(ids)) < len(ids):
         raise ContractError(f"it was asked for samples {list(ids[:3])}... and gave {list(problem.sample_ids[:3])}...")
     if len(problem.inputs) != len(ids) or problem.inputs.dim() < 3 or not problem.inputs.is_floating_point():
@@ -107,7 +108,7 @@ def _check(problem: Problem, ids: Sequence[str]) -> None:
 
 
 def sample_digests(problem: Problem) -> list[str]:
-    """What each sample is: its input, its truth, and its class where the task chooses that."""
+    """A digest of each sample: of its input, its truth, and its class where the task gives it."""
     fields = [
         values for values in (problem.inputs, problem.truth, problem.targets) if values is not None and len(values)
     ]

@@ -1,7 +1,7 @@
-"""Cells in, records out: the only loop of the harness.
+"""The only loop of the harness: what the store lacks of a plan is computed and written, record by record.
 
-Samples are taken in chunks, and within a chunk every method and metric meets the same probe, so that questions to the
-model are shared and a run that is stopped leaves the same samples for every method.
+Samples are taken in chunks. Within a chunk every method and metric uses the same probe, so that queries to the model are
+shared, and a run that is stopped leaves the same samples for every method.
 """
 
 from __future__ import annotations
@@ -12,15 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from bench.core.entries import Entry, Metric, Task
 from bench.core.errors import ContractError, DataMissing, RequestError
-from bench.core.hashing import digest
 from bench.core.problem import Problem
 from bench.core.progress import Progress
 from bench.core.records import Record, ScoreKey
-from bench.engine.explain import Explained, explain_all, reason
+from bench.engine.explain import Attributions, explain_all, reason
 from bench.engine.plan import Outcome, Plan, Work, chunked, load, sample_digests
 from bench.engine.score import score
 from bench.network.cost import Meter, measured
@@ -28,84 +25,168 @@ from bench.network.device import describe
 from bench.network.timing import pace
 from bench.perturbation.probe import Probe
 from bench.registry.decorators import call
+from bench.storage.maps import GALLERY_SIZE, MapStore
 from bench.storage.scores import Store
-
-GALLERY = 6  # samples of each task whose maps are kept for pictures
 
 
 @dataclass(frozen=True)
-class Missing:
-    """What the store lacks of a cell: rows of the chunk."""
+class PendingScores:
+    """Rows of a chunk without a stored score, for a method and a metric."""
 
     metric: Metric
-    cell: ScoreKey
+    key: ScoreKey
     rows: list[int]
 
 
+@dataclass
+class Chunk:
+    """Some samples of a task, loaded once, and the plan that they belong to."""
+
+    plan: Plan
+    task: Task
+    problem: Problem
+    digests: list[str]
+    gallery: list[str]  # samples whose maps are stored for pictures, if all of them are in this chunk
+    store: Store
+    progress: Progress
+    outcome: Outcome
+    inputs_stored: bool = False
+
+    def step(self, *words: str) -> None:
+        """Shows what is being done."""
+        self.progress.set_description_str(" · ".join((self.task.name, *words)))
+
+
 def run(plan: Plan, store: Store, progress: Progress) -> Outcome:
-    """Computes what the store lacks of the plan, writing each record as it comes."""
+    """Computes what the store lacks of the plan and writes each record as it is made."""
     outcome = Outcome()
-    work: list[tuple[Task, list[str], list[list[str]]]] = []
+    pending: list[tuple[Task, list[str], list[list[str]]]] = []
     for task in plan.tasks:
-        with _errors_told(task, outcome):
-            ids = call(task.samples, {"data": plan.data})[: plan.samples(task)]
-            if not ids:
-                raise ContractError("it has no samples")
-            one = load(task, ids[:1], plan)
-            outcome.tasks[task.name] = {"id": task.id, "fingerprint": one.fingerprint, "samples": len(ids)}
-            store.mark_current(task, one.fingerprint, plan.left_out)
-            work.append((task, ids, chunked(ids, one)))
-    steps = len(plan.methods) * (1 + len(plan.metrics))
-    progress.total = sum(steps * len(chunks) for _, _, chunks in work)
+        with _recording_errors(task, outcome):
+            pending.append((task, *_start(plan, task, store, outcome)))
+    progress.total = _steps(plan) * sum(len(chunks) for _, _, chunks in pending)
     progress.refresh()
-    for task, ids, chunks in work:
-        with _errors_told(task, outcome):
-            for chunk in chunks:
-                _run_chunk(plan, task, chunk, ids[:GALLERY], store, progress, outcome)
-                gc.collect()  # libraries leave cycles, which would hold the chunk's answers until Python looks for them
+    for task, ids, chunks in pending:
+        gallery = ids[:GALLERY_SIZE] if plan.for_reports else []
+        with _recording_errors(task, outcome):
+            for chunk_ids in chunks:
+                problem = load(task, chunk_ids, plan)
+                digests = sample_digests(problem)
+                _run_chunk(Chunk(plan, task, problem, digests, gallery, store, progress, outcome))
+                gc.collect()  # libraries leave cycles that hold the chunk's tensors
     return outcome
 
 
-def _run_chunk(
-    plan: Plan, task: Task, ids: list[str], gallery: list[str], store: Store, progress: Progress, outcome: Outcome
-) -> None:
-    problem = load(task, ids, plan)
-    digests = sample_digests(problem)
-    lacking = [
-        [_missing(plan, store, task, method, metric, problem, digests) for metric in plan.metrics]
-        for method in plan.methods
-    ]
-    outcome.kept += sum(len(ids) - len(one.rows) for cells in lacking for one in cells)
-    if not any(one.rows for cells in lacking for one in cells):
-        progress.update(len(plan.methods) * (1 + len(plan.metrics)))
+def _start(plan: Plan, task: Task, store: Store, outcome: Outcome) -> tuple[list[str], list[list[str]]]:
+    """The samples asked for and their chunks; marks the task in the store."""
+    ids = call(task.samples, {"data": plan.data})[: plan.samples(task)]
+    if not ids:
+        raise ContractError("it has no samples")
+    first = load(task, ids[:1], plan)
+    outcome.tasks[task.name] = {"id": task.id, "fingerprint": first.fingerprint, "samples": len(ids)}
+    keys = [_key(plan, task, method, metric, first) for method in plan.methods for metric in plan.metrics]
+    if plan.for_reports:
+        store.mark_run(task, first.fingerprint, keys, plan.left_out)
+    else:
+        store.mark_sweep(task, first.fingerprint, keys)
+    return ids, chunked(ids, first)
+
+
+def _steps(plan: Plan) -> int:
+    """Steps of the progress bar for a chunk: each method explains, then each metric scores."""
+    return len(plan.methods) * (1 + len(plan.metrics))
+
+
+def _key(plan: Plan, task: Task, method: Entry, metric: Metric, problem: Problem) -> ScoreKey:
+    return ScoreKey(task.id, method.id, metric.id, plan.seed, problem.fingerprint)
+
+
+def _run_chunk(chunk: Chunk) -> None:
+    plan, outcome = chunk.plan, chunk.outcome
+    pending = [[_pending(chunk, method, metric) for metric in plan.metrics] for method in plan.methods]
+    missing = sum(len(scores.rows) for of_method in pending for scores in of_method)
+    outcome.kept += len(plan.methods) * len(plan.metrics) * len(chunk.problem) - missing
+    if not missing:
+        chunk.progress.update(_steps(plan))
         return
-    progress.set_description_str(f"{task.name} · timing the model")
-    work = outcome.work.setdefault(task.name, Work(pace(problem)))
-    problem = replace(problem, batch_size=plan.batch_size or work.pace.batch_size)
-    with _counted(work, problem):
-        probe = Probe(problem, names=(plan.seed, task.id), tally=outcome.tally)
-        for method, cells in zip(plan.methods, lacking, strict=True):
-            wanted = sorted({row for one in cells for row in one.rows})
-            if not wanted:
-                progress.update(1 + len(cells))
-                continue
-            progress.set_description_str(f"{task.name} · {method.name} · explaining")
-            explained = explain_all(method, probe.problem.take(wanted), task=task.id, seed=plan.seed)
-            _keep_maps(store, task, method, probe.take(wanted), explained, gallery)
-            progress.update()
-            for one in cells:
-                progress.set_description_str(f"{task.name} · {method.name} · {one.metric.name}")
-                if one.rows:
-                    part = explained.take([wanted.index(row) for row in one.rows])
-                    record = _record(plan, task, method, one, probe.take(one.rows), part, digests)
-                    store.write(record, task, method, one.metric)
-                    _tell(outcome, task, method, record)
-                progress.update()
+    chunk.step("timing the model")
+    work = outcome.work.setdefault(chunk.task.name, Work(pace(chunk.problem)))
+    chunk.problem = replace(chunk.problem, batch_size=plan.batch_size or work.pace.batch_size)
+    with _counting(work, chunk.problem):
+        probe = Probe(chunk.problem, names=(plan.seed, chunk.task.id), tally=outcome.tally)
+        for method, of_method in zip(plan.methods, pending, strict=True):
+            _run_method(chunk, method, of_method, probe)
+
+
+def _pending(chunk: Chunk, method: Entry, metric: Metric) -> PendingScores:
+    """The rows whose sample has no score of its present input in the store."""
+    key = _key(chunk.plan, chunk.task, method, metric, chunk.problem)
+    done = {} if chunk.plan.fresh else chunk.store.done(chunk.store.path(key, chunk.task, method))
+    samples = zip(chunk.problem.sample_ids, chunk.digests, strict=True)
+    return PendingScores(metric, key, [row for row, (name, digest) in enumerate(samples) if done.get(name) != digest])
+
+
+def _run_method(chunk: Chunk, method: Entry, pending: list[PendingScores], probe: Probe) -> None:
+    """Explains the samples that lack any score, then scores them with each metric."""
+    rows = sorted({row for scores in pending for row in scores.rows})
+    if not rows:
+        chunk.progress.update(1 + len(pending))
+        return
+    chunk.step(method.name, "explaining")
+    maps = explain_all(method, probe.problem.take(rows), task=chunk.task.id, seed=chunk.plan.seed)
+    _store_maps(chunk, method, probe.take(rows), maps)
+    chunk.progress.update()
+    for scores in pending:
+        chunk.step(method.name, scores.metric.name)
+        if scores.rows:
+            part = maps.take([rows.index(row) for row in scores.rows])
+            record = _record(chunk, method, scores, probe.take(scores.rows), part)
+            chunk.store.write(record, chunk.task, method, scores.metric)
+            _record_outcome(chunk, method, record)
+        chunk.progress.update()
+
+
+def _record(chunk: Chunk, method: Entry, pending: PendingScores, probe: Probe, maps: Attributions) -> Record:
+    start = time.perf_counter()
+    scores = score(pending.metric, method, probe, maps, task=chunk.task.id, seed=chunk.plan.seed)
+    return Record(
+        key=pending.key,
+        sample_ids=probe.problem.sample_ids,
+        sample_digests=tuple(chunk.digests[row] for row in pending.rows),
+        scores=scores.values,
+        features=scores.features,
+        status=scores.status,
+        note=scores.note,
+        seconds=time.perf_counter() - start,
+        environment=describe(chunk.plan.device),
+        curves=scores.curves,
+    )
+
+
+def _record_outcome(chunk: Chunk, method: Entry, record: Record) -> None:
+    """Counts rows by status, and failures by reason."""
+    chunk.outcome.rows.update(record.status)
+    for status, note in zip(record.status, record.note, strict=True):
+        if status == "failed":
+            chunk.outcome.failures[chunk.task.name, method.name, note] += 1
+
+
+def _store_maps(chunk: Chunk, method: Entry, explained: Probe, maps: Attributions) -> None:
+    """Stores the maps of the gallery's samples for pictures, when all of them are among the samples explained."""
+    problem = explained.problem
+    if not chunk.gallery or not set(chunk.gallery) <= set(problem.sample_ids):
+        return
+    rows = [problem.sample_ids.index(name) for name in chunk.gallery]
+    stored = MapStore(chunk.store.folder)
+    if not chunk.inputs_stored:
+        stored.write_inputs(chunk.task, problem.take(rows), explained.targets[rows], explained.full[rows])
+        chunk.inputs_stored = True
+    stored.write_maps(chunk.task, method, problem.take(rows), maps.attribution[rows])
 
 
 @contextmanager
-def _counted(work: Work, problem: Problem) -> Iterator[None]:
-    """Adds what the block asks of the model, however it ends."""
+def _counting(work: Work, problem: Problem) -> Iterator[None]:
+    """Adds the model's work in the block, also when it raises."""
     meter = Meter()
     start = time.perf_counter()
     try:
@@ -117,68 +198,9 @@ def _counted(work: Work, problem: Problem) -> Iterator[None]:
         work.seconds += time.perf_counter() - start
 
 
-def _missing(
-    plan: Plan, store: Store, task: Task, method: Entry, metric: Metric, problem: Problem, digests: list[str]
-) -> Missing:
-    cell = ScoreKey(task.id, method.id, metric.id, plan.seed, problem.fingerprint)
-    done = {} if plan.fresh else store.done(store.path(cell, task, method))
-    ids = problem.sample_ids
-    return Missing(metric, cell, [row for row, own in enumerate(digests) if done.get(ids[row]) != own])
-
-
-def _record(
-    plan: Plan, task: Task, method: Entry, lacking: Missing, probe: Probe, explained: Explained, digests: list[str]
-) -> Record:
-    start = time.perf_counter()
-    scores = score(lacking.metric, method, probe, explained, task=task.id, seed=plan.seed)
-    return Record(
-        cell=lacking.cell,
-        sample_ids=probe.problem.sample_ids,
-        sample_digests=tuple(digests[row] for row in lacking.rows),
-        scores=scores.values,
-        features=scores.features,
-        status=scores.status,
-        note=scores.note,
-        seconds=time.perf_counter() - start,
-        environment=describe(plan.device),
-        curves=scores.curves,
-    )
-
-
-def _tell(outcome: Outcome, task: Task, method: Entry, record: Record) -> None:
-    outcome.rows.update(record.status)
-    for status, note in zip(record.status, record.note, strict=True):
-        if status == "failed":
-            outcome.failures[task.name, method.name, note] += 1
-
-
-def _keep_maps(store: Store, task: Task, method: Entry, probe: Probe, explained: Explained, gallery: list[str]) -> None:
-    """Keeps the gallery samples and their maps for pictures, when all of them are among those explained."""
-    problem = probe.problem
-    if not set(gallery) <= set(problem.sample_ids):
-        return
-    rows = [problem.sample_ids.index(name) for name in gallery]
-    labels = probe.targets if problem.labels is None else problem.labels
-    classes = 1 + int(max(probe.targets.max(), labels.max()))
-    named = np.array([*problem.class_names, *map(str, range(len(problem.class_names), classes))])
-    about = {"sample_ids": np.array(gallery), "fingerprint": np.array(problem.fingerprint)}
-    inputs = about | {
-        "inputs": problem.inputs[rows].cpu().contiguous().numpy(),
-        "explained": named[probe.targets[rows].cpu().numpy()],
-        "label": named[labels[rows].cpu().numpy()],
-        "probability": probe.full[rows].cpu().numpy(),
-        "baseline": problem.baseline.cpu().numpy(),
-    }
-    if problem.truth is not None:
-        inputs["truth"] = problem.truth[rows].cpu().numpy()
-    store.write_maps(task.name, "inputs", inputs)
-    maps = about | {"maps": explained.attribution[rows].float().cpu().numpy(), "method_id": np.array(method.id)}
-    store.write_maps(task.name, f"method={method.name}-{digest(method.id)[:8]}", maps)
-
-
 @contextmanager
-def _errors_told(task: Task, outcome: Outcome) -> Iterator[None]:
-    """A task that cannot be loaded is told of, and the run goes on with the others."""
+def _recording_errors(task: Task, outcome: Outcome) -> Iterator[None]:
+    """Records the error of a task that cannot be loaded; the run goes on with the other tasks."""
     try:
         yield
     except RequestError:

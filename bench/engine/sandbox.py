@@ -1,4 +1,4 @@
-"""The harness trusts nobody: what a plug-in leaves behind is found, undone and reported (law 2)."""
+"""Runs plug-ins without trusting them: what they change is detected, undone and reported."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_p
 
 
 def isolated(problem: Problem) -> Problem:
-    """The problem with a model and tensors of its own: whatever a method does to them, nobody else sees it."""
+    """A copy of the problem, its model and its tensors, so that changes to them affect nobody else."""
     return replace(
         problem,
         model=copy.deepcopy(problem.model),
@@ -35,14 +35,14 @@ def isolated(problem: Problem) -> Problem:
 
 @contextmanager
 def unchanged(problem: Problem) -> Iterator[None]:
-    """Raises ContractError when the block leaves a trace: in the problem, or in the global state of torch and NumPy.
+    """Raises ContractError when the block changes the problem, or the global state of torch, NumPy or Python.
 
-    Model, tensors and global state are put back first.
+    Model, tensors and global state are restored first.
     """
     tensors = {name: getattr(problem, name) for name in ("inputs", "baseline", "targets", "truth")}
     kept = {name: value.detach().clone() for name, value in tensors.items() if value is not None}
     state = {name: value.detach().clone() for name, value in problem.model.state_dict().items()}
-    traits, parts, world = _traits(problem.model), _parts(problem.model), _World()
+    traits, parts, state_before = _traits(problem.model), _parts(problem.model), _GlobalState()
     try:
         yield
     finally:
@@ -50,10 +50,10 @@ def unchanged(problem: Problem) -> Iterator[None]:
             *_restore_tensors(problem, kept),
             *_differing_traits(problem.model, traits),
             *_changed_weights(problem.model, state),
-            *world.restore(),
+            *state_before.restore(),
         ]
         if broken:
-            _put_back(parts, problem.model, state)
+            _restore_model(parts, problem.model, state)
     if broken:
         raise ContractError(f"it {'; '.join(broken)}")
 
@@ -72,7 +72,7 @@ def checked(attribution: Any, problem: Problem) -> Tensor:
 
 
 def map_status(attribution: Tensor) -> list[tuple[str, str]]:
-    """Per sample ("ok", ""), or "undefined" and why its attribution says nothing: (N, *S) -> N pairs."""
+    """Per sample ("ok", ""), or "undefined" and the reason: (N, *S) -> N pairs."""
     flat = attribution.flatten(1)
     finite = flat.isfinite().all(1).tolist()
     varied = (flat.amax(1) > flat.amin(1)).tolist()
@@ -122,8 +122,8 @@ def _parts(model: nn.Module) -> Parts:
     ]
 
 
-def _put_back(parts: Parts, model: nn.Module, state: dict[str, Tensor]) -> None:
-    """Restores a model in place: handles of its hooks refer to the very dictionaries."""
+def _restore_model(parts: Parts, model: nn.Module, state: dict[str, Tensor]) -> None:
+    """Restores a model in place; handles of hooks refer to these dictionaries, so they are kept."""
     for module, attributes in parts:
         vars(module).clear()
         for name, (value, content) in attributes.items():
@@ -140,7 +140,7 @@ def _same(one: Tensor, other: Tensor) -> bool:
 
 
 def _traits(model: nn.Module) -> dict[str, dict[str, object]]:
-    """What a model is beyond its weights, per module: its kind, mode, hooks, plain settings, and who needs a gradient."""
+    """All of a model but its weights, by module: kind, mode, hooks, plain settings, and which parameters need a gradient."""
     return {
         name: {
             "the kind": type(module),
@@ -167,8 +167,8 @@ def _differing_traits(model: nn.Module, before: dict[str, dict[str, object]]) ->
     return broken
 
 
-class _World:
-    """The global state that a plug-in could leave changed."""
+class _GlobalState:
+    """The global state that a plug-in could change."""
 
     def __init__(self) -> None:
         self.grad, self.dtype = torch.is_grad_enabled(), torch.get_default_dtype()
@@ -176,7 +176,7 @@ class _World:
         self.torch, self.numpy, self.python = torch.get_rng_state(), np.random.get_state(), random.getstate()
 
     def restore(self) -> list[str]:
-        """Puts everything back and tells what was changed."""
+        """Restores everything; returns what was changed."""
         broken = []
         if (torch.is_grad_enabled(), torch.get_default_dtype()) != (self.grad, self.dtype):
             torch.set_grad_enabled(self.grad)

@@ -1,4 +1,4 @@
-"""Runs metrics on explanations: what cannot be scored gets a status and a reason instead of a number."""
+"""Runs metrics on attributions: what cannot be scored gets a status and a reason instead of a number."""
 
 from __future__ import annotations
 
@@ -13,67 +13,68 @@ from bench.core.errors import ContractError
 from bench.core.hashing import digest, digests, model_digest
 from bench.core.random import SampleRng
 from bench.engine import sandbox
-from bench.engine.explain import Explained, absent, bisect_failures, explain
+from bench.engine.explain import Attributions, bisect_failures, explain, missing_fields
 from bench.perturbation.masking import area
 from bench.perturbation.probe import Probe
 from bench.registry.decorators import Explain, call
 
-VALUES_KEPT = 2**26  # of the maps that metrics had made again, for the metrics that come next
+VALUES_KEPT = 2**26  # of repeated maps, for the metrics that follow
 
 
 @dataclass(frozen=True)
 class Scores:
-    """The outcome of a metric on N samples."""
+    """A metric's scores of N samples."""
 
     values: np.ndarray  # (N,) NaN unless ok
     status: tuple[str, ...]
     note: tuple[str, ...]
     curves: np.ndarray | None  # (N, steps + 1), NaN rows unless ok
-    features: int  # that a curve runs over
+    features: int  # number of features that a curve removes or puts back
 
 
-def score(metric: Metric, method: Entry, probe: Probe, explained: Explained, *, task: str, seed: int) -> Scores:
-    """Scores N samples; probe and explanations are of the same samples in the same order.
+def score(metric: Metric, method: Entry, probe: Probe, maps: Attributions, *, task: str, seed: int) -> Scores:
+    """Scores N samples under the metric's view; probe and maps are of the same samples in the same order.
 
-    A metric that fails on all of them together is tried sample by sample, so that only the guilty ones fail.
+    A metric that fails on all of them together is tried on fewer, so that only the samples that cause it fail.
     """
-    status, note = list(explained.status), list(explained.note)
-    lacking = absent(metric, probe.problem)
-    for row, was in enumerate(explained.status):
-        if lacking and was != "failed":
-            status[row], note[row] = "skipped", lacking
-        elif was == "undefined" and "attribution" not in metric.injected:
+    status, note = list(maps.status), list(maps.note)
+    missing = missing_fields(metric, probe.problem)
+    for row, state in enumerate(maps.status):
+        if missing and state != "failed":
+            status[row], note[row] = "skipped", missing
+        elif state == "undefined" and "attribution" not in metric.injected:
             status[row], note[row] = "ok", ""
+    view = dict(metric.view)
 
-    def attempt(rows: list[int]) -> list[Tensor]:
-        return list(_measure(metric, method, probe.take(rows), explained.take(rows), task=task, seed=seed))
+    def attempt(rows: list[int]) -> list[Tensor]:  # NotApplicable where the task has no such baseline
+        return list(_measure(metric, method, probe.view(**view).take(rows), maps.take(rows), task=task, seed=seed))
 
-    found, failures = bisect_failures([[row for row, was in enumerate(status) if was == "ok"]], attempt)
-    for row, (was, why) in failures.items():
-        status[row], note[row] = was, why
-    features = _features(metric, probe)
+    found, failures = bisect_failures([[row for row, state in enumerate(status) if state == "ok"]], attempt)
+    for row, (state, why) in failures.items():
+        status[row], note[row] = state, why
+    features = _features(metric, probe.view(**view) if found else probe)
     numbers, curves = _summarise(found, len(status), features)
     for row, number in enumerate(numbers):
         if status[row] == "ok" and not np.isfinite(number):
             status[row], note[row] = "undefined", f"{metric.name} is not finite here"
-    values_ok = np.where([was == "ok" for was in status], numbers, np.nan)
-    return Scores(values_ok, tuple(status), tuple(note), curves, features)
+    values = np.where([state == "ok" for state in status], numbers, np.nan)
+    return Scores(values, tuple(status), tuple(note), curves, features)
 
 
-def _measure(metric: Metric, method: Entry, probe: Probe, explained: Explained, *, task: str, seed: int) -> Tensor:
+def _measure(metric: Metric, method: Entry, probe: Probe, maps: Attributions, *, task: str, seed: int) -> Tensor:
     """What the metric returns, checked: scores (N,) or curves (N, steps + 1), float64 on the CPU."""
     problem = probe.problem
     offered = {
         "probe": probe,
-        "attribution": explained.attribution,
+        "attribution": maps.attribution,
         "rng": SampleRng((seed, task, metric.id), problem.sample_ids, problem.inputs.device),
-        "explain": _explainer(method, probe, explained.again, task=task, seed=seed),
-        "cost": explained.cost,
+        "explain": _explainer(method, probe, maps.repeated, task=task, seed=seed),
+        "cost": maps.cost,
     }
     with sandbox.unchanged(problem):
         values = call(metric.fn, offered, metric.params)
-    right = isinstance(values, Tensor) and values.dim() in (1, 2) and len(values) == len(problem)
-    if not right or (values.dim() == 2 and not 2 <= values.shape[1] <= _features(metric, probe) + 1):
+    valid = isinstance(values, Tensor) and values.dim() in (1, 2) and len(values) == len(problem)
+    if not valid or (values.dim() == 2 and not 2 <= values.shape[1] <= _features(metric, probe) + 1):
         got = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
         wanted = f"({len(problem)},) or ({len(problem)}, steps + 1)"
         raise ContractError(f"metric {metric.name} returned {got}, a tensor {wanted} is needed")
@@ -81,7 +82,7 @@ def _measure(metric: Metric, method: Entry, probe: Probe, explained: Explained, 
 
 
 def _features(metric: Metric, probe: Probe) -> int:
-    """How many features a metric's curve runs over: those its hyper-parameter `features` names, pixels by default."""
+    """The number of features of a metric's curve: those of its hyper-parameter `features`, else those of the view."""
     name = dict(metric.params).get("features", "pixel")
     return probe.partition(name).number if isinstance(name, str) else probe.features
 

@@ -1,101 +1,78 @@
-"""The settings of a sweep: baselines, outputs, features and shares k under which a map can be scored."""
+"""The settings of a sweep: every metric under every baseline, output, granularity and share k that a task can serve."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
+from bench.core import vocabulary
 from bench.core.entries import Metric
 from bench.core.problem import Problem
-from bench.core.vocabulary import OUTPUTS
-from bench.perturbation.baselines import BASELINES
 from bench.perturbation.partition import partition
 from bench.registry.decorators import METRICS
 from bench.registry.selection import with_params
 
-SWEPT = (
-    "deletion",
-    "insertion",
-    "drop",
-    "increase",
-    "topk_deletion",
-)  # those with k last: they read the others' curves
+# Metrics that read a whole curve come first: those with k are answered from their curves.
+SWEPT = ("deletion", "insertion", "drop", "increase", "topk_deletion")
 SHARES = (0.1, 0.3, 0.5, 0.9)  # k; on the curves of 20 steps, so they cost no query
-FEATURES = ("pixel", "patch64", "segment20")
-VERSION = 1  # of what the baselines are
+BASELINES = vocabulary.BASELINES[1:]  # those that a sweep tries beside the task's
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One way to score a map."""
+    """A metric with its settings, and the levels of the factors of a sweep that they stand for."""
 
-    metric: Metric  # with its k
-    baseline: str
-    output: str  # of probe.OUTPUTS
+    metric: Metric
+    k: float  # share of the features; NaN for a metric that reads the whole curve
+    baseline: str  # `zero` also where the task's baseline is zero
+    output: str
     features: str
-    default: bool  # is it what a plain run does?
+    default: bool  # is it what a run without settings computes?
 
     @property
     def name(self) -> str:
-        """The metric without its k."""
+        """The metric without its settings."""
         return self.metric.name.split("[")[0]
 
     @property
-    def k(self) -> float:
-        """NaN for a metric that reads the whole curve."""
-        return float(dict(self.metric.params).get("k", np.nan))
-
-    @property
-    def id(self) -> str:
-        """All that can change its scores but the method, task, seed and sample."""
-        return f"{self.metric.id} {self.baseline}@{VERSION} {self.output} {self.features}"
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """Scores of all methods on all samples under all settings."""
-
-    task: str
-    settings: tuple[Setting, ...]  # S
-    methods: tuple[str, ...]  # M
-    scores: np.ndarray  # (S, N, M) NaN where there is none
-    notes: Mapping[str, str] = field(default_factory=dict)  # method -> why scores are missing
-
-
-def own_baseline(problem: Problem) -> str:
-    """What the task's own baseline is called: `zero` where it is that, else `task`."""
-    return "task" if problem.baseline.any() else "zero"
+    def levels(self) -> dict[str, object]:
+        """The setting as columns of a table."""
+        factors = {"baseline": self.baseline, "output": self.output, "features": self.features}
+        return {"metric": self.name, "k": self.k, **factors}
 
 
 def settings(problem: Problem, *, baselines: Sequence[str], features: Sequence[str]) -> tuple[Setting, ...]:
-    """All settings of a problem, the task's own baseline and pixels always among them.
+    """All settings of a problem; the task's baseline, its k and single features are always among them.
 
-    Baselines that the task cannot serve are left out, and cells that are its single places. The task's own k joins SHARES.
+    Left out are a background that the task does not have and granularities that are single features on its inputs.
     """
-    own = own_baseline(problem)
-    named = [own, *(name for name in BASELINES if name in baselines and name != own)]
+    first = task_baseline(problem)
+    named = [first, *(name for name in BASELINES if name in baselines and name != first)]
     named = [name for name in named if name != "background" or problem.background is not None]
-    cells = list(dict.fromkeys(partition(name, problem.inputs[:1]).name for name in ("pixel", *features)))
-    shares = sorted({*SHARES, problem.top_k})
-    found = []
-    for name in SWEPT:
-        plain = METRICS[name]
-        for metric in [with_params(plain, f"k={k}") for k in shares] if "k" in dict(plain.params) else [plain]:
-            usual = dict(metric.params).get("k", problem.top_k) == problem.top_k
-            found += [
-                Setting(
-                    metric, baseline, output, cell, usual and (baseline, output, cell) == (own, OUTPUTS[0], "pixel")
-                )
-                for baseline in named
-                for cell in cells
-                for output in OUTPUTS
-            ]
-    return tuple(found)
+    granularities = list(dict.fromkeys(partition(name, problem.inputs[:1]).name for name in ("pixel", *features)))
+    return tuple(
+        _setting(problem, name, k, baseline, output, granularity)
+        for name in SWEPT
+        for k in (sorted({*SHARES, problem.top_k}) if "k" in dict(METRICS[name].params) else [np.nan])
+        for baseline in named
+        for granularity in granularities
+        for output in vocabulary.OUTPUTS
+    )
 
 
-def described(setting: Setting) -> dict[str, object]:
-    """A setting as columns of a table."""
-    chosen = {"baseline": setting.baseline, "output": setting.output, "features": setting.features}
-    return {"metric": setting.name, "k": setting.k, **chosen}
+def task_baseline(problem: Problem) -> str:
+    """What tables call the task's baseline: `zero` where it is that, else `task`."""
+    return "task" if problem.baseline.any() else "zero"
+
+
+def _setting(problem: Problem, name: str, k: float, baseline: str, output: str, features: str) -> Setting:
+    """The setting of these levels. Levels that are the defaults do not enter the metric's id, so its scores are shared."""
+    usual = {"baseline": task_baseline(problem), "output": vocabulary.OUTPUTS[0], "features": vocabulary.FEATURES[0]}
+    chosen = {"baseline": baseline, "output": output, "features": features}
+    changed = [f"{key}={level}" for key, level in chosen.items() if level != usual[key]]
+    if not np.isnan(k) and k != problem.top_k:
+        changed.insert(0, f"k={k}")
+    metric = with_params(METRICS[name], ",".join(changed)) if changed else METRICS[name]
+    return Setting(metric, k, baseline, output, features, default=not changed)

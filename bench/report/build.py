@@ -7,18 +7,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from bench.analysis import score_matrix
 from bench.analysis.task_tables import Tables, joined, of_task
 from bench.core.progress import Progress
 from bench.registry.decorators import METHODS, METRICS
+from bench.storage.maps import Arrays, MapStore
 from bench.storage.scores import Store
 from bench.validation.verdicts import verdict_by_id
 
 STEPS = 10  # of progress for each task: its pictures, at most
-Maps = dict[str, dict[str, np.ndarray]]
+Maps = dict[str, Arrays]
 
 
 class Built(NamedTuple):
@@ -40,7 +40,8 @@ def tasks(out: Path, progress: Progress) -> Iterator[Built]:
         rows = score_matrix.current(store.read(task))
         if len(rows):
             tables = of_task(rows, verdicts=verdicts, left_out=left_out, versions=versions)
-            yield Built(task, rows, tables, _current_maps(store, task, rows))
+            maps = MapStore(out).read_current(task, str(rows["fingerprint"].iloc[0]))
+            yield Built(task, rows, tables, maps)
         gc.collect()  # figures are full of cycles
 
 
@@ -55,17 +56,4 @@ def registered_versions() -> dict[str, dict[str, int]]:
     return {
         kind: {name: entry.version for name, entry in entries.items()}
         for kind, entries in (("method", METHODS), ("metric", METRICS))
-    }
-
-
-def _current_maps(store: Store, task: str, rows: pd.DataFrame) -> Maps:
-    """The kept maps of the current weights that are of the same samples as the kept inputs."""
-    maps = store.read_maps(task)
-    if "inputs" not in maps:
-        return {}
-    about = [[str(rows.loc[rows["task"] == task, "fingerprint"].iloc[0])], maps["inputs"]["sample_ids"].tolist()]
-    return {
-        name: arrays
-        for name, arrays in maps.items()
-        if [[str(arrays["fingerprint"])], arrays["sample_ids"].tolist()] == about
     }

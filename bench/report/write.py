@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from bench import page, plots
+from bench.analysis import sensitivity
 from bench.analysis.metric_table import metric_facts
 from bench.analysis.task_tables import Tables, joined
 from bench.core.files import atomic, write_csv
 from bench.core.progress import Progress
 from bench.core.vocabulary import MEANINGS
+from bench.engine.sweep import SweepPlan
 from bench.report import build
 from bench.report.build import Built
 from bench.report.markup import latex, markdown
+from bench.storage.scores import Store
 from bench.validation.verdicts import VERDICTS_FILE, read_verdicts
 
 Samples = dict[str, list[dict[str, Any]]]
-
-
-def write_sweep(tables: Mapping[str, pd.DataFrame], statements: Sequence[str], folder: Path) -> None:
-    """`<name>.csv` for each table, and `statement.txt`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, table in tables.items():
-        write_csv(table, folder / f"{name}.csv")
-    _text("\n".join(statements) + "\n", folder / "statement.txt")
 
 
 def write(out: Path, progress: Progress, *, pictures: bool = True) -> Tables | None:
@@ -52,6 +46,24 @@ def write(out: Path, progress: Progress, *, pictures: bool = True) -> Tables | N
     write_csv(pd.DataFrame(list(MEANINGS.items()), columns=["column", "meaning"]), out / "columns.csv")
     _write_page(out, out / page.NAME, everything, samples, progress)
     return everything
+
+
+def write_sweep(out: Path, sweep: SweepPlan) -> tuple[dict[str, pd.DataFrame], list[str]]:
+    """Writes OUT/sweep/TASK: a CSV file for each table, statement.txt and sweep.png, from the scores in the store.
+
+    Returns the tables by name, and the sentences of the statement.
+    """
+    plan, folder = sweep.plan, out / "sweep" / sweep.task.name
+    rows = Store(out).read_asked(sweep.task, plan.methods, plan.metrics, seed=plan.seed, fingerprint=sweep.fingerprint)
+    scores = sensitivity.collect(sweep, rows)
+    tables, sentences = sensitivity.tables(scores), sensitivity.statement(scores)
+    for name, table in tables.items():
+        write_csv(table, folder / f"{name}.csv")
+    _text("\n".join(sentences) + "\n", folder / "statement.txt")
+    if tables["settings"]["rank"].notna().any():
+        figure = plots.sweep(tables["settings"], tables["tau"], tables["factors"], sweep.task.name)
+        plots.save(figure, folder / "sweep")
+    return tables, sentences
 
 
 def write_page(out: Path, path: Path, progress: Progress) -> None:

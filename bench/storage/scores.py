@@ -1,18 +1,24 @@
-"""Records on disk: one parquet file per cell, one row per sample. The only module that writes scores.
+"""Scores on disk: one parquet file per task, method, metric and seed, one row per sample.
 
-A file is written beside its place and then renamed, so that a run that is killed leaves whole files only. Rows carry all
-that leaderboards need (direction, family, label), so they can be rebuilt without the plug-ins that made them.
+This is the only module that writes scores. A file is written under another name and then renamed, so that a run that is
+killed leaves whole files only. Rows carry all that leaderboards need (direction, family, label), so that these can be made
+without the plug-ins.
+
+`scores/task=NAME/current.json` marks what reports show: the weights and settings of the task that were asked for last
+(`task_id`, `fingerprint`), without the score files that only sweeps have asked for (`sweep_only`). A run that asks for such
+scores takes them off that list. `left_out` holds the methods and metrics that the last run left out as too slow.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -60,15 +66,15 @@ SORTED = ["task", "method_id", "metric_id", "seed", "sample_id"]
 
 @dataclass(frozen=True)
 class Store:
-    """The folder that a run writes to and that leaderboards are made from."""
+    """The scores of a results folder."""
 
     folder: Path
 
-    def path(self, cell: ScoreKey, task: Entry, method: Entry) -> Path:
-        return self.folder / "scores" / f"task={task.name}" / f"method={method.name}" / f"{cell.key}.parquet"
+    def path(self, key: ScoreKey, task: Entry, method: Entry) -> Path:
+        return self._task_folder(task) / f"method={method.name}" / f"{key.hash}.parquet"
 
     def done(self, path: Path) -> dict[str, str]:
-        """Sample id -> digest of its input, for the samples of a cell that need not be computed again.
+        """Sample id -> digest of its input, for the samples of a file that need not be computed again.
 
         Failures are not among them: they are tried again.
         """
@@ -82,8 +88,8 @@ class Store:
         }
 
     def write(self, record: Record, task: Entry, method: Entry, metric: Metric) -> None:
-        """Adds a record to its cell's file; rows of the same samples are replaced."""
-        path = self.path(record.cell, task, method)
+        """Adds a record to its file; rows of the same samples are replaced."""
+        path = self.path(record.key, task, method)
         table = _table(record, task, method, metric)
         if path.is_file():
             old = _read(path, None)
@@ -94,68 +100,112 @@ class Store:
         with atomic(path) as part:
             pq.write_table(table, part, compression="zstd")
 
-    def mark_current(self, task: Entry, fingerprint: str, left_out: Mapping[str, Sequence[str]] | None = None) -> None:
-        """Notes which weights and settings of a task were asked for last: those are the ones reports are about.
+    def mark_run(
+        self,
+        task: Entry,
+        fingerprint: str,
+        keys: Iterable[ScoreKey],
+        left_out: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        """Notes what a run asks for, before it starts: its scores are shown in reports.
 
         `left_out`: kind (methods, metrics) -> those that are too slow for the profile.
         """
-        path = self.folder / "scores" / f"task={task.name}" / "current.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic(path) as part:
-            mark = {"task_id": task.id, "fingerprint": fingerprint, "left_out": dict(left_out or {})}
-            part.write_text(json.dumps(mark) + "\n", encoding="utf-8")
+        asked = {key.hash for key in keys}
+        sweep_only = [name for name in self._mark(task).get("sweep_only", []) if name not in asked]
+        self._write_mark(task, fingerprint, left_out=dict(left_out or {}), sweep_only=sweep_only)
+
+    def mark_sweep(self, task: Entry, fingerprint: str, keys: Iterable[ScoreKey]) -> None:
+        """Notes what a sweep asks for, before it starts: what no run has asked for is not shown in reports."""
+        mark = self._mark(task)
+        before = mark.get("sweep_only", [])
+        stored = {path.stem for path in self._task_folder(task).glob("method=*/*.parquet")}
+        new = {key.hash for key in keys} - stored - set(before)
+        self._write_mark(task, fingerprint, left_out=mark.get("left_out", {}), sweep_only=[*before, *sorted(new)])
 
     def tasks(self) -> list[str]:
         """The tasks that have been run, by name."""
-        return [mark.parent.name.removeprefix("task=") for mark in self._marks()]
+        return [_task_name(path) for path in self._mark_paths()]
 
     def read(self, *tasks: str) -> pd.DataFrame:
-        """Every row about the current weights of these tasks (default: all), sorted: no order of writing shows."""
-        tables = [_with_categories(SCHEMA.empty_table().select(READ))]
-        for mark in self._marks():
-            if tasks and mark.parent.name.removeprefix("task=") not in tasks:
-                continue
-            current = json.loads(mark.read_text(encoding="utf-8"))
-            current.pop("left_out", None)
-            columns = [*READ, *set(current) - set(READ)]
-            paths = sorted(mark.parent.glob("method=*/*.parquet"))
-            with ThreadPoolExecutor() as pool:  # thousands of small files
-                for table in pool.map(partial(_read, columns=columns, categories=NAMES), paths):
-                    if all(len(table) and table[name][0].as_py() == value for name, value in current.items()):
-                        tables.append(table.select(READ))
-        table = pa.concat_tables(tables).unify_dictionaries()
-        names = {name: table[name].combine_chunks() for name in NAMES}
-        numbers = table.drop_columns(list(NAMES)).to_pandas(split_blocks=True)
-        frame = numbers.assign(**{name: _category(column) for name, column in names.items()})[READ]
-        order = np.lexsort([frame[name] if name == "seed" else frame[name].cat.codes for name in SORTED[::-1]])
-        return frame.take(order).reset_index(drop=True)
+        """Every row that runs asked for about the current weights of these tasks (default: all).
+
+        Sorted, so that the order of writing does not matter.
+        """
+        tables = []
+        for path in self._mark_paths():
+            if not tasks or _task_name(path) in tasks:
+                mark = _read_mark(path)
+                hidden = set(mark.get("sweep_only", []))
+                files = [file for file in sorted(path.parent.glob("method=*/*.parquet")) if file.stem not in hidden]
+                tables += _current(files, {name: mark[name] for name in ("task_id", "fingerprint")})
+        return _frame(tables)
+
+    def read_asked(
+        self, task: Entry, methods: Sequence[Entry], metrics: Sequence[Metric], *, seed: int, fingerprint: str
+    ) -> pd.DataFrame:
+        """Every row of these methods and metrics, whoever asked for it; sorted as `read` does."""
+        paths = [
+            self.path(ScoreKey(task.id, method.id, metric.id, seed, fingerprint), task, method)
+            for method in methods
+            for metric in metrics
+        ]
+        return _frame(_current([path for path in paths if path.is_file()], {}))
 
     def left_out(self, kind: str) -> dict[str, list[str]]:
         """Task -> the methods (or metrics) that the profile of its last run left out as too slow."""
-        return {
-            mark.parent.name.removeprefix("task="): json.loads(mark.read_text(encoding="utf-8"))
-            .get("left_out", {})
-            .get(kind, [])
-            for mark in self._marks()
-        }
+        return {_task_name(path): _read_mark(path).get("left_out", {}).get(kind, []) for path in self._mark_paths()}
 
-    def _marks(self) -> list[Path]:
+    def _task_folder(self, task: Entry) -> Path:
+        return self.folder / "scores" / f"task={task.name}"
+
+    def _mark_paths(self) -> list[Path]:
         return sorted((self.folder / "scores").glob("task=*/current.json"))
 
-    def write_maps(self, task: str, name: str, arrays: dict[str, np.ndarray]) -> None:
-        """Keeps arrays that pictures are made from: `inputs` of a task, or the attributions of one method."""
-        path = self.folder / "maps" / f"task={task}" / f"{name}.npz"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic(path) as part, part.open("wb") as file:
-            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+    def _mark(self, task: Entry) -> dict[str, Any]:
+        path = self._task_folder(task) / "current.json"
+        return _read_mark(path) if path.is_file() else {}
 
-    def read_maps(self, task: str) -> dict[str, dict[str, np.ndarray]]:
-        """Name -> arrays, for all that `write_maps` has kept of a task."""
-        found = {}
-        for path in sorted((self.folder / "maps" / f"task={task}").glob("*.npz")):
-            with np.load(path, allow_pickle=False) as arrays:
-                found[path.stem] = dict(arrays)
-        return found
+    def _write_mark(self, task: Entry, fingerprint: str, **fields: object) -> None:
+        path = self._task_folder(task) / "current.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic(path) as part:
+            mark = {"task_id": task.id, "fingerprint": fingerprint} | fields
+            part.write_text(json.dumps(mark) + "\n", encoding="utf-8")
+
+
+def _task_name(mark: Path) -> str:
+    return mark.parent.name.removeprefix("task=")
+
+
+def _read_mark(path: Path) -> dict[str, Any]:
+    try:
+        mark: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return mark
+    except ValueError as error:
+        raise BenchError(f"{path}: not JSON ({error}); delete it and run again") from error
+
+
+def _current(paths: Sequence[Path], mark: Mapping[str, str]) -> list[pa.Table]:
+    """The tables of score files whose columns have the values of the mark."""
+    columns = [*READ, *set(mark) - set(READ)]
+    with ThreadPoolExecutor() as pool:  # thousands of small files
+        tables = list(pool.map(partial(_read, columns=columns, categories=NAMES), paths))
+    return [
+        table.select(READ)
+        for table in tables
+        if all(len(table) and table[name][0].as_py() == value for name, value in mark.items())
+    ]
+
+
+def _frame(tables: Sequence[pa.Table]) -> pd.DataFrame:
+    """The rows of score files as one sorted table, its names as categories."""
+    table = pa.concat_tables([_with_categories(SCHEMA.empty_table().select(READ)), *tables]).unify_dictionaries()
+    names = {name: table[name].combine_chunks() for name in NAMES}
+    numbers = table.drop_columns(list(NAMES)).to_pandas(split_blocks=True)
+    frame = numbers.assign(**{name: _category(column) for name, column in names.items()})[READ]
+    order = np.lexsort([frame[name] if name == "seed" else frame[name].cat.codes for name in SORTED[::-1]])
+    return frame.take(order).reset_index(drop=True)
 
 
 def _table(record: Record, task: Entry, method: Entry, metric: Metric) -> pa.Table:
@@ -171,8 +221,8 @@ def _table(record: Record, task: Entry, method: Entry, metric: Metric) -> pa.Tab
         "metric_family": metric.family,
         "higher_is_better": metric.higher_is_better,
         "label": metric.label,
-        "fingerprint": record.cell.fingerprint,
-        "seed": record.cell.seed,
+        "fingerprint": record.key.fingerprint,
+        "seed": record.key.seed,
         "features": record.features,
         "seconds": record.seconds / n,
         "environment": record.environment,
@@ -192,9 +242,9 @@ def _table(record: Record, task: Entry, method: Entry, metric: Metric) -> pa.Tab
 
 def _with_categories(table: pa.Table) -> pa.Table:
     """The names of a table as dictionaries, as `_read` gives them."""
-    for place, name in enumerate(table.column_names):
+    for index, name in enumerate(table.column_names):
         if name in NAMES:
-            table = table.set_column(place, name, table[name].dictionary_encode())
+            table = table.set_column(index, name, table[name].dictionary_encode())
     return table
 
 
@@ -202,9 +252,9 @@ def _category(column: pa.Array) -> pd.Categorical:
     """Texts as categories in alphabetical order."""
     names = np.array(column.dictionary.to_pylist(), dtype=object)
     order = np.argsort(names, kind="stable")
-    place = np.empty(len(order), dtype=np.int64)
-    place[order] = np.arange(len(order))
-    return pd.Categorical.from_codes(place[column.indices.to_numpy()], categories=pd.Index(names[order], dtype=object))
+    code = np.empty(len(order), dtype=np.int64)
+    code[order] = np.arange(len(order))
+    return pd.Categorical.from_codes(code[column.indices.to_numpy()], categories=pd.Index(names[order], dtype=object))
 
 
 def _read(path: Path, columns: list[str] | None, categories: Sequence[str] = ()) -> pa.Table:

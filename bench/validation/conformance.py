@@ -22,7 +22,7 @@ from scipy import stats
 from torch import Tensor
 
 from bench.core.entries import Entry, Metric
-from bench.engine.explain import Explained, explain_all
+from bench.engine.explain import Attributions, explain_all
 from bench.engine.score import Scores, score
 from bench.network.device import place
 from bench.perturbation.probe import Probe
@@ -165,7 +165,7 @@ def _judge_batches(verdict: Verdict, ladder: tuple[str, ...], kinds: tuple[str, 
 
 
 @cache
-def _trial(rung: str, kind: str, shape: str, what: str, part: int) -> tuple[Entry, Probe, Explained]:
+def _trial(rung: str, kind: str, shape: str, what: str, part: int) -> tuple[Entry, Probe, Attributions]:
     """A trial that must give the same scores (other batch size, reverse order, one sample alone), or one of CHANGES."""
     asked, control = problem(kind, shape), CONTROLS[rung]
     if what == "the batch size":
@@ -217,7 +217,7 @@ def _probe(kind: str, shape: str) -> Probe:
 
 
 @cache
-def _explained(rung: str, kind: str, shape: str) -> Explained:
+def _explained(rung: str, kind: str, shape: str) -> Attributions:
     return explain_all(CONTROLS[rung], _probe(kind, shape).problem, task=kind, seed=0)
 
 

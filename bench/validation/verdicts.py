@@ -87,7 +87,10 @@ def _checked(
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(cores, context, initializer=_start_worker, initargs=(tuple(plugins),)) as pool:
-        asked = {pool.submit(_check_by_name, metric.name, metric.params): (metric, code) for metric, code in metrics}
+        asked = {
+            pool.submit(_check_by_name, metric.name, metric.params, metric.view): (metric, code)
+            for metric, code in metrics
+        }
         for done in as_completed(asked):
             yield *asked[done], done.result()
 
@@ -98,8 +101,8 @@ def _start_worker(plugins: tuple[Path, ...]) -> None:
     load_all(plugins)
 
 
-def _check_by_name(name: str, params: tuple[tuple[str, Any], ...]) -> dict[Any, Any]:
-    return check(replace(METRICS[name.split("[")[0]], name=name, params=params)).row()
+def _check_by_name(name: str, params: tuple[tuple[str, Any], ...], view: tuple[tuple[str, str], ...]) -> dict[Any, Any]:
+    return check(replace(METRICS[name.split("[")[0]], name=name, params=params, view=view)).row()
 
 
 def code_hash(metric: Metric) -> str:

@@ -13,7 +13,7 @@ from bench import plots
 from bench.cli.main import main
 from bench.engine import loading, one_sample
 from bench.registry import decorators
-from bench.storage.scores import Store
+from bench.storage.maps import MapStore
 from bench.task_tools.data import Data
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -32,7 +32,7 @@ def asked(task: str, sample: str = "0", file: Path | None = None, target: str | 
 def test_the_map_is_the_one_of_a_run(tmp_path, method):
     words = ["run", "--task", "tissue", "--samples", "3", "--method", method, "--metric", "drop", "--device", "cpu"]
     assert main([*words, "--out", str(tmp_path)]) == 0
-    maps = Store(tmp_path).read_maps("tissue")
+    maps = MapStore(tmp_path).read("tissue")
     ids = maps["inputs"]["sample_ids"].tolist()
     kept = next(arrays["maps"] for name, arrays in maps.items() if name.startswith("method="))
     task, one = asked("tissue", ids[2])

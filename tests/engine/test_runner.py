@@ -14,11 +14,13 @@ from torch import Tensor
 from bench.core.entries import Entry, Metric, Task
 from bench.core.errors import BenchError, DataMissing
 from bench.core.problem import Problem
+from bench.engine import plan as planning
 from bench.engine import runner
 from bench.engine.plan import Plan
 from bench.engine.runner import run
 from bench.registry.decorators import METHODS, METRICS, TASKS
 from bench.registry.selection import with_params
+from bench.storage.maps import GALLERY_SIZE, MapStore
 from bench.storage.scores import Store
 from bench.task_tools.data import Data
 
@@ -93,7 +95,7 @@ def test_fresh_computes_all_again_and_finds_the_same(tmp_path):
 @pytest.mark.parametrize("batch_size", [1, 7, 64])
 def test_batch_size_and_chunks_do_not_change_a_score(tmp_path, monkeypatch, batch_size):
     run(plan(20), Store(tmp_path / "a"), Silent())
-    monkeypatch.setattr(runner, "CHUNK_LIMITS", (3, 3))
+    monkeypatch.setattr(planning, "CHUNK_LIMITS", (3, 3))
     run(plan(20, batch_size=batch_size), Store(tmp_path / "b"), Silent())
     # percentages of float32 probabilities
     pd.testing.assert_series_equal(scores(Store(tmp_path / "b")), scores(Store(tmp_path / "a")), atol=1e-4, rtol=0)
@@ -155,6 +157,64 @@ def test_new_weights_or_another_seed_or_version_are_other_cells(tmp_path):
         plan(metrics=[replace(entry, version=entry.version + 1) for entry in plan().metrics]),
     ):
         assert run(changed, Store(tmp_path), Silent()).rows == {"ok": 72}
+
+
+def test_each_chunk_is_loaded_once_and_the_task_once_more_for_its_facts(tmp_path, monkeypatch):
+    monkeypatch.setattr(planning, "CHUNK_LIMITS", (4, 4))
+    task, loaded = TASKS["mnist1d"], []
+
+    def counted(sample_ids: tuple[str, ...]) -> Problem:
+        loaded.append(len(sample_ids))
+        return task.fn(sample_ids)
+
+    asked = plan(10, tasks=[replace(task, fn=counted)])
+    run(asked, Store(tmp_path), Silent())
+    assert loaded == [1, 4, 4, 2]
+    loaded.clear()
+    run(asked, Store(tmp_path), Silent())  # what is stored is judged by the inputs as they are now
+    assert loaded == [1, 4, 4, 2]
+
+
+def test_a_view_changes_what_stands_for_absent_features_and_what_is_read(tmp_path):
+    task = TASKS["mnist1d"]
+    metrics = [with_params(METRICS["deletion"], settings) for settings in ("output=logit", "baseline=mean", "steps=10")]
+    run(plan(metrics=[METRICS["deletion"], *metrics], batch_size=8), Store(tmp_path), Silent())
+    rows = Store(tmp_path).read()
+    problem = task.fn(tuple(task.samples()[:6]))
+    mean = problem.inputs.mean(2, keepdim=True).expand_as(problem.inputs)
+    with torch.inference_mode():
+        logits, gone, empty = (problem.model(x) for x in (problem.inputs, mean, torch.zeros_like(problem.inputs)))
+    target = logits.argmax(1)
+    ends = {
+        "deletion": (logits.softmax(1), empty.softmax(1)),
+        "deletion[output=logit]": (logits, empty),
+        "deletion[baseline=mean]": (logits.softmax(1), gone.softmax(1)),
+    }
+    assert set(rows["metric"]) == {*ends, "deletion[steps=10]"}
+    for name, (full, absent) in ends.items():
+        curves = rows[(rows["metric"] == name) & (rows["method"] == "saliency")].set_index("sample_id")["curve"]
+        for row, sample in enumerate(problem.sample_ids):
+            wanted = [float(values[row, target[row]]) for values in (full, absent)]
+            assert curves[sample][[0, -1]].tolist() == pytest.approx(wanted, abs=1e-5)
+
+
+def test_a_baseline_that_the_task_does_not_have_is_skipped_with_the_reason(tmp_path):
+    task = TASKS["mnist1d"]
+    bare = replace(task, fn=lambda sample_ids: replace(task.fn(sample_ids), background=None))
+    variant = with_params(METRICS["drop"], "baseline=background")
+    outcome = run(plan(tasks=[bare], metrics=[METRICS["drop"], variant]), Store(tmp_path), Silent())
+    assert outcome.rows == {"ok": 18, "skipped": 18}
+    rows = Store(tmp_path).read()
+    assert set(rows.loc[rows["metric"] == variant.name, "status"]) == {"skipped"}
+    assert rows.loc[rows["metric"] == variant.name, "note"].str.contains("background").all()
+
+
+def test_curves_of_a_granularity_end_at_its_number_of_features(tmp_path):
+    many = with_params(METRICS["deletion"], "steps=32,baseline=mean,features=patch10")
+    run(plan(metrics=[many]), Store(tmp_path), Silent())
+    rows = Store(tmp_path).read()
+    assert set(rows["features"]) == {10}
+    assert {len(curve) for curve in rows["curve"]} == {11}
 
 
 def raises(problem: Problem) -> Tensor:
@@ -350,7 +410,7 @@ def test_random_subsets_are_shared_by_all_methods(tmp_path):
 
 
 def test_memory_of_a_run_is_bounded_by_the_chunk(tmp_path, monkeypatch):
-    monkeypatch.setattr(runner, "CHUNK_LIMITS", (4, 4))
+    monkeypatch.setattr(planning, "CHUNK_LIMITS", (4, 4))
     sizes = []
 
     def watched(problem: Problem) -> Tensor:
@@ -363,10 +423,10 @@ def test_memory_of_a_run_is_bounded_by_the_chunk(tmp_path, monkeypatch):
 
 def test_maps_of_the_gallery_are_kept(tmp_path):
     run(plan(8), Store(tmp_path), Silent())
-    maps = Store(tmp_path).read_maps("mnist1d")
-    assert maps["inputs"]["sample_ids"].tolist() == TASKS["mnist1d"].samples()[: runner.GALLERY]
-    drawn = {str(own["method_id"]): own["maps"].shape for own in maps.values() if "maps" in own}
-    assert len({str(own["fingerprint"]) for own in maps.values()}) == 1
+    maps = MapStore(tmp_path).read("mnist1d")
+    assert maps["inputs"]["sample_ids"].tolist() == TASKS["mnist1d"].samples()[:GALLERY_SIZE]
+    drawn = {str(arrays["method_id"]): arrays["maps"].shape for arrays in maps.values() if "maps" in arrays}
+    assert len({str(arrays["fingerprint"]) for arrays in maps.values()}) == 1
     assert drawn == {entry.id: (6, 40) for entry in plan().methods}
 
 
@@ -489,7 +549,7 @@ def test_a_task_without_class_names_or_with_labels_never_predicted_has_a_gallery
         return replace(problem, class_names=(), labels=torch.full((len(problem),), 12))
 
     run(plan(tasks=[replace(task, fn=bare)]), Store(tmp_path), Silent())
-    assert Store(tmp_path).read_maps("mnist1d")["inputs"]["label"].tolist() == ["12"] * 6
+    assert MapStore(tmp_path).read("mnist1d")["inputs"]["label"].tolist() == ["12"] * 6
 
 
 def test_memory_does_not_grow_with_the_samples(tmp_path, monkeypatch):
@@ -497,7 +557,7 @@ def test_memory_does_not_grow_with_the_samples(tmp_path, monkeypatch):
 
     known = runner.pace(TASKS["mnist1d"].fn(tuple(TASKS["mnist1d"].samples()[:2])))
     monkeypatch.setattr(runner, "pace", lambda _: known)  # its largest batch depends on how busy the machine is
-    monkeypatch.setattr(runner, "CHUNK_LIMITS", (16, 30))
+    monkeypatch.setattr(planning, "CHUNK_LIMITS", (16, 30))
     asked = plan(metrics=[m for m in METRICS.values() if m.family == "faithfulness"], batch_size=64)
     peaks = []
     for samples in (30, 120):

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from bench.core.entries import Entry, Metric
 from bench.core.problem import Problem
-from bench.engine.explain import Explained, explain_all
+from bench.engine.explain import Attributions, explain_all
 from bench.engine.score import Scores, score
 from bench.network.cost import Cost
 from bench.perturbation.probe import Probe
@@ -30,11 +30,11 @@ def probe_of(problem: Problem) -> Probe:
     return Probe(problem)
 
 
-def given(maps: Tensor) -> Explained:
+def given(maps: Tensor) -> Attributions:
     """Explanations with these maps, as if a method had made them."""
     n = len(maps)
     cost = Cost(*(torch.full((n,), value, dtype=torch.float64) for value in (0.5, 3.0, 2.0, 7.0)))
-    return Explained(maps, cost, ("ok",) * n, ("",) * n)
+    return Attributions(maps, cost, ("ok",) * n, ("",) * n)
 
 
 def scored(name: str, problem: Problem, maps: Tensor, **params: object) -> np.ndarray:

@@ -17,7 +17,7 @@ from bench.core.entries import Entry
 from bench.core.hashing import model_digest
 from bench.core.problem import Problem
 from bench.core.random import SampleRng
-from bench.engine.explain import Explained, explain, explain_all
+from bench.engine.explain import Attributions, explain, explain_all
 from bench.engine.score import Scores, score
 from bench.metrics.randomisation import randomised, spearman, spread, weighted_layers
 from bench.network.cost import measured
@@ -33,7 +33,7 @@ def method(fn: object, *injected: str) -> Entry:
     return Entry("made_here", fn, "test", "", 1, (), injected or ("problem",))
 
 
-def scored(name: str, entry: Entry, problem: Problem, explained: Explained | None = None) -> Scores:
+def scored(name: str, entry: Entry, problem: Problem, explained: Attributions | None = None) -> Scores:
     explained = explained or given(explain(entry, problem, task="test", seed=0)[0])
     return score(METRICS[name], entry, Probe(problem), explained, task="test", seed=0)
 

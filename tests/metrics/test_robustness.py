@@ -16,7 +16,7 @@ from bench.core.entries import Entry
 from bench.core.problem import Problem
 from bench.core.random import SampleRng
 from bench.engine import score
-from bench.engine.explain import Explained, explain, explain_all
+from bench.engine.explain import Attributions, explain, explain_all
 from bench.metrics.robustness import neighbours, relative_norm
 from bench.network.cost import measured
 from bench.network.gradients import gradient
@@ -34,7 +34,7 @@ def method(fn: object, *injected: str) -> Entry:
 
 
 def scores(
-    name: str, entry: Entry, problem: Problem, *, settings: str = "", explained: Explained | None = None
+    name: str, entry: Entry, problem: Problem, *, settings: str = "", explained: Attributions | None = None
 ) -> np.ndarray:
     metric = with_params(METRICS[name], settings) if settings else METRICS[name]
     explained = explained or given(explain(entry, problem, task="test", seed=0)[0])

@@ -27,7 +27,7 @@ class Votes(nn.Module):
         self.asked: list[Tensor] = []
 
     def forward(self, x: Tensor) -> Tensor:
-        self.asked.extend(x.clone())
+        self.asked.extend(x.detach().clone())
         vote = (x.sum(1) * self.weights).flatten(1).sum(1)
         return torch.stack([vote, torch.zeros_like(vote)], dim=1)
 
