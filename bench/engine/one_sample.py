@@ -107,7 +107,9 @@ def _class(task: Task, asked: str, problem: Problem) -> int:
         return int(asked)
     if not problem.class_names:
         raise RequestError(f"unknown class '{asked}' of {task.name} (allowed: 0 to {number - 1})")
-    raise RequestError(f"{unknown('class', asked, problem.class_names, of=task.name)}; or a number from 0 to {number - 1}")
+    raise RequestError(
+        f"{unknown('class', asked, problem.class_names, of=task.name)}; or a number from 0 to {number - 1}"
+    )
 
 
 def _with_input(problem: Problem, file: Path, task: Task) -> Problem:
