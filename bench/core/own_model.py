@@ -79,7 +79,7 @@ def as_truth(values: Tensor | np.ndarray, inputs: Tensor) -> Tensor:
 def checked_logits(model: nn.Module, inputs: Tensor) -> Tensor:
     """The model's answer to the first input (1, K). Raises RequestError unless it is finite logits of two or more classes."""
     with torch.no_grad():
-        logits = model(inputs[:1])
+        logits, again = model(inputs[:1]), model(inputs[:1])
     if not isinstance(logits, Tensor):
         raise RequestError(f"the model returns {type(logits).__name__}; one tensor of logits (N, classes) is needed")
     if logits.dim() != 2 or len(logits) != 1 or logits.shape[1] < 2:
@@ -90,6 +90,11 @@ def checked_logits(model: nn.Module, inputs: Tensor) -> Tensor:
     if not logits.isfinite().all():
         bad = float(logits[~logits.isfinite()][0])
         raise RequestError(f"the model's logits hold {bad:g}; check its weights and the range of the inputs")
+    if not torch.allclose(logits, again, rtol=1e-4, atol=1e-6):  # rounding of another order of sums is far smaller
+        raise RequestError(
+            "the model gives two answers to the same input; it must not draw random numbers or change its "
+            "buffers when it predicts"
+        )
     return logits
 
 

@@ -105,6 +105,25 @@ class Tupled(nn.Module):
         return (x.mean((2, 3)),)
 
 
+class Dropping(nn.Module):
+    """Calls dropout in its forward pass, where eval mode does not reach it."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.dropout(x, 0.5).mean((2, 3))
+
+
+class Counting(nn.Module):
+    """Changes a buffer with every call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("calls", torch.zeros(()))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        return x.mean((2, 3)) + self.calls
+
+
 BROKEN = network()
 with torch.no_grad():
     BROKEN[7].weight[0, 0] = torch.nan
