@@ -34,6 +34,7 @@ from bench.engine.plan import Outcome, Plan
 from bench.engine.runner import run
 from bench.network import device as devices
 from bench.storage import run_facts
+from bench.storage.check import check_folder
 from bench.storage.scores import Store
 from bench.validation import verdicts
 
@@ -128,8 +129,9 @@ def evaluate(
 def _run(
     plan: Plan, folder: Path, plugins: Sequence[Path], about: dict[str, Any], *, judge: bool, progress: bool | None
 ) -> Results:
-    """Runs the plan and writes the facts of the run."""
+    """Runs the plan and writes the facts of the run, if the folder holds nothing that cannot be read."""
     start = time.perf_counter()
+    check_folder(folder)
     with bar(progress, unit="metric") as shown:
         checks = verdicts.up_to_date(plan.metrics, folder, shown, plugins=plugins)
         shown.set_description_str("metrics checked")

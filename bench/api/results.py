@@ -18,6 +18,7 @@ from bench.report import build
 from bench.report.terminal import boards_text
 from bench.report.write import write, write_page
 from bench.storage import run_facts
+from bench.storage.check import check_folder
 from bench.storage.scores import Store
 
 
@@ -34,10 +35,13 @@ class Results:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "folder", Path(self.folder))
-        if self.outcome is None and not (self.folder / "scores").is_dir():
+        if self.outcome is not None:
+            return
+        if not (self.folder / "scores").is_dir():
             raise RequestError(
                 f"{self.folder} holds no scores; `python -m bench run --all --out {self.folder}` computes some"
             )
+        check_folder(self.folder)
 
     @cached_property
     def _tables(self) -> Tables | None:

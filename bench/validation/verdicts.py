@@ -20,6 +20,7 @@ from bench.core.hashing import digest
 from bench.core.progress import Progress
 from bench.engine.loading import load_all
 from bench.registry.decorators import METRICS
+from bench.storage.run_facts import unreadable
 from bench.validation.conformance import check, judged
 from bench.validation.ladders import COLUMNS, OLD_COLUMNS, OLD_COLUMNS_OF_TEXT, OLD_USES_SIGN
 from bench.validation.reach import reached
@@ -30,11 +31,22 @@ FEW = 8  # metrics that are checked faster than processes start
 
 
 def read_verdicts(path: Path) -> pd.DataFrame:
-    """A table of verdicts, empty if the file does not exist. Tables of older versions get today's columns."""
+    """A table of verdicts, empty if the file does not exist. Tables of older versions get today's columns.
+
+    Raises BenchError for a file that is no such table.
+    """
     texts = ["metric", "metric_id", "code", *COLUMNS[2:7]]
     if not path.is_file():
         return pd.DataFrame(columns=[*texts, *COLUMNS[7:]])
-    table = pd.read_csv(path, dtype=dict.fromkeys([*texts, *OLD_COLUMNS_OF_TEXT], str)).rename(columns=OLD_COLUMNS)
+    again = "python -m bench check metrics"
+    try:
+        table = pd.read_csv(path, dtype=dict.fromkeys([*texts, *OLD_COLUMNS_OF_TEXT], str)).rename(columns=OLD_COLUMNS)
+    except ValueError as error:
+        raise unreadable(path, "it is not a CSV table", path.parent, again) from error
+    for name in texts:
+        if name not in table:
+            raise unreadable(path, f"it has no column {name}", path.parent, again)
+    table = table.reindex(columns=[*table.columns, *(name for name in COLUMNS if name not in table)])
     return table.fillna(dict.fromkeys(texts, "")).replace({"uses_sign": OLD_USES_SIGN})
 
 
