@@ -247,9 +247,14 @@ def test_page_and_terminal_show_the_steps_of_the_ladders(tmp_path):
     (tmp_path / "conformance.csv").write_text(OLD)
     table = read_verdicts(tmp_path / "conformance.csv")
     shown = data.conformance(table)
-    assert shown["steps"] == ["exact > noisy(0.1)", "noisy(0.1) > noisy(1)", "noisy(1) > random", "random > negated"]
-    assert shown["changes"] == ["batch", "times 10", "plus 1", "absolute"]
-    assert shown["lines"][0]["noisy(0.1) > noisy(1)"] == 0.9979
+    assert {step["key"]: step["label"] for step in shown["steps"]} == {
+        "exact_vs_noisy_0_1": "exact > noisy(0.1)",
+        "noisy_0_1_vs_noisy_1": "noisy(0.1) > noisy(1)",
+        "noisy_1_vs_random": "noisy(1) > random",
+        "random_vs_negated": "random > negated",
+    }
+    assert shown["changes"] == ["batch", "times_10", "plus_1", "absolute"]
+    assert shown["lines"][0]["noisy_0_1_vs_noisy_1"] == 0.9979
     text = conformance_text(table)
     assert "exact>n(0.1)" in text
     assert text.endswith("failed checks:\n  quantus_monotonicity: noisy(1) is not told from noisy(0.1) on 1-D")
