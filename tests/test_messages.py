@@ -54,6 +54,11 @@ def broken() -> nn.Module:
     return model
 
 
+class Dropping(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.dropout(x, 0.5).mean((2, 3))
+
+
 class Tupled(nn.Module):
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         return (x.mean((2, 3)),)
@@ -433,6 +438,11 @@ TABLE = (
         lambda: problem(model=broken()),
         "nan",
         "the model's logits hold nan; check its weights and the range of the inputs",
+    ),
+    Row(
+        lambda: problem(model=Dropping()),
+        "two answers",
+        "the model gives two answers to the same input; it must not draw random numbers or change its buffers when it predicts",
     ),
     Row(
         lambda: problem(targets=[0, 1]),
