@@ -11,7 +11,7 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,10 @@ NAME = "report.html"
 MAX_BYTES = 10_000_000  # of the file
 RESERVE = 10_000  # bytes for the counts of samples, which are filled in last
 FOLDER = Path(__file__).parent
-LIBRARIES = {"vendor/d3.min.js": "vendor/d3.LICENSE", "vendor/plot.umd.min.js": "vendor/plot.LICENSE"}
+LIBRARIES = {  # -> the licences of what is in it
+    "d3.min.js": ("d3", "d3-ease"),
+    "plot.umd.min.js": ("plot", "interval-tree-1d", "binary-search-bounds", "isoformat"),
+}
 SCRIPTS = (
     *("dom.js", "tooltip.js", "grid.js", "csv.js", "charts.js", "pictures.js", "standing.js", "columns.js", "board.js"),
     *("card.js", "samples.js", "overview.js", "agreement.js", "conformance.js", "missing.js", "cite.js", "main.js"),
@@ -92,7 +95,7 @@ def _content(tables: Tables, verdicts: pd.DataFrame, run: Mapping[str, Any]) -> 
 
 def _page(content: Mapping[str, Any], samples: Mapping[str, Any]) -> str:
     """The template, filled in."""
-    scripts = [f"/*\n{_text(licence)}*/\n{_text(name)}" for name, licence in LIBRARIES.items()]
+    scripts = [_library(name, licences) for name, licences in LIBRARIES.items()]
     scripts.append('"use strict";\n{\n' + "\n".join(_text(f"parts/{name}") for name in SCRIPTS) + "\n}")
     blocks = [_block("content", content)]
     blocks += [_block(f"samples-{number}", samples[task]) for number, task in enumerate(samples)]
@@ -103,6 +106,12 @@ def _page(content: Mapping[str, Any], samples: Mapping[str, Any]) -> str:
         "scripts": "\n".join(f"<script>{script}</script>" for script in scripts),
     }
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _text("page.html"))
+
+
+def _library(name: str, licences: Iterable[str]) -> str:
+    """A vendored script after the texts of its licences, which have to stay with every copy."""
+    texts = "\n".join(_text(f"vendor/{licence}.LICENSE") for licence in licences)
+    return f"/*\n{texts}*/\n{_text(f'vendor/{name}')}"
 
 
 def _policy(scripts: list[str]) -> str:

@@ -158,10 +158,10 @@ def missing(table: pd.DataFrame, controls: Iterable[str]) -> list[dict[str, Any]
 
 
 def _without_name(note: str, metric: str, method: str) -> str:
-    """A message without the name that it starts with, so that the same reason of several metrics is one entry."""
-    for name in (metric, method):
+    """A message that starts with a name, without it, so that the same reason of several metrics is one entry."""
+    for name, kind in ((metric, "the metric"), (method, "the method")):
         if note.startswith(f"{name} "):
-            return note.removeprefix(f"{name} ")
+            return f"{kind} {note.removeprefix(f'{name} ')}"
     return note
 
 

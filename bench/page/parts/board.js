@@ -89,66 +89,77 @@ function boardTable(task, onChange) {
     ...shownMetrics(board, filters).map((metric) => metricColumn(board, metric)),
   ];
   const hidden = () => board.metrics.length - shownMetrics(board, filters).length;
-  const status = (rows) =>
-    `${rows.length} of ${plural(board.methods.length, "row")}; ${plural(hidden(), "metric")} hidden`;
   const table = sortableTable({
     caption: `Leaderboard of ${task}`,
     columns: columns(),
     rows: shownMethods(board, filters),
     sort: { key: "rank", direction: "ascending" },
-    status,
+    status: (rows) => `${rows.length} of ${plural(board.methods.length, "row")}; ${plural(hidden(), "metric")} hidden`,
     rowClass: (row) =>
       [row.is_control && "control-row", row.top_group === "yes" && "top-group"].filter(Boolean).join(" "),
   });
-  const showAll = el("button", {
-    type: "button",
-    class: "plain",
-    onclick: () => {
-      select.querySelector("select").value = "all";
-      change("metrics", "all");
-    },
-  });
-  function refresh() {
-    showAll.textContent = `Show all ${plural(board.metrics.length, "metric")}`;
-    showAll.hidden = !hidden();
-    onChange(shownMethods(board, filters));
-  }
   function change(name, value) {
-    if (name) filters[name] = value;
+    filters[name] = value;
     hideTip();
     saveFilters(task);
     table.update(columns(), shownMethods(board, filters));
-    refresh();
+    controls.update(hidden());
+    onChange(shownMethods(board, filters));
   }
-  const choices = [...metricChoices(board)].map(([key, [text]]) => [key, text]);
-  const select = selectField("Metrics shown", choices, filters.metrics, (value) => change("metrics", value));
+  const controls = boardControls(task, change, () => boardCsv(task, table.sortedRows(), filters));
+  controls.update(hidden());
+  onChange(shownMethods(board, filters));
+  return [controls.filters, boardKey(), controls.buttons, table.node];
+}
+
+/** The fields above the table; `change(name, value)` sets a filter, `update(hidden)` follows the number of hidden metrics. */
+function boardControls(task, change, csv) {
+  const board = boardOf(task),
+    filters = filtersOf(task),
+    choices = [...metricChoices(board)].map(([key, [text]]) => [key, text]);
+  const metrics = selectField("Metrics shown", choices, filters.metrics, (value) => change("metrics", value)),
+    { lastChild: select } = metrics;
+  const showAll = el(
+    "button",
+    {
+      type: "button",
+      class: "plain",
+      onclick: () => {
+        select.value = "all";
+        change("metrics", "all");
+      },
+    },
+    `Show all ${plural(board.metrics.length, "metric")}`,
+  );
   const fields = el(
     "div",
     { class: "fields" },
     searchField("Find a method", filters.method, (text) => change("method", text)),
     searchField("Find a metric", filters.metric, (text) => change("metric", text)),
-    select,
+    metrics,
   );
-  const buttons = el(
-    "div",
-    { class: "buttons" },
-    showAll,
-    checkbox("mean ranks and group letters", filters.details, (checked) => change("details", checked)),
-    downloadButton("Download as CSV", `${task}.csv`, () => boardCsv(task, table.sortedRows(), filters)),
+  const families = checkboxGroup("Families of methods", methodFamilies(board), filters.families, () =>
+    change("families", filters.families),
   );
-  refresh();
-  return [
-    el(
+  return {
+    filters: el(
       "details",
       { class: "filters", open: innerWidth > 700 },
       el("summary", {}, "Filters"),
       fields,
-      checkboxGroup("Families of methods", methodFamilies(board), filters.families, () => change()),
+      families,
     ),
-    boardKey(),
-    buttons,
-    table.node,
-  ];
+    buttons: el(
+      "div",
+      { class: "buttons" },
+      showAll,
+      checkbox("mean ranks and group letters", filters.details, (checked) => change("details", checked)),
+      downloadButton("Download as CSV", `${task}.csv`, csv),
+    ),
+    update: (hidden) => {
+      showAll.hidden = !hidden;
+    },
+  };
 }
 
 function boardKey() {
@@ -183,58 +194,42 @@ function boardKey() {
 function boardCharts(task) {
   const board = boardOf(task),
     last = ranked(board).length,
-    costs = withCost(board);
+    costs = withCost(board),
+    quality = qualityOf(board);
   if (last < 2) return { node: null, update: () => {} };
-  const quality = qualityOf(board),
-    rankBox = el("div"),
-    costBox = el("div");
-  const node = el(
-    "div",
-    { class: "halves" },
-    el(
-      "section",
-      { class: "half" },
-      el("h3", {}, "Ranks and their 95 % intervals"),
-      el(
-        "p",
-        { class: "quiet" },
-        "Methods with overlapping intervals may still differ: see the top group and the group letters. Dashed line: the random control.",
-      ),
-      rankBox,
-    ),
-    costs.length > 1 &&
-      el(
-        "section",
-        { class: "half" },
-        el("h3", {}, `Cost and ${withSpaces(quality).replace("mean rank ", "")}`),
-        el(
-          "p",
-          { class: "quiet" },
-          "Circled: the Pareto front of the methods shown, those that no other shown method beats in both cost and mean rank.",
-        ),
-        costBox,
-      ),
+  const ranks = chartSection(
+    "Ranks and their 95 % intervals",
+    "Methods with overlapping intervals may still differ: see the top group and the group letters. Dashed line: the random control.",
+    `Ranks with intervals on ${task}; the table has the same numbers`,
+    (rows, width) => rankChart(rows, last, width),
   );
-  const chart = (rows, label, draw) =>
-    rows.length
-      ? [legend(rows), drawToWidth(el("figure", { "aria-label": label }), (width) => draw(width))]
-      : [el("p", { class: "quiet" }, "No method shown has a rank.")];
+  const cost = chartSection(
+    `Cost and ${withSpaces(quality).replace("mean rank ", "")}`,
+    "Circled: the Pareto front of the methods shown, those that no other shown method beats in both cost and mean rank.",
+    `Seconds per sample and mean rank on ${task}; the table has the same numbers`,
+    (rows, width) => costChart(rows, quality, width),
+  );
   function update(rows) {
-    const names = new Set(namesOf(rows)),
-      shown = ranked(board).filter((row) => names.has(row.method)),
-      priced = costs.filter((row) => names.has(row.method));
-    rankBox.replaceChildren(
-      ...chart(shown, `Ranks with intervals on ${task}; the table has the same numbers`, (width) =>
-        rankChart(shown, last, width),
-      ),
-    );
-    costBox.replaceChildren(
-      ...chart(priced, `Seconds per sample and mean rank on ${task}; the table has the same numbers`, (width) =>
-        costChart(priced, quality, width),
-      ),
+    const names = new Set(namesOf(rows));
+    ranks.update(ranked(board).filter((row) => names.has(row.method)));
+    cost.update(costs.filter((row) => names.has(row.method)));
+  }
+  return { node: el("div", { class: "halves" }, ranks.node, costs.length > 1 && cost.node), update };
+}
+
+/** A chart with heading and legend; `update(rows)` calls `draw(rows, width)`. */
+function chartSection(title, text, label, draw) {
+  const box = el("div");
+  function update(rows) {
+    const figure = drawToWidth(el("figure", { "aria-label": label }), (width) => draw(rows, width));
+    box.replaceChildren(
+      ...(rows.length ? [legend(rows), figure] : [el("p", { class: "quiet" }, "No method shown has a rank.")]),
     );
   }
-  return { node, update };
+  return {
+    node: el("section", { class: "half" }, el("h3", {}, title), el("p", { class: "quiet" }, text), box),
+    update,
+  };
 }
 
 function boardView(task) {

@@ -43,10 +43,12 @@ function hyperparameters(row, about) {
   return about && about.params.length ? about.params.map(([name, value]) => `${name} = ${value}`).join(", ") : "none";
 }
 
+const passes = (count, kind) => `${format(count)} ${kind} ${count === 1 ? "pass" : "passes"}`;
+
 const COST_TEXT = {
   seconds: (value) => `${format(value)} s`,
-  forward_queries: (value) => `${plural(format(value), "forward pass").replace("passs", "passes")}`,
-  backward_queries: (value) => `${plural(format(value), "backward pass").replace("passs", "passes")}`,
+  forward_queries: (value) => passes(value, "forward"),
+  backward_queries: (value) => passes(value, "backward"),
   peak_memory: (value) => `peak memory ${format(value)} MiB`,
 };
 

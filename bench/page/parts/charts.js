@@ -161,6 +161,7 @@ function costPlot(rows, front, quality, width, labels) {
   const narrow = width < 560,
     seconds = rows.map((row) => row.seconds),
     domain = [0.7 * Math.min(...seconds), 1.4 * Math.max(...seconds)];
+  const qualityLabel = `↑ ${withSpaces(quality).replace("rank ", "rank by ")} (1 is best)`;
   return Plot.plot({
     width,
     height: narrow ? 360 : 430,
@@ -177,51 +178,26 @@ function costPlot(rows, front, quality, width, labels) {
       ticks: powersOfTen(domain),
       tickFormat: (value) => format(value, 1),
     },
-    y: {
-      reverse: true,
-      label: `↑ ${withSpaces(quality).replace("rank ", "rank by ")} (1 is best)`,
-      grid: true,
-      nice: true,
-    },
+    y: { reverse: true, label: qualityLabel, grid: true, nice: true },
     color: colourScale(familiesOf(rows)),
-    marks: [
-      Plot.line(front, { x: "seconds", y: "quality", curve: "step-after", strokeOpacity: 0.5, strokeDasharray: "3 3" }),
-      Plot.dot(front, {
-        x: "seconds",
-        y: "quality",
-        r: 7,
-        stroke: "currentColor",
-        strokeWidth: 1.2,
-        className: "pareto",
-      }),
-      Plot.dot(rows, { x: "seconds", y: "quality", fill: "method_family", r: 4, fillOpacity: 0.85, symbol: symbolOf }),
-      ...LABEL_SIDES.map((side) =>
-        Plot.text(
-          labels.filter((label) => label.side === side).map((label) => label.row),
-          {
-            x: "seconds",
-            y: "quality",
-            text: (row) => shorten(row.method, 24),
-            ...side,
-            fontWeight: 600,
-            stroke: "var(--paper)",
-            fill: "currentColor",
-            strokeWidth: 4,
-          },
-        ),
-      ),
-      Plot.tip(
-        rows,
-        Plot.pointer({
-          x: "seconds",
-          y: "quality",
-          fill: "var(--paper)",
-          lineHeight: 1.3,
-          title: (row) => `${row.method}\nmean rank ${format(row.quality)}\n${format(row.seconds)} s per sample`,
-        }),
-      ),
-    ],
+    marks: costMarks(rows, front, labels),
   });
+}
+
+function costMarks(rows, front, labels) {
+  const at = { x: "seconds", y: "quality" },
+    title = (row) => `${row.method}\nmean rank ${format(row.quality)}\n${format(row.seconds)} s per sample`;
+  const textStyle = { fontWeight: 600, stroke: "var(--paper)", fill: "currentColor", strokeWidth: 4 };
+  const onSide = (side) => labels.filter((label) => label.side === side).map((label) => label.row);
+  return [
+    Plot.line(front, { ...at, curve: "step-after", strokeOpacity: 0.5, strokeDasharray: "3 3" }),
+    Plot.dot(front, { ...at, r: 7, stroke: "currentColor", strokeWidth: 1.2, className: "pareto" }),
+    Plot.dot(rows, { ...at, fill: "method_family", r: 4, fillOpacity: 0.85, symbol: symbolOf }),
+    ...LABEL_SIDES.map((side) =>
+      Plot.text(onSide(side), { ...at, text: (row) => shorten(row.method, 24), ...side, ...textStyle }),
+    ),
+    Plot.tip(rows, Plot.pointer({ ...at, fill: "var(--paper)", lineHeight: 1.3, title })),
+  ];
 }
 
 // --- curves

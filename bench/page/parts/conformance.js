@@ -81,70 +81,78 @@ function conformanceColumns(steps, changes) {
   ];
 }
 
-function conformanceView() {
-  const { steps, changes, lines } = content.conformance;
-  if (!lines.length)
-    return [
-      el("h2", {}, "Conformance"),
-      el("p", {}, "This results folder has no verdicts on metrics. To make them: python -m bench check metrics"),
-    ];
+/** Counts in words. */
+function conformanceText(lines) {
+  const having = (verdict) => lines.filter((row) => row.verdict === verdict).length;
+  const passed = having("pass"),
+    failed = having("fail"),
+    untested = lines.length - passed - failed,
+    used = lines.filter((row) => usedHere(row.metric)).length;
+  return [
+    `${passed} of ${plural(lines.length, "metric")} pass the `,
+    term("conformance checks"),
+    `; ${failed} fail and do not count in the rank`,
+    untested > 0 && `; ${untested} cannot be tested`,
+    `. ${used} of the ${lines.length} were run on the tasks of this page.`,
+  ];
+}
+
+/** The table with its filters. */
+function conformanceTable({ steps, changes, lines }) {
   const columns = conformanceColumns(steps, changes),
     filters = { verdict: "", family: "", used: "" };
-  const values = (name) => [
-    ["", "all"],
-    ...[...new Set(lines.map((row) => row[name]))].sort().map((value) => [value, value]),
-  ];
-  const rows = () =>
-    lines.filter(
-      (row) =>
-        (!filters.verdict || row.verdict === filters.verdict) &&
-        (!filters.family || row.family === filters.family) &&
-        (!filters.used || usedHere(row.metric)),
-    );
+  const shown = (row) =>
+    (!filters.verdict || row.verdict === filters.verdict) &&
+    (!filters.family || row.family === filters.family) &&
+    (!filters.used || usedHere(row.metric));
   const table = sortableTable({
     caption: "Conformance of the metrics",
     columns,
-    rows: rows(),
+    rows: lines,
     sort: { key: "verdict", direction: "ascending" },
-    status: (shown) => `${shown.length} of ${plural(lines.length, "metric")}`,
+    status: (rows) => `${rows.length} of ${plural(lines.length, "metric")}`,
     rowClass: (row) => (row.verdict === "fail" ? "fails" : ""),
   });
   const set = (name) => (value) => {
     filters[name] = value;
-    table.update(columns, rows());
+    table.update(columns, lines.filter(shown));
   };
-  const passed = lines.filter((row) => row.verdict === "pass").length,
-    failed = lines.filter((row) => row.verdict === "fail").length,
-    used = lines.filter((row) => usedHere(row.metric)).length;
+  const values = (name) => [
+    ["", "all"],
+    ...[...new Set(lines.map((row) => row[name]))].sort().map((value) => [value, value]),
+  ];
+  const used = [
+    ["", "all"],
+    ["used", "run on the tasks of this page"],
+  ];
   return [
-    el("h2", {}, "Conformance of metrics"),
-    el(
-      "p",
-      { class: "lead" },
-      `${passed} of ${plural(lines.length, "metric")} pass the `,
-      term("conformance checks"),
-      `; ${failed} fail and do not count in the rank. ${used} of the ${lines.length} were run on the tasks of this page.`,
-    ),
-    el(
-      "p",
-      { class: "quiet" },
-      "Columns with “>” compare two maps of known quality: the share of samples on which the better map has the better score. 0.5 is chance; a sign test at the 1 % level decides. Each heading explains its column.",
-    ),
     el(
       "div",
       { class: "fields" },
       selectField("Verdict", values("verdict"), "", set("verdict")),
       selectField("Family", values("family"), "", set("family")),
-      selectField(
-        "Metrics",
-        [
-          ["", "all"],
-          ["used", "run on the tasks of this page"],
-        ],
-        "",
-        set("used"),
-      ),
+      selectField("Metrics", used, "", set("used")),
     ),
     table.node,
+  ];
+}
+
+function conformanceView() {
+  const title = el("h2", {}, "Conformance of metrics");
+  if (!content.conformance.lines.length)
+    return [
+      title,
+      el("p", {}, "This results folder has no verdicts on metrics. To make them: python -m bench check metrics"),
+    ];
+  return [
+    title,
+    el("p", { class: "lead" }, conformanceText(content.conformance.lines)),
+    el(
+      "p",
+      { class: "quiet" },
+      "Columns with “>” compare two maps of known quality: the share of samples on which the better map has the better score. ",
+      "0.5 is chance; a sign test at the 1 % level decides. Each heading explains its column.",
+    ),
+    conformanceTable(content.conformance),
   ];
 }

@@ -75,17 +75,32 @@ function allMaps(task, sample, index, method) {
 /** The steps shown as small pictures. */
 const frameSteps = (last) => [...new Set([0, 1, 2, 4, 7, 10, 14, last].filter((step) => step <= last))];
 
+/** The deletion and insertion curves of one map: `shares` of features, and p and the picture at a step. */
+function curvesOf(sample, name) {
+  const map = sample.methods[name],
+    features = sample.shape.reduce((a, b) => a * b, 1),
+    last = Math.min(20, features);
+  const curve = (restore) => (restore ? map.insertion : map.deletion);
+  return {
+    last,
+    curve,
+    shares: Array.from({ length: last + 1 }, (_, i) => Math.floor((i * features) / last) / features),
+    p: (step, restore) => (curve(restore) ? curve(restore)[step] : null),
+    picture: (step, restore) => stepPicture(sample, name, step, restore),
+  };
+}
+
+const CURVES = [
+  ["remove", "deletion: remove features, highest attribution first"],
+  ["restore", "insertion: restore features, highest attribution first"],
+];
+
 /** Perturbed inputs of one map, with a slider along its curve. */
 function perturbation(task, sample, name) {
-  const map = sample.methods[name];
-  if (!map || !map.order) return el("p", { class: "quiet" }, `${name} has no map for this sample.`);
-  const features = sample.shape.reduce((a, b) => a * b, 1),
-    last = Math.min(20, features);
-  const shares = Array.from({ length: last + 1 }, (_, i) => Math.floor((i * features) / last) / features);
-  const state = { step: Math.min(4, last), restore: false, width: 0 };
-  const curve = () => (state.restore ? map.insertion : map.deletion),
-    verb = () => (state.restore ? "restored" : "removed");
-  const p = (step) => (curve() ? curve()[step] : null);
+  if (!sample.methods[name] || !sample.methods[name].order)
+    return el("p", { class: "quiet" }, `${name} has no map for this sample.`);
+  const curves = curvesOf(sample, name),
+    state = { step: Math.min(4, curves.last), restore: false, width: 0 };
   const picture = el("div", { class: "stage" }),
     status = el("output", { class: "status" }),
     chart = el("div", { class: "curve" }),
@@ -93,7 +108,7 @@ function perturbation(task, sample, name) {
   const slider = el("input", {
     type: "range",
     min: 0,
-    max: last,
+    max: curves.last,
     step: 1,
     value: state.step,
     "aria-label": `Step along the curve of ${name}`,
@@ -102,33 +117,17 @@ function perturbation(task, sample, name) {
   function goTo(step) {
     state.step = step;
     slider.value = step;
-    picture.replaceChildren(stepPicture(sample, name, step, state.restore));
-    status.textContent = `${format(100 * shares[step])} % of the features ${verb()}: p = ${format(p(step))}`;
-    if (state.width && curve())
-      chart.replaceChildren(
-        curveChart([{ name, share: shares, p: curve() }], state.width, {
-          verb: verb(),
-          at: { share: shares[step], p: p(step) },
-        }),
-      );
+    const p = curves.p(step, state.restore),
+      verb = state.restore ? "restored" : "removed",
+      at = { share: curves.shares[step], p };
+    picture.replaceChildren(curves.picture(step, state.restore));
+    status.textContent = `${format(100 * at.share)} % of the features ${verb}: p = ${format(p)}`;
+    const line = { name, share: curves.shares, p: curves.curve(state.restore) };
+    if (state.width && line.p) chart.replaceChildren(curveChart([line], state.width, { verb, at }));
   }
   function setDirection(value) {
     state.restore = value === "restore";
-    strip.replaceChildren(
-      ...frameSteps(last).map((step) =>
-        el(
-          "button",
-          { type: "button", class: "frame", onclick: () => goTo(step) },
-          stepPicture(sample, name, step, state.restore),
-          el(
-            "span",
-            {},
-            `${format(100 * shares[step])} %`,
-            hasValue(p(step)) && el("b", {}, `p ${p(step).toFixed(2)}`),
-          ),
-        ),
-      ),
-    );
+    strip.replaceChildren(...frames(curves, state.restore, goTo));
     goTo(state.step);
   }
   drawToWidth(chart, (width) => {
@@ -137,10 +136,6 @@ function perturbation(task, sample, name) {
     return chart.firstChild || "";
   });
   setDirection("remove");
-  const directions = [
-    ["remove", "deletion: remove features, highest attribution first"],
-    ["restore", "insertion: restore features, highest attribution first"],
-  ];
   return el(
     "section",
     { class: "perturbation", "data-method": name },
@@ -150,10 +145,24 @@ function perturbation(task, sample, name) {
       "Perturbed inputs of ",
       el("button", { type: "button", class: "name", onclick: () => go("card", task, name) }, name),
     ),
-    selectField("Curve", directions, "remove", setDirection),
+    selectField("Curve", CURVES, "remove", setDirection),
     el("div", { class: "stages" }, el("div", {}, picture, slider, status), chart),
     strip,
   );
+}
+
+/** Small pictures of some steps; each leads to its step. */
+function frames(curves, restore, goTo) {
+  return frameSteps(curves.last).map((step) => {
+    const p = curves.p(step, restore),
+      text = el("span", {}, `${format(100 * curves.shares[step])} %`, hasValue(p) && el("b", {}, `p ${p.toFixed(2)}`));
+    return el(
+      "button",
+      { type: "button", class: "frame", onclick: () => goTo(step) },
+      curves.picture(step, restore),
+      text,
+    );
+  });
 }
 
 function noSamples(task) {

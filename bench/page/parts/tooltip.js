@@ -22,7 +22,7 @@ const TERMS = {
   skill:
     "The score on a common scale: 0 is the random control. For localisation metrics 1 is the ground truth used as a map; for other metrics the unit is the standard deviation of the scores (Cohen's d).",
   "conformance checks":
-    "Each metric is run on small models whose exact attributions are known. It passes if it scores better maps better.",
+    "Each metric is run on small models whose exact attributions are known. A metric passes if it gives the more accurate map the better score.",
   tau: "Kendall's tau compares two orders of the methods: 1 is the same order, 0 no relation, −1 the reverse order.",
   alpha:
     "Krippendorff's alpha measures how well all metrics of a family agree on the order of the methods: 1 is perfect agreement, 0 is chance.",
