@@ -260,7 +260,7 @@ def test_a_card_opens_from_its_method_and_closes_with_escape(opened):
 
 def test_the_address_leads_to_a_card_and_back(opened):
     tab = opened("#card/mnist1d/random")
-    expect(tab.get_by_role("dialog")).to_contain_text("uniform numbers")
+    expect(tab.get_by_role("dialog")).to_contain_text("uniform random numbers")
     tab.get_by_role("button", name="Close").click()
     expect(tab.locator("main h2")).to_have_text("Leaderboard: mnist1d")
     expect(tab).to_have_url(re.compile("#board/mnist1d$"))
@@ -492,7 +492,8 @@ def test_a_task_and_its_metrics_are_described_on_the_board(opened):
     tab.get_by_text("About this task").click()
     expect(tab.locator("details.more .prose").first).to_be_visible()
     tab.get_by_text("What the metrics measure").click()
-    expect(tab.locator("details.more dd", has_text="p while features are removed, highest first").first).to_be_visible()
+    deletion = tab.locator("details.more dd", has_text="p while features are removed, highest attribution first")
+    expect(deletion.first).to_be_visible()
 
 
 def test_odd_addresses_lead_somewhere(opened):

@@ -149,7 +149,7 @@ function metricRankList(title, entries) {
           {},
           el("b", {}, metric.metric),
           ` rank ${format(rank)} of ${of}`,
-          hasValue(skill) && el("span", { class: "quiet" }, `, skill ${format(skill)} (${formatRange(low, high)})`),
+          hasValue(skill) && el("span", { class: "quiet" }, `, skill ${withRange(skill, low, high)}`),
         ),
       ),
     ),

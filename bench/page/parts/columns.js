@@ -150,10 +150,7 @@ function scoreTip(row, metric, field) {
     ["samples", format(field("n_samples"))],
     ["rank by this metric", format(field("rank"))],
     hasValue(field("group")) && ["group letters", field("group")],
-    hasValue(field("skill")) && [
-      "skill",
-      `${format(field("skill"))} (${formatRange(field("skill_low"), field("skill_high"))})`,
-    ],
+    hasValue(field("skill")) && ["skill", withRange(field("skill"), field("skill_low"), field("skill_high"))],
     row.method !== "random" &&
       hasValue(field("p_vs_random")) && ["against the random control", formatP(field("p_vs_random")) + better],
     hasValue(field("status")) && field("status") !== "ok" && `Scores: ${field("status")}.`,

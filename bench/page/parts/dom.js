@@ -55,6 +55,8 @@ function format(value, digits = 3) {
 }
 
 const formatRange = (low, high) => (hasValue(low) && hasValue(high) ? `${format(low)} to ${format(high)}` : "");
+const withRange = (value, low, high) =>
+  hasValue(low) && hasValue(high) ? `${format(value)} (${formatRange(low, high)})` : format(value);
 const formatP = (p) => (p < 0.0001 ? "p < 0.0001" : `p = ${format(p, 2)}`);
 
 /** A name that may break after its underscores. */

@@ -179,12 +179,7 @@ function rankTip(task, row) {
     row.method,
     ["rank", format(row.rank)],
     ["95 % interval", formatRange(row.rank_low, row.rank_high) || "none"],
-    [
-      "mean rank",
-      [format(row.mean_rank), hasValue(row.mean_rank_low) && `(${formatRange(row.mean_rank_low, row.mean_rank_high)})`]
-        .filter(Boolean)
-        .join(" "),
-    ],
+    ["mean rank", withRange(row.mean_rank, row.mean_rank_low, row.mean_rank_high)],
     ["group letters", row.group || "–"],
     ["samples", row.n_samples],
     hasValue(row.n_required_vs_best) && [
