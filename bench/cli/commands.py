@@ -143,7 +143,7 @@ def sweep(arguments: argparse.Namespace) -> int:
         plugins=arguments.plugins,
     )
     output.print_sweep(found, arguments.profile, time.perf_counter() - start)
-    return 1 if found.outcome.rows["failed"] else 0
+    return 1 if found.outcome.failed else 0
 
 
 def check(arguments: argparse.Namespace) -> int:

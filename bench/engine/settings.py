@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,8 @@ import numpy as np
 
 from bench.core import vocabulary
 from bench.core.entries import Metric
+from bench.core.errors import RequestError
+from bench.core.nearest import unknown
 from bench.core.problem import Problem
 from bench.perturbation.partition import partition
 from bench.registry.decorators import METRICS
@@ -47,7 +50,9 @@ def settings(problem: Problem, *, baselines: Sequence[str], features: Sequence[s
     """All settings of a problem; the task's baseline, its k and single features are always among them.
 
     Left out are a background that the task does not have and granularities that are single features on its inputs.
+    Raises RequestError for a name that is not allowed.
     """
+    _check(baselines, features)
     first = task_baseline(problem)
     named = [first, *(name for name in BASELINES if name in baselines and name != first)]
     named = [name for name in named if name != "background" or problem.background is not None]
@@ -60,6 +65,16 @@ def settings(problem: Problem, *, baselines: Sequence[str], features: Sequence[s
         for granularity in granularities
         for output in vocabulary.OUTPUTS
     )
+
+
+def _check(baselines: Sequence[str], features: Sequence[str]) -> None:
+    for name in baselines:
+        if name not in vocabulary.BASELINES:
+            raise RequestError(unknown("baseline", name, BASELINES, of="a sweep"))
+    for name in features:
+        if not re.fullmatch(vocabulary.FEATURES_PATTERN, name):
+            allowed = [*vocabulary.FEATURES, "patchN", "segmentN"]
+            raise RequestError(unknown("features", name, allowed, of="a sweep"))
 
 
 def task_baseline(problem: Problem) -> str:

@@ -15,8 +15,10 @@ from test_probe import Votes
 from torch import Tensor, nn
 
 from bench.analysis import sensitivity
-from bench.cli import main, parser
+from bench.api import sweeping
+from bench.cli import main
 from bench.core.entries import Entry, Task
+from bench.core.errors import RequestError
 from bench.core.problem import Problem
 from bench.core.vocabulary import FEATURES
 from bench.engine import plan as planning
@@ -339,9 +341,18 @@ def test_ranks_flip_with_the_baseline(tmp_path):
 # --- the command
 
 
-def test_the_command_line_names_what_there_is():
-    assert parser.BASELINES == BASELINES
-    assert parser.FEATURES == FEATURES
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        ({"baselines": ["blurr"]}, "unknown baseline 'blurr' of a sweep; did you mean 'blur'? (allowed: zero, mean, "),
+        ({"features": ["patch"]}, "unknown features 'patch' of a sweep; did you mean 'patchN'? (allowed: pixel, "),
+    ],
+    ids=["baseline", "features"],
+)
+def test_an_unknown_baseline_or_granularity_is_refused(chosen, message):
+    with pytest.raises(RequestError) as error:
+        sweep_plan(plan(), **chosen)
+    assert str(error.value).startswith(message)
 
 
 def test_a_wrong_task_is_told_with_the_nearest(tmp_path, capsys):
@@ -376,7 +387,7 @@ def test_the_command_writes_tables_picture_and_statement_and_again_asks_nothing(
     assert set(table["n"]) == {0, 6}
     before = {name: (folder / name).read_bytes() for name in names}
     assert main.main(words) == 0
-    assert "model queries of the settings: 0" in capsys.readouterr().out
+    assert "model queries: 0" in capsys.readouterr().out
     assert {name: (folder / name).read_bytes() for name in names} == before
 
 
@@ -387,7 +398,7 @@ def test_the_profile_says_which_methods_join(tmp_path, monkeypatch):
         asked.append({method.cost for method in plan.methods})
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(runner, "run", noted)
+    monkeypatch.setattr(sweeping, "run", noted)
     for profile in ("quick", "standard", "full"):
         assert main.main(["sweep", "mnist1d", "--profile", profile, "--out", str(tmp_path)]) == 130
     assert asked == [{"fast"}, {"fast", "medium"}, {"fast", "medium", "slow"}]

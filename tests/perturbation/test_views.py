@@ -66,7 +66,7 @@ def test_a_view_with_other_cells_is_the_metric_with_that_granularity(features):
         view = METRICS[name].fn(Probe(problem).view(features=features), maps)
         torch.testing.assert_close(view, own, rtol=0, atol=0)
     # k of the cells: with 36 patches of 6 x 6, or however many segments each sample has
-    view, cells = Probe(problem).view(features=features), Probe(problem).cells(features)
+    view, cells = Probe(problem).view(features=features), Probe(problem).partition(features)
     counts = [int(0.3 * number) for number in cells.counts.expand(3).tolist()]
     kept = cells.order(maps) < torch.tensor(counts).view(3, 1, 1)
     with torch.inference_mode():

@@ -363,7 +363,7 @@ def test_a_wrong_signature_in_a_file_names_the_file(tmp_path):
 
 def test_two_files_of_one_name_are_told_apart(tmp_path):
     discover(plugin(tmp_path / "a", "mine", method_text("first")), PACKAGE)
-    with pytest.raises(RequestError, match=r"two plug-in files are called mine\.py: .*a.mine\.py and .*b.mine\.py"):
+    with pytest.raises(RequestError, match=r"two plug-in files have the name mine\.py: .*a.mine\.py and .*b.mine\.py"):
         discover(plugin(tmp_path / "b", "mine", method_text("second")), PACKAGE)
     assert "second" not in decorators.METHODS
 

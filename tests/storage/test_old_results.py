@@ -54,6 +54,6 @@ def test_reports_are_made_from_it(results):
     assert main(["report", "--no-plots", "--out", str(results)]) == 0
     board = pd.read_csv(results / "leaderboard.csv").set_index("method")
     assert sorted(board.index) == METHODS
-    assert board["n"].tolist() == [6, 6, 6]
+    assert board["n_samples"].tolist() == [6, 6, 6]
     assert board.loc["grad_cam", "drop"] == pytest.approx(0.198374, abs=1e-6)
     assert (results / "report.html").is_file()
