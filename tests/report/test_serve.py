@@ -170,11 +170,12 @@ def test_a_page_is_written_beside_the_folder_when_scores_are_newer_with_a_pause(
 
 
 def test_scores_that_cannot_be_read_are_reported_once(out, capsys):
-    next(out.glob("scores/task=*/method=*/*.parquet")).write_bytes(b"torn")
+    path = next(out.glob("scores/task=*/method=*/*.parquet"))
+    path.write_bytes(b"torn")
     watch = watching(out)
     touched(out, seconds=5)
     assert not watch.update(time.monotonic())
-    assert "not a score file of this harness" in capsys.readouterr().err
+    assert f"{path} cannot be read" in capsys.readouterr().err
     assert not watch.update(watch.finished + serve.PAUSE * watch.duration + 1)
     assert capsys.readouterr().err == ""
 

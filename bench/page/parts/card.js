@@ -199,12 +199,12 @@ function cardCurves(task, name) {
 /** The maps on the task, or on the first task that has some. */
 function cardMaps(task, name) {
   const source = [task, ...tasks].find(
-    (each) => hasSamples(each) && samplesOf(each).some((sample) => sample.methods[name]),
+    (each) => hasSamples(each) && samplesOf(each).some((sample) => hasMap(sample, name)),
   );
   if (!source) return null;
   const maps = samplesOf(source).map(
     (sample, i) =>
-      sample.methods[name] &&
+      hasMap(sample, name) &&
       el(
         "a",
         { class: "map", href: link("samples", source, i, name) },
@@ -218,6 +218,13 @@ function cardMaps(task, name) {
     el("h3", {}, source === task ? "Maps" : `Maps on ${source} (none are stored for ${task})`),
     el("div", { class: "maps" }, maps),
   );
+}
+
+function cardResults(task, name) {
+  const metrics = bestAndWorst(task, name),
+    curves = cardCurves(task, name);
+  if (!metrics && !curves.length) return null;
+  return [el("h3", {}, `Results on ${task}`), metrics, el("div", { class: "halves" }, curves)];
 }
 
 function cardBody(task, name) {
@@ -251,9 +258,7 @@ function cardBody(task, name) {
       ["version", row.outdated === "yes" && outdatedText(about)],
     ]),
     standings(name),
-    el("h3", {}, `Results on ${task}`),
-    bestAndWorst(task, name),
-    el("div", { class: "halves" }, cardCurves(task, name)),
+    cardResults(task, name),
     cardMaps(task, name),
   ];
 }

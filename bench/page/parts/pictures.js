@@ -183,8 +183,9 @@ const truthPicture = (sample) => (isSignal(sample) ? signalInput(sample, true) :
 const stepPicture = (sample, ...rest) =>
   isSignal(sample) ? signalAtStep(sample, ...rest) : imageAtStep(sample, ...rest);
 
+const hasMap = (sample, name) => Boolean(sample.methods[name] && sample.methods[name].map);
+
 function mapPicture(sample, name) {
-  if (!sample.methods[name] || !sample.methods[name].map)
-    return el("span", { class: `picture no-map ${isSignal(sample) ? "flat" : ""}` }, "no map");
+  if (!hasMap(sample, name)) return el("span", { class: `picture no-map ${isSignal(sample) ? "flat" : ""}` }, "no map");
   return isSignal(sample) ? signalMap(sample, name) : imageMap(sample, name);
 }
