@@ -26,6 +26,7 @@ from PIL import Image
 from torch import nn
 
 import bench
+from bench import api
 from bench.cli.main import main
 from bench.core.entries import Task
 from bench.core.errors import RequestError
@@ -289,6 +290,16 @@ TABLE = (
         lambda: bench.evaluate(problem(), out=write("file", "")),
         "file",
         "the results folder file is a file; the path of a folder is needed",
+    ),
+    Row(
+        lambda: api.sweep("mnist1d", baselines=["blurr"], offline=True),
+        "blurr",
+        "unknown baseline 'blurr' of a sweep; did you mean 'blur'? (allowed: zero, mean, blur, noise, background)",
+    ),
+    Row(
+        lambda: api.sweep("mnist1d", features=["patch"], offline=True),
+        "patch",
+        "unknown features 'patch' of a sweep; did you mean 'patchN'? (allowed: pixel, patch64, segment20, patchN, segmentN)",
     ),
     Row(
         run("report --out missing"),

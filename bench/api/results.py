@@ -91,9 +91,18 @@ class Results:
         return page
 
     def write(self, *, plots: bool = True, progress: bool | None = None) -> None:
-        """Writes leaderboards, plots and the page to the folder."""
+        """Writes leaderboards, plots and the page to the folder.
+
+        Raises BenchError where the folder holds no scores that a run asked for, unless these are the results of a run.
+        """
         with bar(progress, unit="file") as shown:
-            self.__dict__["_tables"] = write(self.folder, shown, pictures=plots)  # need not be made again
+            tables = write(self.folder, shown, pictures=plots)
+        self.__dict__["_tables"] = tables  # need not be made again
+        if tables is None and self.outcome is None:
+            raise BenchError(
+                f"{self.folder} holds no scores of a run, and those of a sweep are not shown; "
+                f"`python -m bench run --all --out {self.folder}` computes some"
+            )
 
     def __str__(self) -> str:
         """The leaderboards as text for a terminal."""

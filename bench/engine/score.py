@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from bench.core.entries import Entry, Metric
 from bench.core.errors import ContractError
 from bench.core.hashing import digest, digests, model_digest
+from bench.core.problem import Problem
 from bench.core.random import SampleRng
 from bench.engine import sandbox
 from bench.engine.explain import Attributions, bisect_failures, explain, missing_fields
@@ -49,11 +51,11 @@ def score(metric: Metric, method: Entry, probe: Probe, maps: Attributions, *, ta
     def attempt(rows: list[int]) -> list[Tensor]:  # NotApplicable where the task has no such baseline
         return list(_measure(metric, method, probe.view(**view).take(rows), maps.take(rows), task=task, seed=seed))
 
-    found, failures = bisect_failures([[row for row, state in enumerate(status) if state == "ok"]], attempt)
+    results, failures = bisect_failures([[row for row, state in enumerate(status) if state == "ok"]], attempt)
     for row, (state, why) in failures.items():
         status[row], note[row] = state, why
-    features = _features(metric, probe.view(**view) if found else probe)
-    numbers, curves = _summarise(found, len(status), features)
+    features = _features(metric, probe.view(**view) if results else probe)
+    numbers, curves = _summarise(results, len(status), features)
     for row, number in enumerate(numbers):
         if status[row] == "ok" and not np.isfinite(number):
             status[row], note[row] = "undefined", f"{metric.name} is not finite here"
@@ -87,13 +89,9 @@ def _features(metric: Metric, probe: Probe) -> int:
     return probe.partition(name).number if isinstance(name, str) else probe.features
 
 
-def _explainer(method: Entry, probe: Probe, known: dict[str, Tensor], *, task: str, seed: int) -> Explain:
-    """The `explain` that is handed to metrics (registry.Explain). Maps in `known` are not made again; it is filled up.
-
-    `known` holds one map per question and sample, the oldest give way to new ones.
-    """
+def _explainer(method: Entry, probe: Probe, repeated: dict[str, Tensor], *, task: str, seed: int) -> Explain:
+    """The `explain` that metrics may ask for (registry.Explain); its maps are stored in `repeated` and read from there."""
     problem = probe.problem
-    most = max(1, VALUES_KEPT // problem.shape.numel())
 
     def explain_again(
         inputs: Tensor,
@@ -113,27 +111,37 @@ def _explainer(method: Entry, probe: Probe, known: dict[str, Tensor], *, task: s
             targets=classes,
             fingerprint=problem.fingerprint + other,
         )
-        about = zip(problem.sample_ids, asked.inputs.cpu(), classes.tolist(), strict=True)
-        names = digests((task, seed, method.id, draw, other, shift), (digest(*one) for one in about))
-        found = {name: known[name] for name in names if name in known}
-        lacking = [row for row, name in enumerate(names) if name not in found]
-        for start in range(0, len(lacking), problem.batch_size):
-            rows = lacking[start : start + problem.batch_size]
-            maps = explain(method, asked.take(rows), task=task, seed=seed, draw=draw)[0]
-            made = dict(zip((names[row] for row in rows), maps, strict=True))
-            found.update(made)
-            known.update(made)
-        for name in list(known)[: max(0, len(known) - most)]:
-            del known[name]
-        return torch.stack([found[name] for name in names])
+        samples = zip(problem.sample_ids, asked.inputs.cpu(), classes.tolist(), strict=True)
+        names = digests((task, seed, method.id, draw, other, shift), (digest(*sample) for sample in samples))
+        return _cached(names, repeated, asked, lambda part: explain(method, part, task=task, seed=seed, draw=draw)[0])
 
     return explain_again
 
 
-def _summarise(found: dict[int, Tensor], size: int, features: int) -> tuple[np.ndarray, np.ndarray | None]:
-    """Scores (N,), NaN where there are none, and the curves they are the areas under, where they are."""
-    if not found:
+def _cached(
+    names: list[str], repeated: dict[str, Tensor], problem: Problem, explain_part: Callable[[Problem], Tensor]
+) -> Tensor:
+    """The maps of these names, one per sample of the problem (N, *S): from `repeated`, or explained and stored there.
+
+    Of the stored maps the oldest give way to new ones.
+    """
+    maps = {name: repeated[name] for name in names if name in repeated}
+    missing = [row for row, name in enumerate(names) if name not in maps]
+    for start in range(0, len(missing), problem.batch_size):
+        rows = missing[start : start + problem.batch_size]
+        new = dict(zip((names[row] for row in rows), explain_part(problem.take(rows)), strict=True))
+        maps.update(new)
+        repeated.update(new)
+    most = max(1, VALUES_KEPT // problem.shape.numel())
+    for name in list(repeated)[: max(0, len(repeated) - most)]:
+        del repeated[name]
+    return torch.stack([maps[name] for name in names])
+
+
+def _summarise(results: dict[int, Tensor], size: int, features: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """Scores (N,), NaN where there are none, and curves (N, steps + 1) where the metric returned curves."""
+    if not results:
         return np.full(size, np.nan), None
-    nothing = torch.full_like(next(iter(found.values())), torch.nan)
-    table = torch.stack([found.get(row, nothing) for row in range(size)])
+    missing = torch.full_like(next(iter(results.values())), torch.nan)
+    table = torch.stack([results.get(row, missing) for row in range(size)])
     return (area(table, features).numpy(), table.numpy()) if table.dim() == 2 else (table.numpy(), None)

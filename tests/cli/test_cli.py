@@ -450,3 +450,14 @@ def test_evaluate_names_weights_that_are_not_there(tmp_path, capsys):
 def test_evaluate_without_data_says_how_to_get_it(tmp_path, capsys):
     assert main(["evaluate", "hmt", "--offline", "--out", str(tmp_path)]) == 1
     assert "get it once with `python -m bench fetch hmt`" in capsys.readouterr().err
+
+
+def test_a_report_of_a_folder_that_only_a_sweep_filled_says_so(tmp_path, capsys):
+    words = ["sweep", "mnist1d", "--samples", "2", "--baseline", "mean", "--features", "pixel", "--device", "cpu"]
+    assert main([*words, "--method", "random", "input_magnitude", "--out", str(tmp_path)]) == 0
+    assert main(["report", "--no-plots", "--out", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert (
+        f"{tmp_path} holds no scores of a run, and those of a sweep are not shown; `python -m bench run --all" in said
+    )
+    assert not (tmp_path / "leaderboard.csv").exists()

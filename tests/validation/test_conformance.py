@@ -15,6 +15,7 @@ from bench.engine.explain import explain_all
 from bench.page import data
 from bench.perturbation.probe import Probe
 from bench.registry.decorators import METRICS
+from bench.registry.selection import with_params
 from bench.report.terminal import conformance_text
 from bench.validation import conformance
 from bench.validation.closed_form import CONTROLS, KINDS, SHAPES, Pairs, exact, problem
@@ -277,3 +278,9 @@ def test_a_step_with_p_of_3_percent_counts_as_not_scored_worse():
             verdict, ("noisy(0.1)", "noisy(1)"), {"1-D": {"noisy(0.1)": gaps, "noisy(1)": 0 * gaps}}
         )
         assert verdict.passed is right
+
+
+def test_another_baseline_than_the_problems_is_not_covered_and_another_output_is():
+    assert conformance.check(with_params(METRICS["deletion"], "baseline=blur")).row()["verdict"] == "untested"
+    verdict = conformance.check(with_params(METRICS["deletion"], "output=logit"))
+    assert (verdict.row()["verdict"], verdict.row()["uses_sign"]) == ("pass", "yes")
