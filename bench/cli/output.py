@@ -24,7 +24,7 @@ def print_run(results: Results, seconds: float, *, verbose: bool) -> None:
     assert outcome is not None
     print(results)
     for task, reason in outcome.skipped_tasks.items():
-        print(f"skipped {reason if reason.startswith(task) else f'{task}: {reason}'}")
+        print(f"skipped {task}: {reason}")
     _print_failures(outcome)
     if verbose:
         _print_costs(outcome)

@@ -17,6 +17,7 @@ from bench.core.entries import Task
 from bench.report import markup
 from bench.report.terminal import boards_text
 from bench.storage.scores import Store
+from bench.validation.ladders import COLUMNS
 
 TASK = "toy"
 TOY = Task(name=TASK, fn=print, family="", cite="", version=1, params=(), injected=())
@@ -136,10 +137,9 @@ def test_the_terminal_says_the_answer_before_the_table_and_what_is_missing_after
 
 
 def test_metrics_that_the_profile_left_out_are_listed_by_the_reason(tmp_path):
-    Store(tmp_path).mark_current(TOY, "weights", left_out={"metrics": ["slow_metric", "bad_metric", "up"]})
-    pd.DataFrame({"metric": ["bad_metric"], "metric_id": ["bad_metric@1"], "verdict": ["fail"]}).to_csv(
-        tmp_path / "conformance.csv", index=False
-    )
+    Store(tmp_path).mark_run(TOY, "weights", [], left_out={"metrics": ["slow_metric", "bad_metric", "up"]})
+    verdict = {"metric": "bad_metric", "metric_id": "bad_metric@1", "verdict": "fail"}
+    pd.DataFrame([verdict]).reindex(columns=["code", *COLUMNS]).to_csv(tmp_path / "conformance.csv", index=False)
     text = boards_text(tables_of(rows(THREE)), tmp_path)
     assert "left out, slow (--profile full, or by name): slow_metric" in text
     assert "left out, fail their checks (--profile full, or by name): bad_metric" in text
