@@ -78,7 +78,7 @@ def test_no_circle_exists_inside_a_room(room):
 
 
 def test_every_room_is_in_the_order():
-    assert {name.split(".")[0] for name in MODULES} <= set(ROOMS)
+    assert {name.split(".")[0] for name in MODULES} == set(ROOMS)
 
 
 @pytest.mark.parametrize("folder", ["methods", "tasks"])

@@ -86,6 +86,7 @@ class Metric(Entry):
     label: str = ""  # with unit, as an axis names it
     limits: tuple[float | None, float | None] = (None, None)
     view: tuple[tuple[str, str], ...] = ()
+    views: frozenset[str] = frozenset()  # the settings of vocabulary.VIEW that its scores follow; others are refused
 
     @property
     def settings(self) -> tuple[tuple[str, Any], ...]:

@@ -133,7 +133,7 @@ PROMISES = {
     "complete": "attributions sum to the class's logit less that of the baseline",
     "null": "a feature that the model ignores gets zero",
     "linear": "on a linear model: weight times distance from the baseline",
-    "class": "another class gets another map",
+    "class": "the map depends on the explained class",
 }
 # How a metric that asks the probe may perturb and read the model; the first of each is the default.
 BASELINES = ("task", "zero", "mean", "blur", "noise", "background")  # what stands for an absent feature

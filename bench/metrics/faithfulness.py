@@ -19,17 +19,18 @@ from bench.perturbation.probe import Probe
 from bench.registry.decorators import metric
 
 ERASER_SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)
-lower = functools.partial(metric, family="faithfulness", higher_is_better=False)
-higher = functools.partial(metric, family="faithfulness", higher_is_better=True)
+VIEWS = ("baseline", "output")  # read through the probe, whatever it replaces features with and reads of the model
+lower = functools.partial(metric, family="faithfulness", higher_is_better=False, views=VIEWS)
+higher = functools.partial(metric, family="faithfulness", higher_is_better=True, views=VIEWS)
 
 
-@lower(cite="chattopadhay2018gradcampp", label="drop (%)", limits=(0, 100))
+@lower(cite="chattopadhay2018gradcampp", label="drop (%)", limits=(0, 100), views=(*VIEWS, "features"))
 def drop(probe: Probe, attribution: Tensor, *, k: float | None = None) -> Tensor:
     """Percentage of the class's probability p that is lost when only the top k features are kept; 0 where p rises. (N,)"""
     return _percent((probe.full - _kept(probe, attribution, k)).clamp_min(0), probe.full)
 
 
-@higher(cite="chattopadhay2018gradcampp", label="increase (%)", limits=(0, 100))
+@higher(cite="chattopadhay2018gradcampp", label="increase (%)", limits=(0, 100), views=(*VIEWS, "features"))
 def increase(probe: Probe, attribution: Tensor, *, k: float | None = None) -> Tensor:
     """100 where the class's probability p rises when only the top k features are kept, else 0. (N,)
 
@@ -38,7 +39,7 @@ def increase(probe: Probe, attribution: Tensor, *, k: float | None = None) -> Te
     return 100 * (_kept(probe, attribution, k) > probe.full).double()
 
 
-@higher(cite="samek2017evaluating", label="top-k deletion (%)", limits=(None, 100))
+@higher(cite="samek2017evaluating", label="top-k deletion (%)", limits=(None, 100), views=(*VIEWS, "features"))
 def topk_deletion(probe: Probe, attribution: Tensor, *, k: float | None = None) -> Tensor:
     """Percentage of the class's probability p that is lost when the top k features are removed. (N,)
 
@@ -142,7 +143,7 @@ def irof(probe: Probe, attribution: Tensor, *, features: str = "segment20") -> T
     return ((lost[:, 1:] + lost[:, :-1]) / 2 * widths).sum(1)
 
 
-@lower(cite="rong2022road", label="ROAD (accuracy)", limits=(0, 1))
+@lower(cite="rong2022road", label="ROAD (accuracy)", limits=(0, 1), views=())
 def road(probe: Probe, attribution: Tensor, *, levels: int = 5, noise: float = 0.01) -> Tensor:
     """Share of levels at which the explained class stays the model's first choice when the top features are imputed. (N,)
 
@@ -195,7 +196,7 @@ def faithfulness_estimate(probe: Probe, attribution: Tensor, *, features: str = 
     return pearson(cells.sums(attribution.double()), lost)
 
 
-@higher(cite="nguyen2020quantitative", label="monotonicity correlation", limits=(-1, 1))
+@higher(cite="nguyen2020quantitative", label="monotonicity correlation", limits=(-1, 1), views=("output",))
 def monotonicity_correlation(probe: Probe, attribution: Tensor, *, draws: int = 2, features: str = "patch64") -> Tensor:
     """Spearman correlation, over single features, of |attribution| and the mean squared change of p when redrawn. (N,)
 

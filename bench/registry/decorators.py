@@ -81,11 +81,13 @@ def metric(
     limits: tuple[float | None, float | None] = (None, None),
     needs: Iterable[str] = (),
     cost: str = "",
+    views: Iterable[str] = (),
     version: int = 1,
 ) -> Callable[[Function], Function]:
     """Registers `fn(probe, attribution, [rng, explain, cost], *, hyper-parameters)` under its own name.
 
-    `cost`: "slow" for a metric that runs in profile `full` only, or when named.
+    `cost`: "slow" for a metric that runs in profile `full` only, or when named. `views`: which of `baseline`, `output` and
+    `features` the scores follow, as those of questions to the probe do; users may set these, `drop[baseline=blur]`.
 
     The function returns scores (N,), or a curve (N, steps + 1) over even steps from nothing to everything perturbed; a curve is
     stored whole and its score is the area under it.
@@ -102,6 +104,7 @@ def metric(
             higher_is_better=higher_is_better,
             label=label or read["name"].replace("_", " "),
             limits=limits,
+            views=frozenset(views),
         )
         _add(METRICS, entry)
         return fn

@@ -68,7 +68,7 @@ def split(texts: Iterable[str]) -> list[str]:
 def with_params(entry: E, settings: str) -> E:
     """The entry with other settings, given as `name=value,name=value`; those that differ from the default enter its name.
 
-    Settings are hyper-parameters and, for a metric that asks the probe, those of vocabulary.VIEW.
+    Settings are hyper-parameters and those of vocabulary.VIEW that a metric's scores follow.
     """
     params, defaults = dict(entry.params), dict(entry.params)
     views = _views(entry)
@@ -102,9 +102,9 @@ def unknown_name(name: str, allowed: Iterable[str], kind: str) -> str:
 
 def _views(entry: Entry) -> dict[str, str]:
     """The settings of the view that the entry takes beside its hyper-parameters, at their defaults."""
-    if not isinstance(entry, Metric) or "probe" not in entry.injected:
+    if not isinstance(entry, Metric):
         return {}
-    return {name: words[0] for name, words in VIEW.items() if name not in dict(entry.params)}
+    return {name: words[0] for name, words in VIEW.items() if name in entry.views and name not in dict(entry.params)}
 
 
 def _word(entry: Entry, name: str, text: str) -> str:

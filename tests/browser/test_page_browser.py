@@ -513,4 +513,4 @@ def test_the_conclusion_says_what_cannot_be_distinguished(opened):
 def test_a_card_has_measured_costs_and_guaranteed_properties(opened):
     card = opened("#card/planted_image/grad_cam").get_by_role("dialog")
     expect(card).to_contain_text(re.compile(r"cost per sample on planted_image\s*\S+ s"))
-    expect(card).to_contain_text("another class gets another map")
+    expect(card).to_contain_text("the map depends on the explained class")
