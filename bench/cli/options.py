@@ -10,6 +10,19 @@ from typing import Any
 from bench.core.vocabulary import DEVICES, PROFILES
 
 
+def add_command(commands: Any, name: str, function: str, summary: str, description: str, examples: str = "") -> Any:
+    """A command: its name, the function of cli.commands that runs it, its line in the help, and its description."""
+    command = commands.add_parser(
+        name,
+        help=summary,
+        description=description,
+        epilog=examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter if examples else argparse.HelpFormatter,
+    )
+    command.set_defaults(command=function)
+    return command
+
+
 def add_names(group: Any, kinds: tuple[str, ...]) -> None:
     """--task, --method, --metric."""
     for kind in kinds:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import __version__
-from bench.cli import options
+from bench.cli import model_parser, options
 from bench.core.vocabulary import BASELINES, FEATURES
 
 SHOWN = "integrated_gradients,grad_cam,lrp_composite,smoothgrad,sise,random"  # by explain, if no method is named
@@ -38,27 +38,14 @@ def parser() -> argparse.ArgumentParser:
     _add_explain(commands)
     _add_check(commands)
     _add_sweep(commands)
-    _add_train(commands)
-    _add_evaluate(commands)
-    _add_fetch(commands)
+    model_parser.add_train(commands)
+    model_parser.add_evaluate(commands)
+    model_parser.add_fetch(commands)
     return top
 
 
-def _add(commands: Any, name: str, function: str, summary: str, description: str, examples: str = "") -> Any:
-    """A command: its name, the function of cli.commands that runs it, its line in the help, and its description."""
-    command = commands.add_parser(
-        name,
-        help=summary,
-        description=description,
-        epilog=examples,
-        formatter_class=argparse.RawDescriptionHelpFormatter if examples else argparse.HelpFormatter,
-    )
-    command.set_defaults(command=function)
-    return command
-
-
 def _add_run(commands: Any) -> None:
-    run = _add(
+    run = options.add_command(
         commands,
         "run",
         "run",
@@ -85,7 +72,7 @@ def _add_run(commands: Any) -> None:
 
 
 def _add_list(commands: Any) -> None:
-    listing = _add(
+    listing = options.add_command(
         commands,
         "list",
         "list_entries",
@@ -98,7 +85,7 @@ def _add_list(commands: Any) -> None:
 
 
 def _add_report(commands: Any) -> None:
-    report = _add(
+    report = options.add_command(
         commands,
         "report",
         "report",
@@ -115,7 +102,7 @@ def _add_report(commands: Any) -> None:
 
 
 def _add_serve(commands: Any) -> None:
-    serve = _add(
+    serve = options.add_command(
         commands,
         "serve",
         "serve",
@@ -131,7 +118,7 @@ def _add_serve(commands: Any) -> None:
 
 
 def _add_compare(commands: Any) -> None:
-    compare = _add(
+    compare = options.add_command(
         commands,
         "compare",
         "compare",
@@ -158,7 +145,7 @@ def _add_compare(commands: Any) -> None:
 
 
 def _add_explain(commands: Any) -> None:
-    explain = _add(
+    explain = options.add_command(
         commands,
         "explain",
         "explain",
@@ -199,7 +186,7 @@ def _add_explain(commands: Any) -> None:
 
 
 def _add_sweep(commands: Any) -> None:
-    sweep = _add(
+    sweep = options.add_command(
         commands,
         "sweep",
         "sweep",
@@ -243,7 +230,7 @@ def _add_sweep(commands: Any) -> None:
 
 
 def _add_check(commands: Any) -> None:
-    check = _add(
+    check = options.add_command(
         commands,
         "check",
         "check",
@@ -261,47 +248,3 @@ def _add_check(commands: Any) -> None:
     )
     options.add_out(check)
     options.add_plugins(check)
-
-
-def _add_train(commands: Any) -> None:
-    train = _add(
-        commands,
-        "train",
-        "train",
-        "train a task's model",
-        "Trains a task's model by its recipe and writes the weights, the facts about them, and the training curves.",
-    )
-    train.add_argument("task", metavar="TASK")
-    train.add_argument("--to", type=Path, metavar="DIR", help="folder for the weights (default: OUT/weights)")
-    train.add_argument("--epochs", type=options.positive, metavar="N", help="instead of the recipe's number")
-    options.add_seed(train)
-    options.add_device(train)
-    options.add_paths(train)
-
-
-def _add_evaluate(commands: Any) -> None:
-    evaluate = _add(
-        commands,
-        "evaluate",
-        "evaluate",
-        "measure a task's model on its test data",
-        "Prints precision, recall, F1 and ROC AUC of each class, and draws the confusion matrix and the ROC curves.",
-    )
-    evaluate.add_argument("task", metavar="TASK")
-    evaluate.add_argument(
-        "--weights", type=Path, metavar="FILE", help="a .safetensors file (default: the shipped weights)"
-    )
-    options.add_device(evaluate)
-    options.add_paths(evaluate)
-
-
-def _add_fetch(commands: Any) -> None:
-    fetch = _add(
-        commands,
-        "fetch",
-        "fetch",
-        "download a task's data into the user cache",
-        "Downloads a task's data into the user cache, unless they are there or in --data, and counts the samples.",
-    )
-    fetch.add_argument("task", metavar="TASK")
-    options.add_paths(fetch)
