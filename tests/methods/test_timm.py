@@ -31,11 +31,13 @@ NETWORKS = {
     "test_resnet": (("layer1", "layer2", "layer3", "layer4"), {}),
     "test_convnext": (
         ("stages.0", "stages.1", "stages.2", "stages.3"),
-        dict.fromkeys(NO_RULE, "no rule for") | dict.fromkeys(NO_RELU, "has none") | {"cam": "global average pooling"},
+        dict.fromkeys(NO_RULE, "no rule for")
+        | dict.fromkeys(NO_RELU, "has no ReLU")
+        | {"cam": "global average pooling"},
     ),
     "test_efficientnet": (
         ("blocks.0", "blocks.2", "bn2"),
-        dict.fromkeys(NO_RULE, "no rule for") | dict.fromkeys(NO_RELU, "has none"),
+        dict.fromkeys(NO_RULE, "no rule for") | dict.fromkeys(NO_RELU, "has no ReLU"),
     ),
 }
 FEWER = {
