@@ -182,7 +182,12 @@ TABLE = (
     Row(
         lambda: bench.evaluate(problem(), profile="quik"),
         "quik",
-        "unknown profile 'quik'; did you mean 'quick'? (allowed: full, quick, standard)",
+        "unknown profile 'quik'; did you mean 'quick'? (allowed: quick, standard, full)",
+    ),
+    Row(
+        lambda: api.sweep("mnist1d", profile="quik"),
+        "quik",
+        "unknown profile 'quik'; did you mean 'quick'? (allowed: quick, standard, full)",
     ),
     Row(
         lambda: select(decorators.METRICS, [], "metric"),

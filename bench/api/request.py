@@ -13,7 +13,7 @@ from bench.core.problem import Problem
 from bench.core.vocabulary import PROFILES
 from bench.engine import loading
 from bench.registry.decorators import METHODS, METRICS, TASKS
-from bench.registry.selection import select, split, unknown_name
+from bench.registry.selection import select, split
 from bench.task_tools.data import Data
 
 Names = str | Sequence[str] | None
@@ -117,5 +117,5 @@ def data_of(folder: str | Path | None, *, offline: bool) -> Data:
 def checked_choice(value: str, allowed: Iterable[str], what: str) -> str:
     """The value, if it is allowed; else RequestError with the nearest."""
     if value not in allowed:
-        raise RequestError(unknown_name(value, allowed, what))
+        raise RequestError(unknown(what, value, allowed))
     return value

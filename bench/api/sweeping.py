@@ -9,14 +9,25 @@ from pathlib import Path
 import pandas as pd
 
 from bench.api.progress import bar
-from bench.api.request import Names, Paths, data_of, load_plugins, methods_of, one_task, samples_of
-from bench.core.vocabulary import BASELINES, FEATURES
+from bench.api.request import (
+    Names,
+    Paths,
+    at_least_one,
+    checked_choice,
+    data_of,
+    load_plugins,
+    methods_of,
+    one_task,
+    samples_of,
+)
+from bench.core.vocabulary import BASELINES, FEATURES, PROFILES
 from bench.engine.plan import Outcome, Plan
 from bench.engine.runner import run
 from bench.engine.sweep import sweep_plan
 from bench.network import device as devices
 from bench.report.terminal import sweep_text
 from bench.report.write import write_sweep
+from bench.storage.check import check_folder
 from bench.storage.scores import Store
 
 COSTS = {"quick": {"fast"}, "standard": {"fast", "medium"}, "full": {"fast", "medium", "slow"}}
@@ -59,19 +70,22 @@ def sweep(
     progress: bool | None = None,
 ) -> SweepResults:
     """Scores methods under other baselines, outputs, features and shares k, and says which differences survive."""
+    checked_choice(profile, PROFILES, "profile")
     load_plugins(plugins)
     entry = one_task(task)
+    amount = samples_of(entry, samples, profile)
+    check_folder(Path(out))
     candidates = methods_of(methods)
     chosen = [one for one in candidates if methods is not None or one.cost in {"", *COSTS[profile]}]
     plan = Plan(
         tasks=[entry],
         methods=chosen,
         metrics=[],
-        samples=lambda one: samples_of(one, samples, profile),
+        samples=lambda _: amount,
         seed=seed,
         data=data_of(data, offline=offline),
         device=devices.choose(device),
-        batch_size=batch_size,
+        batch_size=None if batch_size is None else at_least_one(batch_size, "batch_size"),
         fresh=fresh,
     )
     devices.keep_freed_memory()

@@ -183,7 +183,7 @@ def _read_mark(path: Path) -> dict[str, Any]:
         mark: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return mark
     except ValueError as error:
-        raise BenchError(f"{path}: not JSON ({error}); delete it and run again") from error
+        raise BenchError(f"{path}: not JSON ({error}); move it away and run again") from error
 
 
 def _current(paths: Sequence[Path], mark: Mapping[str, str]) -> list[pa.Table]:
@@ -261,4 +261,4 @@ def _read(path: Path, columns: list[str] | None, categories: Sequence[str] = ())
     try:
         return pq.ParquetFile(path, read_dictionary=list(categories)).read(columns=columns, use_threads=False)
     except (pa.ArrowInvalid, OSError) as error:
-        raise BenchError(f"{path}: not a score file of this harness ({error}); delete it and run again") from error
+        raise BenchError(f"{path}: not a score file of this harness ({error}); move it away and run again") from error

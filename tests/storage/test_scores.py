@@ -130,7 +130,7 @@ def test_asked_scores_are_of_the_method_metric_seed_and_weights_asked_for(tmp_pa
 def test_a_mark_that_is_no_json_is_named(tmp_path):
     Store(tmp_path).mark_run(PARTS[0], "weights", [KEY])
     next(tmp_path.rglob("current.json")).write_text("", encoding="utf-8")
-    with pytest.raises(BenchError, match=r"current\.json: not JSON .*; delete it and run again"):
+    with pytest.raises(BenchError, match=r"current\.json: not JSON .*; move it away and run again"):
         Store(tmp_path).read()
 
 

@@ -56,10 +56,11 @@ def commands(out: Path, other: Path) -> dict[str, list[str]]:
         "before": ["compare", str(out), str(other)],
         "after": ["compare", str(other), str(out)],
         "run": [*RUN.split(), "--out", str(out)],
+        "sweep": ["sweep", "mnist1d", "--method", "random", "--samples", "2", "--device", "cpu", "--out", str(out)],
     }
 
 
-ALL = ("report", "page", "before", "after", "run")
+ALL = ("report", "page", "before", "after", "run", "sweep")
 ONE_METHOD = "run --task mnist1d --method saliency"
 
 
