@@ -34,7 +34,7 @@ from bench.core.problem import Problem
 from bench.engine import one_sample
 from bench.engine.explain import Attributions, explain_all
 from bench.engine.plan import Plan, load
-from bench.engine.sandbox import map_status
+from bench.engine.sandbox import checked, map_status
 from bench.engine.score import score as score_maps
 from bench.network import device as devices
 from bench.network.cost import Cost
@@ -43,6 +43,10 @@ from bench.task_tools.data import Data
 
 SHOWN = ("integrated_gradients", "grad_cam", "lrp_composite", "smoothgrad", "sise", "random")  # by `explain`
 NOT_FROM_MAPS = {"explain": "asks the method for other maps", "cost": "measures what an explanation costs"}
+
+GIVEN = Entry(  # stands for the method of maps that were given; it is never called
+    name="given", fn=lambda problem: problem.inputs, family="", cite="", version=1, params=(), injected=("problem",)
+)
 
 
 def attribute(
@@ -75,8 +79,8 @@ def attribute(
     """
     load_plugins(plugins)
     entry = _one_method(method)
-    task, loaded = _loaded(problem, name, device, batch_size)
-    made = explain_all(entry, loaded, task=task.id, seed=seed)
+    task, probe = _probe(problem, name, seed, device, batch_size)
+    made = explain_all(entry, probe.problem, task=task.id, seed=seed)
     for sample, status, note in zip(problem.sample_ids, made.status, made.note, strict=True):
         if status == "skipped":
             raise NotApplicable(f"{entry.name}: {note}")
@@ -120,7 +124,7 @@ def score(
     """
     load_plugins(plugins)
     chosen = _metrics_of_maps(metrics)
-    task, loaded = _loaded(problem, name, device, batch_size)
+    task, probe = _probe(problem, name, seed, device, batch_size)
     attribution = torch.as_tensor(maps).detach()
     wanted = (len(problem), *problem.shape)
     if tuple(attribution.shape) != wanted or not attribution.is_floating_point():
@@ -130,11 +134,10 @@ def score(
         )
     status, note = zip(*map_status(attribution), strict=True)
     unknown = torch.full((len(problem),), torch.nan, dtype=torch.float64)
-    given = Attributions(attribution.to(loaded.inputs.device), Cost(unknown, unknown, unknown, unknown), status, note)
-    probe = Probe(loaded, names=(seed, task.id))
+    given = Attributions(checked(attribution, probe.problem), Cost(unknown, unknown, unknown, unknown), status, note)
     columns = {}
     for metric in chosen:
-        scores = score_maps(metric, _given(metric), probe, given, task=task.id, seed=seed)
+        scores = score_maps(metric, GIVEN, probe, given, task=task.id, seed=seed)
         columns[metric.name] = scores.values
         reasons = sorted({reason for reason in scores.note if reason})
         if reasons:
@@ -236,7 +239,7 @@ def _one_method(name: str) -> Entry:
     return found[0]
 
 
-def _loaded(problem: Problem, name: str, device: str, batch_size: int | None) -> tuple[Task, Problem]:
+def _probe(problem: Problem, name: str, seed: int, device: str, batch_size: int | None) -> tuple[Task, Probe]:
     """The problem as a run hands it to methods and metrics: on its device, with the explained classes."""
     task = own_task(problem, name)
     plan = Plan(
@@ -249,7 +252,7 @@ def _loaded(problem: Problem, name: str, device: str, batch_size: int | None) ->
     )
     loaded = load(task, problem.sample_ids, plan)
     size = problem.batch_size if batch_size is None else at_least_one(batch_size, "batch_size")
-    return task, Probe(replace(loaded, batch_size=size)).problem
+    return task, Probe(replace(loaded, batch_size=size), names=(seed, task.id))
 
 
 def _metrics_of_maps(names: Names) -> list[Metric]:
@@ -264,10 +267,3 @@ def _metrics_of_maps(names: Names) -> list[Metric]:
                     f"metric {metric.name} {reason}, so it cannot score given maps; use bench.evaluate with the method"
                 )
     return chosen
-
-
-def _given(metric: Metric) -> Entry:
-    """Stands for the method of maps that were given; it is never called."""
-    return Entry(
-        name="given", fn=lambda problem: problem.inputs, family="", cite="", version=1, params=(), injected=("problem",)
-    )

@@ -96,9 +96,8 @@ def evaluate(
     devices.keep_freed_memory()
     files = load_plugins(plugins)
     tasks = tasks_of(problem, task, name)
-    amounts = {
-        entry.id: samples_of(entry, samples, profile) for entry in tasks
-    }  # now, so that a wrong one costs nothing
+    # Amounts are checked now, so that a wrong one costs nothing.
+    amounts = {entry.id: samples_of(entry, samples, profile) for entry in tasks}
     plan = Plan(
         tasks=tasks,
         methods=methods_of(methods),

@@ -7,6 +7,7 @@ the version that wrote it where run.json holds it, and the command that makes th
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import zipfile
 from pathlib import Path
@@ -18,6 +19,7 @@ from bench.storage import run_facts
 from bench.storage.scores import SCHEMA
 
 MARK_FIELDS = ("task_id", "fingerprint")
+VERSIONED = ("method_id", "metric_id")
 MAP_FIELDS = ("sample_ids", "fingerprint")
 
 
@@ -47,9 +49,10 @@ def _flaw_of_mark(path: Path) -> str:
 
 def _flaw_of_scores(path: Path) -> str:
     try:
-        schema = pq.read_schema(path)
+        metadata = pq.read_metadata(path)
     except (pa.ArrowInvalid, OSError):
         return "it is not a whole parquet file"
+    schema = metadata.schema.to_arrow_schema()
     missing = [name for name in SCHEMA.names if name not in schema.names]
     if missing:
         return f"it has no column {missing[0]}"
@@ -59,6 +62,17 @@ def _flaw_of_scores(path: Path) -> str:
     other = [name for name in SCHEMA.names if schema.field(name).type != SCHEMA.field(name).type]
     if other:
         return f"its column {other[0]} is {schema.field(other[0]).type}, not {SCHEMA.field(other[0]).type}"
+    return _flaw_of_ids(metadata)
+
+
+def _flaw_of_ids(metadata: pq.FileMetaData) -> str:
+    """Ids of methods and metrics hold their version, `name@2`; read off the statistics, so that no row has to be."""
+    for group in range(metadata.num_row_groups):
+        for index, name in enumerate(metadata.schema.names):
+            statistics = metadata.row_group(group).column(index).statistics if name in VERSIONED else None
+            for value in (statistics.min, statistics.max) if statistics and statistics.has_min_max else ():
+                if not re.search(r"@\d", value):
+                    return f"its {name} '{value}' has no version"
     return ""
 
 

@@ -45,6 +45,11 @@ def with_text_scores(rows: pa.Table) -> pa.Table:
     return rows.set_column(rows.column_names.index("score"), "score", rows["score"].cast(pa.string()))
 
 
+def without_version(rows: pa.Table) -> pa.Table:
+    names = pa.array(["sparseness"] * len(rows))
+    return rows.set_column(rows.column_names.index("metric_id"), "metric_id", names)
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
@@ -77,6 +82,7 @@ ONE_METHOD = "run --task mnist1d --method saliency"
             ALL,
         ),
         (SCORES, table(with_text_scores), "its column score is string, not double", ONE_METHOD, ALL),
+        (SCORES, table(without_version), "its metric_id 'sparseness' has no version", ONE_METHOD, ALL),
         (MARK, text(""), "it is not JSON", "run --task mnist1d", ALL),
         (MARK, text("[]"), "it has no task_id", "run --task mnist1d", ALL),
         (MARK, text('{"task_id": "mnist1d@1"}'), "it has no fingerprint", "run --task mnist1d", ALL),
