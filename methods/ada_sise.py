@@ -7,7 +7,6 @@ queries. Values lie in [0, number of blocks]; never negative.
 
 import numpy as np
 import torch
-from skimage.filters import threshold_otsu
 from torch import Tensor
 
 from bench.core.problem import Problem
@@ -27,6 +26,8 @@ def above_otsu(weights: Tensor) -> Tensor:
 
 
 def _above(weights: Tensor) -> Tensor:
+    from skimage.filters import threshold_otsu
+
     positive = weights > 0
     levels = np.floor((weights[positive] / weights.max()).double().cpu().numpy() * 255).astype(np.uint8)
     if len(np.unique(levels)) < 2:

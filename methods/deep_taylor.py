@@ -11,16 +11,18 @@ networks, for which it is derived.
 """
 
 from torch import Tensor
-from zennit.rules import WSquare, ZBox, ZPlus
 
 from bench.core.problem import Problem
-from bench.network.lrp import LAYERS, POSITIVE, RELU_ONLY, logit, relevance
 from bench.registry.decorators import method
 
 
 @method(cite="montavon2017dtd", family="propagation", cost="fast", promises={"class"})
 def deep_taylor(problem: Problem) -> Tensor:
     """Positive relevance of the class's logit by the z+ rule, and z^B or w^2 at the input, summed over channels. -> (N, *S)"""
+    from zennit.rules import WSquare, ZBox, ZPlus
+
+    from bench.network.lrp import LAYERS, POSITIVE, RELU_ONLY, logit, relevance
+
     first = WSquare(zero_params="bias")
     if problem.bounds is not None:
         low, high = problem.bounds

@@ -7,15 +7,17 @@ contribution. Never negative where inputs are not; sums to 1. Only for networks 
 """
 
 from torch import Tensor
-from zennit.rules import ZPlus
 
 from bench.core.problem import Problem
-from bench.network.lrp import LAYERS, POSITIVE, RELU_ONLY, one, relevance
 from bench.registry.decorators import method
 
 
 @method(cite="zhang2016excitation", family="propagation", cost="fast", promises={"null", "class"})
 def excitation_backprop(problem: Problem) -> Tensor:
     """Probability that a random walk from the class along excitatory weights ends at a feature. -> (N, *S)"""
+    from zennit.rules import ZPlus
+
+    from bench.network.lrp import LAYERS, POSITIVE, RELU_ONLY, one, relevance
+
     rules = [(LAYERS, ZPlus(zero_params="bias"))]
     return relevance(problem, "excitation_backprop", rules, start=one, others=POSITIVE, supported=RELU_ONLY)

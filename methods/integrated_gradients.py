@@ -5,7 +5,6 @@
 Signed and complete: the attributions of a sample sum to logit_c(x) - logit_c(x'), up to the error of the quadrature.
 """
 
-from captum.attr import IntegratedGradients
 from torch import Tensor
 
 from bench.core.problem import Problem
@@ -20,6 +19,8 @@ def integrated_gradients(problem: Problem, *, steps: int = 32) -> Tensor:
 
 def path_integral(problem: Problem, start: Tensor, steps: int) -> Tensor:
     """(x - start) times the mean gradient on the way from `start` to the inputs, summed over channels: (N, *S)."""
+    from captum.attr import IntegratedGradients
+
     explained = IntegratedGradients(problem.model).attribute(
         problem.inputs.detach().clone().requires_grad_(),
         baselines=start.expand_as(problem.inputs),

@@ -7,18 +7,20 @@ the epsilon rule.
 """
 
 from torch import Tensor, nn
-from zennit.rules import AlphaBeta, Epsilon
-from zennit.types import Convolution
 
 from bench.core.errors import BenchError
 from bench.core.problem import Problem
-from bench.network.lrp import relevance
 from bench.registry.decorators import method
 
 
 @method(cite="bach2015lrp", family="propagation", cost="fast", promises={"null", "class"})
 def lrp_alpha_beta(problem: Problem, *, alpha: float = 2.0, beta: float = 1.0, epsilon: float = 1e-6) -> Tensor:
     """Relevance of the class's logit by the alpha-beta rule in convolutions, epsilon in dense layers. -> (N, *S)"""
+    from zennit.rules import AlphaBeta, Epsilon
+    from zennit.types import Convolution
+
+    from bench.network.lrp import relevance
+
     if alpha - beta != 1 or beta < 0:
         raise BenchError(
             f"alpha={alpha}, beta={beta}: alpha - beta must be 1 and beta at least 0, for example alpha=1, beta=0"

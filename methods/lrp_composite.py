@@ -9,16 +9,18 @@ relevance of the biases.
 """
 
 from torch import Tensor, nn
-from zennit.rules import Epsilon, Flat, ZPlus
-from zennit.types import Convolution
 
 from bench.core.problem import Problem
-from bench.network.lrp import LAYERS, relevance
 from bench.registry.decorators import method
 
 
 @method(cite="montavon2019lrp", family="propagation", cost="fast", promises={"class"})
 def lrp_composite(problem: Problem, *, epsilon: float = 1e-6) -> Tensor:
     """Relevance of the class's logit by the epsilon, z+ and flat rules, summed over channels. -> (N, *S)"""
+    from zennit.rules import Epsilon, Flat, ZPlus
+    from zennit.types import Convolution
+
+    from bench.network.lrp import LAYERS, relevance
+
     rules = [((Convolution,), ZPlus()), ((nn.Linear,), Epsilon(epsilon=epsilon))]
     return relevance(problem, "lrp_composite", rules, first=[(LAYERS, Flat())])

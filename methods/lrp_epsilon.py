@@ -7,14 +7,16 @@ larger epsilon suppresses weak and contradictory evidence. Signed; sums to the l
 """
 
 from torch import Tensor
-from zennit.rules import Epsilon
 
 from bench.core.problem import Problem
-from bench.network.lrp import LAYERS, relevance
 from bench.registry.decorators import method
 
 
 @method(cite="bach2015lrp", family="propagation", cost="fast", promises={"null", "class"})
 def lrp_epsilon(problem: Problem, *, epsilon: float = 1e-6) -> Tensor:
     """Relevance of the class's logit by the epsilon rule in every layer, summed over channels. -> (N, *S)"""
+    from zennit.rules import Epsilon
+
+    from bench.network.lrp import LAYERS, relevance
+
     return relevance(problem, "lrp_epsilon", [(LAYERS, Epsilon(epsilon=epsilon))])

@@ -7,16 +7,18 @@ Dense layers use the epsilon rule.
 """
 
 from torch import Tensor, nn
-from zennit.rules import Epsilon, Gamma
-from zennit.types import Convolution
 
 from bench.core.problem import Problem
-from bench.network.lrp import relevance
 from bench.registry.decorators import method
 
 
 @method(cite="montavon2019lrp", family="propagation", cost="fast", promises={"null", "class"})
 def lrp_gamma(problem: Problem, *, gamma: float = 0.25, epsilon: float = 1e-6) -> Tensor:
     """Relevance of the class's logit by the gamma rule in convolutions, epsilon in dense layers. -> (N, *S)"""
+    from zennit.rules import Epsilon, Gamma
+    from zennit.types import Convolution
+
+    from bench.network.lrp import relevance
+
     rules = [((Convolution,), Gamma(gamma=gamma)), ((nn.Linear,), Epsilon(epsilon=epsilon))]
     return relevance(problem, "lrp_gamma", rules)

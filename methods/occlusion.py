@@ -5,7 +5,6 @@
 Windows are a fifth of each side long and move by half of that. Signed.
 """
 
-from captum.attr import Occlusion
 from torch import Tensor
 
 from bench.core.problem import Problem
@@ -18,6 +17,8 @@ def occlusion(problem: Problem, *, window: float = 0.2, stride: float = 0.1) -> 
 
     `window` and `stride`: shares of the input's sides.
     """
+    from captum.attr import Occlusion
+
     sides = tuple(max(1, round(window * length)) for length in problem.shape)
     steps = tuple(min(side, max(1, round(stride * length))) for side, length in zip(sides, problem.shape, strict=True))
     channels = problem.inputs.shape[1]

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from scipy.ndimage import map_coordinates
 
 Array = np.ndarray
 SIZE = 80
@@ -131,6 +130,8 @@ def nuclei(
 
 def threads(rng: np.random.Generator, where: tuple[Array, Array], *, width: float, length: float) -> Array:
     """Noise (H, W) of unit variance, drawn out along a frame: `width` and `length` in pixels."""
+    from scipy.ndimage import map_coordinates
+
     along, across = where
     at = [across / width + SIZE / 2, along / length + SIZE / 2]
     return map_coordinates(smooth(rng, 1.0), at, order=1, mode="grid-wrap")

@@ -17,7 +17,6 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional
-from zennit.layer import Sum
 
 from bench.core.errors import NotApplicable
 from bench.network import batch_norm
@@ -67,6 +66,13 @@ PADDINGS = (
     *(nn.ZeroPad1d, nn.ZeroPad2d, nn.ConstantPad1d, nn.ConstantPad2d),
     *(nn.ReflectionPad1d, nn.ReflectionPad2d, nn.ReplicationPad1d, nn.ReplicationPad2d),
 )
+
+
+class Sum(nn.Module):
+    """The sum over the last axis, on which the terms of an addition are stacked."""
+
+    def forward(self, values: Tensor) -> Tensor:
+        return values.sum(-1)
 
 
 class Mean(nn.Module):
@@ -173,7 +179,7 @@ def _rewrite(graph: fx.GraphModule, node: fx.Node, both_vary: set[fx.Node]) -> N
             with graph.graph.inserting_before(node):
                 alike = graph.graph.call_function(torch.broadcast_tensors, node.args)
                 both = graph.graph.call_function(torch.stack, (alike,), {"dim": -1})
-            replace(graph, node, Sum(dim=-1), (both,), {})
+            replace(graph, node, Sum(), (both,), {})
 
 
 def _module_of(node: fx.Node) -> nn.Module:

@@ -6,12 +6,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
-from zennit.layer import Sum
 
 from bench.core.errors import NotApplicable
 from bench.core.problem import Problem
 from bench.network.batch_norm import CONVOLUTIONS, Scaling
-from bench.network.canonical import Mean, canonised, check
+from bench.network.canonical import Mean, Sum, canonised, check
 from bench.network.gradients import chosen
 
 LINEAR = (

@@ -1,6 +1,7 @@
 """Layer-wise relevance propagation from the logit to the input, with one rule for each kind of layer.
 
-The rules are zennit's. The model is rewritten first (`canonical`), so that every operation can have a rule.
+The rules are zennit's. The model is rewritten first (`canonical`), so that every operation can have a rule. zennit imports all
+of torchvision, which takes two seconds, so methods import zennit and this module when they are called.
 """
 
 from __future__ import annotations
@@ -13,13 +14,12 @@ from torch import Tensor, nn
 from zennit.attribution import Gradient
 from zennit.composites import SpecialFirstLayerMapComposite, layer_map_base
 from zennit.core import BasicHook, Stabilizer
-from zennit.layer import Sum
 from zennit.rules import NoMod, Norm, Pass
 from zennit.types import Activation, AvgPool, Convolution, MaxPool
 
 from bench.core.problem import Problem
 from bench.network.batch_norm import Scaling
-from bench.network.canonical import Mean, canonised, check
+from bench.network.canonical import Mean, Sum, canonised, check
 from bench.network.gradients import chosen
 
 Rules = Sequence[tuple[tuple[Any, ...], Any]]
@@ -50,7 +50,7 @@ def relevance(
     """
     graph = canonised(problem.model, problem.inputs[:1])
     check(graph, supported, name)
-    usual = [*layer_map_base(), ((Mean, Scaling), Norm())] if others is None else list(others)
+    usual = [*layer_map_base(), ((Mean, Scaling, Sum), Norm())] if others is None else list(others)
     composite = SpecialFirstLayerMapComposite(layer_map=[*usual, *rules], first_map=list(first))
     inputs = problem.inputs.detach().clone().requires_grad_()
     with torch.enable_grad(), Gradient(graph, composite) as attributor:

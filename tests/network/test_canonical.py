@@ -11,13 +11,12 @@ import torch
 from conftest import image_problem, with_targets
 from torch import Tensor, nn
 from torch.nn import functional
-from zennit.layer import Sum
 
 from bench.core.errors import BenchError, NotApplicable
 from bench.core.problem import Problem
 from bench.engine.explain import explain, explain_all
 from bench.network.batch_norm import Scaling
-from bench.network.canonical import Mean, canonised, check
+from bench.network.canonical import Mean, Sum, canonised, check
 from bench.network.gradients import features
 from bench.network.graph import after
 from bench.registry.decorators import METHODS
