@@ -24,6 +24,7 @@ from bench.engine import loading
 from bench.network.device import place
 from bench.perturbation.probe import Probe
 from bench.registry import decorators
+from bench.task_tools import data
 
 sys.path.insert(0, str(Path(__file__).parent))
 loading.load_all()
@@ -84,6 +85,18 @@ def upper_half(inputs: torch.Tensor) -> torch.Tensor:
     heights = inputs.sum(1)
     middle = heights.flatten(1).median(1).values.view(-1, *(1,) * (heights.dim() - 1))
     return heights > middle
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Nothing is written into the user's cache; the data sets that it holds can be read."""
+    users, own = data.cache(), tmp_path_factory.mktemp("cache")
+    for path in users.iterdir() if users.is_dir() else ():
+        if path.name != "catalogue":
+            (own / path.name).symlink_to(path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BENCH_CACHE", str(own))
+        yield
 
 
 @pytest.fixture

@@ -1,12 +1,18 @@
-"""The public functions. The command line calls only these."""
+"""The public functions, each loaded with the libraries it needs when it is first used. The command line calls only these."""
 
-from bench.api.attribution import Explanations, attribute, explain, score
-from bench.api.evaluation import evaluate
-from bench.api.judging import Comparison, check, compare
-from bench.api.listing import list_methods, list_metrics, list_tasks
-from bench.api.results import Results
-from bench.api.sweeping import SweepResults, sweep
-from bench.api.task_models import TaskEvaluation, evaluate_model, fetch, train
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bench.api.attribution import Explanations, attribute, explain, score
+    from bench.api.evaluation import evaluate
+    from bench.api.judging import Comparison, check, compare
+    from bench.api.listing import list_methods, list_metrics, list_tasks
+    from bench.api.results import Results
+    from bench.api.sweeping import SweepResults, sweep
+    from bench.api.task_models import TaskEvaluation, evaluate_model, fetch, train
 
 __all__ = [
     "Comparison",
@@ -28,3 +34,20 @@ __all__ = [
     "sweep",
     "train",
 ]
+
+_MODULES = {
+    "attribution": ("Explanations", "attribute", "explain", "score"),
+    "evaluation": ("evaluate",),
+    "judging": ("Comparison", "check", "compare"),
+    "listing": ("list_methods", "list_metrics", "list_tasks"),
+    "results": ("Results",),
+    "sweeping": ("SweepResults", "sweep"),
+    "task_models": ("TaskEvaluation", "evaluate_model", "fetch", "train"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"bench.api.{module}"), name)
+    raise AttributeError(f"module 'bench.api' has no attribute '{name}'")

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.core.entries import Entry, Metric, Task
 from bench.core.errors import RequestError
 from bench.core.nearest import several, unknown
-from bench.core.problem import Problem
 from bench.core.vocabulary import PROFILES
 from bench.engine import loading
 from bench.registry.decorators import METHODS, METRICS, TASKS
 from bench.registry.selection import select, split
 from bench.task_tools.data import Data
+
+if TYPE_CHECKING:
+    from bench.core.problem import Problem
 
 Names = str | Sequence[str] | None
 Paths = str | Path | Sequence[str | Path]
@@ -23,10 +26,14 @@ OWN_MODEL = "model"  # the default name of a problem of one's own
 
 def load_plugins(plugins: Paths) -> tuple[Path, ...]:
     """Fills the registries, a user's files included; returns these files."""
-    files = [plugins] if isinstance(plugins, str | Path) else plugins
-    paths = tuple(Path(path) for path in files)
+    paths = plugin_paths(plugins)
     loading.load_all(paths)
     return paths
+
+
+def plugin_paths(plugins: Paths) -> tuple[Path, ...]:
+    """The files and folders that were given: one, several or none."""
+    return tuple(Path(path) for path in ([plugins] if isinstance(plugins, str | Path) else plugins))
 
 
 def named(names: Names) -> list[str]:
@@ -53,9 +60,9 @@ def tasks_of(problem: Problem | None, task: Names, name: str) -> list[Task]:
     return select(TASKS, named(task), "task")
 
 
-def one_task(name: str) -> Task:
+def one_task(name: str, tasks: Mapping[str, Task] = TASKS) -> Task:
     """The registered task of that name, or of that name with settings: `hmt[size=224]`."""
-    found = select(TASKS, [name], "task")
+    found = select(tasks, [name], "task")
     if len(found) > 1:
         raise RequestError(several("task", name, [task.name for task in found]))
     return found[0]

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
 import sys
 import time
 from signal import SIGTERM, default_int_handler, signal
-from typing import Any
 
 from bench import api, plots
 from bench.cli import output
-from bench.core.entries import Entry
 from bench.core.errors import RequestError
 from bench.engine import loading
 from bench.page import NAME as PAGE
-from bench.registry.decorators import METHODS, METRICS, TASKS
 from bench.report import serve as server
 from bench.report.terminal import conformance_text
 from bench.validation import verdicts
@@ -46,21 +42,6 @@ def run(arguments: argparse.Namespace) -> int:
     assert results.outcome is not None
     output.print_run(results, time.perf_counter() - start, verbose=arguments.verbose)
     return 1 if results.outcome.failed else 0
-
-
-def list_entries(arguments: argparse.Namespace) -> int:
-    loading.load_all(arguments.plugins)
-    registries: dict[str, dict[str, Any]] = {"tasks": TASKS, "methods": METHODS, "metrics": METRICS}
-    if arguments.kind:
-        registries = {arguments.kind: registries[arguments.kind]}
-    chosen: dict[str, list[Entry]] = {kind: list(entries.values()) for kind, entries in registries.items()}
-    if arguments.json:
-        print(
-            json.dumps({kind: [output.as_json(one) for one in entries] for kind, entries in chosen.items()}, indent=2)
-        )
-    else:
-        output.print_entries(chosen)
-    return 0
 
 
 def report(arguments: argparse.Namespace) -> int:

@@ -18,6 +18,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         out = getattr(arguments, "out", None)
         if out is not None and out.exists() and not out.is_dir():
             raise RequestError(f"--out {out} is a file; the path of a folder is needed")
+        from bench.cli import names
+
+        if arguments.command == "list_entries":
+            return names.list_entries(arguments)
+        names.check(arguments)
         from bench.cli import commands
 
         return int(getattr(commands, arguments.command)(arguments))

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from bench.api import Results, SweepResults
-from bench.core.entries import Entry
 from bench.core.files import write_csv
-from bench.core.vocabulary import COSTS
 from bench.engine.plan import Outcome
 from bench.page import NAME as PAGE
 
@@ -71,35 +67,6 @@ def print_sweep(found: SweepResults, profile: str, seconds: float) -> None:
     print(
         f"results are in {found.folder}: {', '.join(f'{name}.csv' for name in found.tables)}, statement.txt, sweep.png"
     )
-
-
-def print_entries(entries: Mapping[str, Sequence[Entry]]) -> None:
-    """Names, families, costs, summaries and sources of what is registered."""
-    for kind, some in entries.items():
-        width = max((len(one.name) for one in some), default=0)
-        print(f"{kind}:" + (f" (cost: {_cost_classes()})" if kind == "methods" else ""))
-        for one in some:
-            cost = f"{one.cost or '-':<8}" if kind == "methods" else ""
-            source = f" [{one.cite}]" if one.cite else ""
-            print(f"  {one.name:<{width}}  {one.family:<12}  {cost}{one.summary}{source}")
-
-
-def _cost_classes() -> str:
-    limits = [f"{name} = at most {limit}" for name, limit in COSTS.items() if limit]
-    return f"{', '.join(limits)} model queries a sample; slow = more, only in --profile full or when named"
-
-
-def as_json(entry: Any) -> dict[str, Any]:
-    """Every field of an entry."""
-    fields = {"name": entry.name, "id": entry.id, "family": entry.family, "cite": entry.cite, "summary": entry.summary}
-    fields |= {"params": dict(entry.params), "needs": sorted(entry.needs)}
-    if entry.cost or entry.promises:
-        fields |= {"cost": entry.cost, "promises": sorted(entry.promises)}
-    for name in ("higher_is_better", "label", "limits", "profiles"):
-        if hasattr(entry, name):
-            value = getattr(entry, name)
-            fields[name] = dict(value) if name == "profiles" else value
-    return fields
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor, nn
+if TYPE_CHECKING:  # names are listed and checked without waiting for torch
+    import torch
+    from torch import Tensor, nn
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
-
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Any, Protocol
 
 from bench.core.entries import Entry, Metric, Recipe, Task
 from bench.core.errors import RequestError
 from bench.core.nearest import unknown
 from bench.core.vocabulary import COSTS, OPTIONAL_FIELDS, PROMISES
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 Function = Callable[..., Any]
 

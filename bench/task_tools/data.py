@@ -43,9 +43,11 @@ class Data:
 
 def cache() -> Path:
     """The cache folder: BENCH_CACHE, or that of the user."""
+    if os.environ.get("BENCH_CACHE"):
+        return Path(os.environ["BENCH_CACHE"])
     import pooch
 
-    return Path(os.environ.get("BENCH_CACHE") or pooch.os_cache("attribution-bench"))
+    return Path(pooch.os_cache("attribution-bench"))
 
 
 def fetch(download: Download, name: str, *, offline: bool = False) -> Path:
