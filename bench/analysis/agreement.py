@@ -132,6 +132,7 @@ def _means(rows: pd.DataFrame, excluded: Excluded) -> Iterator[_Means]:
         count = np.bincount(place, minlength=np.prod(shape)).reshape(shape)
         total = np.bincount(place, own["score"], minlength=np.prod(shape)).reshape(shape)
         facts = _first(own, "metric", metrics)[["metric_family", "label", "higher_is_better"]]
+        facts = facts.astype({"metric_family": object, "label": object})
         direction = np.where(facts["higher_is_better"], 1.0, -1.0)[:, None]
         with np.errstate(invalid="ignore"):  # no score is 0 / 0, NaN; several seeds are averaged
             scores = direction * total / count

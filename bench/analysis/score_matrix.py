@@ -9,13 +9,16 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis import inference
-from bench.core.vocabulary import Column
+from bench.core.vocabulary import OK, RANKING_FAMILIES, Column
 from bench.perturbation.masking import even_counts
 
 CURVE_COLUMNS = [
     *("task", "metric", "method", "label", "higher_is_better", "method_family"),
     *("share", "p", Column.P_LOW, Column.P_HIGH),
 ]
+SPREAD = {5: "p5", 25: "p25", 50: "p50", 75: "p75", 95: "p95"}  # percentiles -> columns
+SPREAD_COLUMNS = ["task", "metric", "method", *SPREAD.values(), "two_valued"]
+FIRST = 1000  # scores of a method that say whether a metric has more than two values
 
 
 def current(rows: pd.DataFrame) -> pd.DataFrame:
@@ -63,6 +66,37 @@ def mean_curves(rows: pd.DataFrame) -> pd.DataFrame:
             )
         )
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=CURVE_COLUMNS)
+
+
+def spreads(rows: pd.DataFrame) -> pd.DataFrame:
+    """Percentiles of the scores per task, metric and method, of the metrics that can rank.
+
+    `two_valued`: the metric has at most two values on the task, of which percentiles say little.
+    """
+    scored = rows[(rows["status"] == OK) & rows["metric_family"].isin(RANKING_FAMILIES)]
+    found = []
+    for (task, metric), part in grouped(scored, ["task", "metric"]):
+        method, methods = pd.factorize(part["method"], sort=True)
+        order = np.argsort(method, kind="stable")
+        own = np.split(part["score"].to_numpy(float)[order], np.cumsum(np.bincount(method))[:-1])
+        values = np.unique(np.concatenate([scores[:FIRST] for scores in own]))
+        found.append(
+            pd.DataFrame(
+                {"task": task, "metric": metric, "method": np.asarray(methods, dtype=object)}
+                | dict(zip(SPREAD.values(), _percentiles(own, list(SPREAD)), strict=True))
+                | {"two_valued": len(values) <= 2}
+            )
+        )
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=SPREAD_COLUMNS)
+
+
+def _percentiles(parts: list[np.ndarray], shares: list[int]) -> np.ndarray:
+    """Percentiles of each part: (shares, parts). Parts of one length are taken together."""
+    result, sizes = np.full((len(shares), len(parts)), np.nan), np.array([len(part) for part in parts])
+    for size in np.unique(sizes):
+        places = np.flatnonzero(sizes == size)
+        result[:, places] = np.percentile(np.stack([parts[place] for place in places]), shares, axis=1)
+    return result
 
 
 def _of_samples(rows: pd.DataFrame) -> np.ndarray:

@@ -21,6 +21,7 @@ class Tables(NamedTuple):
     metrics: pd.DataFrame
     wins: pd.DataFrame
     curves: pd.DataFrame
+    spreads: pd.DataFrame
     failures: pd.DataFrame
     beliefs: agreement.Tables
     written: tuple[str, str]  # when the first and the last score were
@@ -49,6 +50,7 @@ def of_task(
         metrics=metrics,
         wins=wins.win_table(rows, long),
         curves=score_matrix.mean_curves(rows),
+        spreads=score_matrix.spreads(rows),
         failures=score_matrix.failures(rows),
         beliefs=agreement.tables(rows, list(zip(excluded["task"], excluded["metric"], strict=True))),
         written=(written[0], written[-1]),
@@ -81,6 +83,7 @@ def joined(parts: Sequence[Tables]) -> Tables:
         metrics=stacked(part.metrics for part in parts),
         wins=stacked(part.wins for part in parts),
         curves=stacked(part.curves for part in parts),
+        spreads=stacked(part.spreads for part in parts),
         failures=stacked(part.failures for part in parts),
         beliefs=agreement.Tables(
             trust=stacked(part.beliefs.trust for part in parts),

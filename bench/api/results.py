@@ -90,13 +90,20 @@ class Results:
             write_page(self.folder, page, shown)
         return page
 
-    def write(self, *, plots: bool = True, progress: bool | None = None) -> None:
-        """Writes leaderboards, plots and the page to the folder.
+    def write(self, *, plots: bool = True, svg: bool = False, workers: int = 0, progress: bool | None = None) -> None:
+        """Writes leaderboards, plots and the page to the folder. A plot of the same scores is not drawn again.
 
-        Raises BenchError where the folder holds no scores that a run asked for, unless these are the results of a run.
+        Args:
+            plots: without them the folder plots/ stays as it is.
+            svg: write each plot as SVG too.
+            workers: processes that draw. They are spawned, so a script needs the guard `if __name__ == "__main__":`.
+            progress: False shows no progress bar.
+
+        Raises BenchError where the folder holds no scores that a run asked for, unless these are the results of a run, and
+        where a worker dies.
         """
         with bar(progress, unit="file") as shown:
-            tables = write(self.folder, shown, pictures=plots)
+            tables = write(self.folder, shown, pictures=plots, svg=svg, workers=workers)
         self.__dict__["_tables"] = tables  # need not be made again
         if tables is None and self.outcome is None:
             raise BenchError(

@@ -37,8 +37,8 @@ class TaskEvaluation:
         folder.mkdir(parents=True, exist_ok=True)
         self.table.to_csv(folder / f"{self.task}.csv", index=False, float_format="%.6f")
         about = (self.probabilities, self.labels, self.class_names, self.task)
-        plots.save(plots.confusion(*about), folder / f"{self.task}_confusion")
-        plots.save(plots.roc(*about), folder / f"{self.task}_roc")
+        plots.save(plots.confusion(*about), folder / f"{self.task}_confusion", svg=True)
+        plots.save(plots.roc(*about), folder / f"{self.task}_roc", svg=True)
 
 
 def train(
@@ -78,7 +78,7 @@ def train(
     table, curves = pd.DataFrame(history), Path(out) / "training" / entry.name
     curves.parent.mkdir(parents=True, exist_ok=True)
     table.to_csv(curves.with_suffix(".csv"), index=False)
-    plots.save(plots.training_curves(table, entry.name), curves)
+    plots.save(plots.training_curves(table, entry.name), curves, svg=True)
     return path, table
 
 

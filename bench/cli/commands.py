@@ -13,6 +13,7 @@ from bench.cli import output
 from bench.core.errors import RequestError
 from bench.engine import loading
 from bench.page import NAME as PAGE
+from bench.report import pool
 from bench.report import serve as server
 from bench.report.terminal import conformance_text
 from bench.validation import verdicts
@@ -38,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
         plugins=arguments.plugins,
         command=shlex.join(["python", "-m", "bench", *arguments.words]),
     )
-    results.write(plots=not arguments.no_plots)
+    results.write(plots=not arguments.no_plots, svg=arguments.svg, workers=pool.usable())
     assert results.outcome is not None
     output.print_run(results, time.perf_counter() - start, verbose=arguments.verbose)
     return 1 if results.outcome.failed else 0
@@ -50,7 +51,7 @@ def report(arguments: argparse.Namespace) -> int:
     if arguments.page:
         print(f"page: {results.report(arguments.page)}")
         return 0
-    results.write(plots=not arguments.no_plots)
+    results.write(plots=not arguments.no_plots, svg=arguments.svg, workers=pool.usable())
     written = "leaderboards" if arguments.no_plots else "leaderboards and plots"
     print(f"{written} are in {arguments.out}; page: {arguments.out / PAGE}")
     return 0
@@ -135,7 +136,7 @@ def check(arguments: argparse.Namespace) -> int:
         print("none of these metrics has a check: costs are measurements")
         return 0
     picture = arguments.out / "plots" / "conformance"
-    plots.save(plots.conformance(table), picture)
+    plots.save(plots.conformance(table), picture, svg=True)
     print(conformance_text(table))
     print(
         f"{(table['verdict'] == 'pass').sum()} of {len(table)} metrics pass; {time.perf_counter() - start:.0f} s; "

@@ -64,6 +64,10 @@ def add_paths(command: argparse.ArgumentParser) -> None:
     add_plugins(where)
 
 
+def add_svg(group: Any) -> None:
+    group.add_argument("--svg", action="store_true", help="write each plot as SVG too")
+
+
 def add_data(group: Any) -> None:
     group.add_argument(
         "--data",

@@ -67,7 +67,9 @@ def _add_run(commands: Any) -> None:
     options.add_speed(run.add_argument_group("how (no score depends on these)"))
     options.add_paths(run)
     shown = run.add_argument_group("output")
-    shown.add_argument("--no-plots", action="store_true", help="write tables and the page, but no plots")
+    plotted = shown.add_mutually_exclusive_group()
+    plotted.add_argument("--no-plots", action="store_true", help="write tables and the page, but no plots")
+    options.add_svg(plotted)
     shown.add_argument("--verbose", action="store_true", help="print what each task cost, beside the bare model")
 
 
@@ -94,6 +96,7 @@ def _add_report(commands: Any) -> None:
     )
     only = report.add_mutually_exclusive_group()
     only.add_argument("--no-plots", action="store_true", help="write tables and the page, but no plots")
+    options.add_svg(only)
     only.add_argument(
         "--page", type=Path, metavar="FILE", help="write only the page, to FILE; nothing in --out changes"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from textwrap import fill
 from typing import Any
 
@@ -23,7 +23,7 @@ COLOURS = "Red: positive attribution; blue: negative."
 FOR, AGAINST = np.array([0.70, 0.09, 0.17]), np.array([0.13, 0.40, 0.67])  # the class: red, blue
 
 
-def gallery(maps: dict[str, Any], wide: pd.DataFrame, task: str) -> Figure:
+def gallery(maps: Mapping[str, Any], wide: pd.DataFrame, task: str) -> Figure:
     """A few samples with the maps of all methods side by side."""
     inputs = maps["inputs"]
     drawn = {str(arrays["method_id"]): arrays["maps"] for arrays in maps.values() if "maps" in arrays}

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
 from bench.analysis.metric_table import unit_of
+from bench.analysis.score_matrix import SPREAD
 from bench.core.vocabulary import CONTROLS, FAITHFULNESS, ORACLE, RANDOM, RANKING_FAMILIES, Column, mean_rank_by
 from bench.plots.style import DPI, MANY, NAMED, look, new_figure, samples_of, set_heading, with_arrow, with_powers
 
@@ -19,7 +20,7 @@ HEIGHTS = sorted(range(-32, 33, 4), key=abs)
 BESIDE = [(side, y) for y in HEIGHTS for side in (7, -7, 14, -14)]  # points (1/72 inch) from a dot to its name
 
 
-def distributions(rows: pd.DataFrame, wide: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
+def distributions(spreads: pd.DataFrame, wide: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
     """Scores per sample of each method on each metric that counts, of redundant ones the first; the random mean marked."""
     ranking = long[long["metric_family"].isin(RANKING_FAMILIES)]
     counting = ranking[(ranking[Column.RANK_WEIGHT] > 0) & (ranking[Column.REDUNDANCY_GROUP] == ranking["metric"])]
@@ -35,9 +36,8 @@ def distributions(rows: pd.DataFrame, wide: pd.DataFrame, long: pd.DataFrame, ta
         sharey=True,
     )
     for axes, metric in zip(panels, metrics, strict=False):
-        own = rows[(rows["metric"] == metric) & (rows["status"] == "ok")]
         table = long[long["metric"] == metric].set_index("method").reindex(methods)
-        _boxes(axes, [own.loc[own["method"] == name, "score"].to_numpy() for name in methods], methods)
+        _boxes(axes, spreads[spreads["metric"] == metric], methods)
         places = np.arange(len(methods))
         errors = np.abs(np.stack([table["mean"] - table[Column.MEAN_LOW], table[Column.MEAN_HIGH] - table["mean"]]))
         axes.errorbar(table["mean"], places, xerr=errors, fmt="D", ms=3.5, color="black", lw=1.2, capsize=2, zorder=4)
@@ -59,12 +59,12 @@ def distributions(rows: pd.DataFrame, wide: pd.DataFrame, long: pd.DataFrame, ta
     return figure
 
 
-def _boxes(axes: Axes, scores: Sequence[np.ndarray], methods: Sequence[str]) -> None:
+def _boxes(axes: Axes, spreads: pd.DataFrame, methods: Sequence[str]) -> None:
     """Quartiles as a box, 5 to 95 % as a line, the median as a stroke; nothing where scores are of two kinds only."""
-    if len({float(value) for own in scores for value in own[:1000]}) <= 2:
+    if spreads["two_valued"].all():
         return
-    share = np.array([np.percentile(own, [5, 25, 50, 75, 95]) if len(own) else [np.nan] * 5 for own in scores])
-    places, colours = np.arange(len(scores), dtype=float), [_tint(name) for name in methods]
+    share = spreads.set_index("method")[list(SPREAD.values())].reindex(methods).to_numpy(float)
+    places, colours = np.arange(len(methods), dtype=float), [_tint(name) for name in methods]
     axes.hlines(places, share[:, 0], share[:, 4], color="0.3", lw=0.8, zorder=2)
     size = share[:, 3] - share[:, 1]
     axes.barh(places, size, left=share[:, 1], height=0.7, color=colours, edgecolor="0.3", lw=0.8, zorder=2)

@@ -39,8 +39,8 @@ STYLE: Any = {
 }
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Writes `path`.png and `path`.svg."""
+def save(figure: Figure, path: Path, *, svg: bool = False) -> None:
+    """Writes `path`.png and, on request, `path`.svg; without the request an older one is removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with_powers(figure)
     canvas = FigureCanvasAgg(figure)
@@ -49,7 +49,11 @@ def save(figure: Figure, path: Path) -> None:
         figure.set_layout_engine("none")
         with atomic(path.with_name(f"{path.name}.png")) as part:
             _with_palette(Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")).save(part, "PNG")
-        with atomic(path.with_name(f"{path.name}.svg")) as part:
+        vector = path.with_name(f"{path.name}.svg")
+        if not svg:
+            vector.unlink(missing_ok=True)
+            return
+        with atomic(vector) as part:
             FigureCanvasSVG(figure).print_svg(part, metadata={"Date": None, "Creator": None})
 
 

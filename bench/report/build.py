@@ -1,48 +1,70 @@
-"""From a results folder to its tables, one task at a time. Everything a report shows is made from the store, here."""
+"""From a results folder to the tables of a task. Everything a report shows is made from the store, here."""
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import pandas as pd
-
+from bench import page, plots
 from bench.analysis import score_matrix
 from bench.analysis.task_tables import Tables, joined, of_task
 from bench.core.progress import Progress
 from bench.registry.decorators import METHODS, METRICS
-from bench.storage.maps import Arrays, MapStore
+from bench.storage.maps import MapStore
 from bench.storage.scores import Store
 from bench.validation.verdicts import verdict_by_id
 
-STEPS = 10  # of progress for each task: its pictures, at most
-Maps = dict[str, Arrays]
+STEPS = 10  # of progress for each task
+
+
+class Facts(NamedTuple):
+    """What tables hold beside scores."""
+
+    verdicts: Mapping[str, str]  # id of a metric -> pass or fail
+    left_out: Mapping[str, Sequence[str]]  # task -> the methods that the profile of its last run left out
+    versions: Mapping[str, Mapping[str, int]]  # kind -> name -> the version that is registered now
 
 
 class Built(NamedTuple):
-    """One task of a results folder."""
+    """What is made of one task of a results folder."""
 
     task: str
-    rows: pd.DataFrame  # one per method, metric, seed and sample
+    fingerprint: str  # of the weights that the scores are of
     tables: Tables
-    maps: Maps  # name of a file -> its arrays; empty where no maps are kept
+    samples: list[dict[str, Any]]  # of the page
+    pictures: tuple[str, ...]  # names of those that the tables allow
+
+
+def facts(out: Path) -> Facts:
+    """The facts of a results folder, as of now."""
+    return Facts(verdict_by_id(out), Store(out).left_out("methods"), registered_versions())
+
+
+def task(out: Path, name: str, known: Facts) -> Built | None:
+    """One task of a results folder; None where it has no scores."""
+    rows = score_matrix.current(Store(out).read(name))
+    if not len(rows):
+        return None
+    tables = of_task(rows, verdicts=known.verdicts, left_out=known.left_out, versions=known.versions)
+    fingerprint = str(rows["fingerprint"].iloc[0])
+    maps = MapStore(out).read_current(name, fingerprint)
+    samples = page.samples(maps, tables.wide, rows)
+    return Built(name, fingerprint, tables, samples, tuple(plots.of_task(name, tables, maps=maps)))
 
 
 def tasks(out: Path, progress: Progress) -> Iterator[Built]:
     """Each task that has scores. One at a time, so that the scores of one are in memory."""
-    store, verdicts, versions = Store(out), verdict_by_id(out), registered_versions()
-    names, left_out = store.tasks(), store.left_out("methods")
+    known, names = facts(out), Store(out).tasks()
     progress.total = STEPS * len(names) + 1
-    for task in names:
-        progress.set_description_str(f"{task} · tables")
-        rows = score_matrix.current(store.read(task))
-        if len(rows):
-            tables = of_task(rows, verdicts=verdicts, left_out=left_out, versions=versions)
-            maps = MapStore(out).read_current(task, str(rows["fingerprint"].iloc[0]))
-            yield Built(task, rows, tables, maps)
-        gc.collect()  # figures are full of cycles
+    for name in names:
+        progress.set_description_str(f"{name} · tables")
+        built = task(out, name, known)
+        if built is not None:
+            yield built
+        progress.update(STEPS)
+        gc.collect()
 
 
 def tables(out: Path, progress: Progress) -> Tables | None:

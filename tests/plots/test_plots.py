@@ -35,7 +35,7 @@ def drawings(table: dict) -> dict[str, Figure]:
 
 
 def drawings_of(frame: pd.DataFrame) -> dict[str, Figure]:
-    return dict(plots.all_of_task("toy", frame, of_task(frame), maps={}))
+    return dict(plots.all_of_task("toy", of_task(frame), maps={}))
 
 
 def test_heatmap_shows_skill_in_rank_order_with_directions_and_no_costs():
@@ -199,7 +199,8 @@ def test_heatmap_is_pale_where_a_method_cannot_be_told_from_the_control():
 
 
 def test_distributions_mark_the_mean_of_the_random_control():
-    figure = plots.distributions(*tables(THREE), "toy")
+    frame, wide, long = tables(THREE)
+    figure = plots.distributions(score_matrix.spreads(frame), wide, long, "toy")
     visible = [axes for axes in figure.axes if axes.get_visible()]
     dashed = [line.get_xdata()[0] for axes in visible for line in axes.lines if line.get_linestyle() == "--"]
     assert dashed == [9, 1]
@@ -337,7 +338,7 @@ def test_small_agreements_can_be_drawn(tmp_path, samples, metrics):
     square = agreement.clustered(tables.agreement)
     plots.save(plots.agreement(tables.agreement, square, tables.alphas, long, "toy"), tmp_path / "agreement")
     plots.save(plots.trust(tables.trust, "toy"), tmp_path / "trust")
-    assert len(list(tmp_path.iterdir())) == 4
+    assert {path.name for path in tmp_path.iterdir()} == {"agreement.png", "trust.png"}
 
 
 @pytest.mark.parametrize("methods", [["random"], ["good"], ["good", "same"]])
@@ -348,7 +349,7 @@ def test_small_and_partial_stores_can_be_drawn(tmp_path, methods, metrics, sampl
     drawn = drawings(table)
     for name, figure in drawn.items():
         plots.save(figure, tmp_path / name)
-    assert {path.suffix for path in tmp_path.iterdir()} <= {".png", ".svg"}
+    assert {path.name for path in tmp_path.iterdir()} == {f"{name}.png" for name in drawn}
     assert ("heatmap" in drawn) == (metrics != ["seconds"])
     assert ("cost" in drawn) == (len(metrics) == 3)
 
@@ -379,6 +380,14 @@ def test_paper_is_white_and_colours_stay_what_they_are(tmp_path):
 def test_saving_twice_gives_the_same_bytes(tmp_path: Path):
     _, wide, long = tables(THREE)
     for name in ("a", "b"):
-        plots.save(plots.heatmap(wide, long, "toy"), tmp_path / name)
+        plots.save(plots.heatmap(wide, long, "toy"), tmp_path / name, svg=True)
     for kind in ("png", "svg"):
         assert (tmp_path / f"a.{kind}").read_bytes() == (tmp_path / f"b.{kind}").read_bytes()
+
+
+def test_svg_is_written_on_request_and_an_older_one_is_removed(tmp_path: Path):
+    _, wide, _ = tables(THREE)
+    for svg in (False, True, False):
+        plots.save(plots.cost(wide, "toy"), tmp_path / "cost", svg=svg)
+        assert (tmp_path / "cost.svg").is_file() == svg
+        assert (tmp_path / "cost.png").is_file()
