@@ -76,7 +76,12 @@ def with_targets(problem: Problem, batch_size: int) -> Problem:
 
 @pytest.fixture(params=["signal", "image"])
 def problem(request: pytest.FixtureRequest) -> Problem:
-    made = signal_problem() if request.param == "signal" else image_problem()
+    return some_problem(request.param)
+
+
+def some_problem(kind: str) -> Problem:
+    """The problem that laws run on: "signal" or "image", with a truth."""
+    made = signal_problem() if kind == "signal" else image_problem()
     return made if made.truth is not None else replace(made, truth=upper_half(made.inputs))
 
 

@@ -78,6 +78,31 @@ def test_trust_worked_by_hand():
     assert row["tau_critical"] == 1  # of 24 orders 2 have |tau| 1, more than 5 %: four methods prove nothing
 
 
+def test_the_mean_rank_of_the_truth_is_over_the_methods_that_every_truth_metric_ranks():
+    """`d` lacks one score of the second truth metric; of the other three the first two change places."""
+    lacking = [[2.0, 2.0], [1.0, 1.0], [3.0, 3.0], [np.nan, 4.0]]
+    rows = store(
+        {
+            "first": ("localisation", True, FOUR),
+            "second": ("localisation", True, lacking),
+            "guess": ("faithfulness", True, FOUR),
+        }
+    )
+    table = agreement.trust(rows)
+    assert one(table, truth_metric=MEAN_TRUTH)["n_methods"] == 3
+    assert one(table, truth_metric="first")["n_methods"] == 4
+    assert one(table, truth_metric="second")["tau"] == pytest.approx(1 / 3)
+
+
+def test_intervals_of_tau_end_at_minus_1_and_1():
+    """Of four samples Student's interval reaches far beyond."""
+    means = np.arange(5.0)
+    others = {f"up {seed}": ("faithfulness", True, noisy(means, 4, seed, 2.0)) for seed in range(1, 6)}
+    others |= {f"down {seed}": ("faithfulness", True, noisy(-means, 4, seed, 2.0)) for seed in range(6, 11)}
+    table = agreement.trust(store({"truth": ("localisation", True, noisy(means, 4, 0, 2.0))} | others))
+    assert (table["tau_low"].min(), table["tau_high"].max()) == (-1, 1)
+
+
 def test_both_directions_count():
     down = -np.asarray(FOUR)
     rows = store(

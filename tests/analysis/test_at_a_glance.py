@@ -117,3 +117,8 @@ def test_rows_of_an_older_version_are_marked():
     long = found.long.set_index(["metric", "method"])["outdated"]
     assert long["up"].to_dict() == {"good": "yes", "same": "no", "random": ""}
     assert set(long["down"]) == {"yes"}
+
+
+def test_only_an_older_version_is_outdated():
+    ids = pd.Series(["a@2", "a@1[x=1]", "a@3", "b@1"])
+    assert outdated(ids, {"a": 2}).tolist() == ["no", "yes", "no", ""]

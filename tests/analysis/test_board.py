@@ -398,6 +398,34 @@ def test_a_metric_that_has_no_number_for_the_random_control_has_no_vote():
     assert board["rank"].to_dict() == {"good": 1.5, "same": 1.5, "random": 3}
 
 
+def test_a_random_control_that_failed_on_a_sample_does_not_speak_against_the_metric():
+    """Where it is undefined the metric has no number for noise; a failure is tried again."""
+    broken = {name: {"up": list(scores["up"]), "down": list(scores["down"])} for name, scores in THREE.items()}
+    broken["random"]["down"][2] = np.nan
+    frame = rows(broken)
+    failed = frame.assign(status=frame["status"].replace("undefined", "failed"))
+    reasons = [
+        metric_table.metric_table(metric_table.long_table(some)).set_index("metric")["exclusion_reason"]["down"]
+        for some in (frame, failed)
+    ]
+    assert reasons == ["no_random_score", ""]
+
+
+@pytest.mark.parametrize(
+    ("n", "correlation", "weight"), [(40, 0.93, 1.0), (40, 0.97, 0.5), (5, 0.97, 0.5), (4, 0.97, 1.0)]
+)
+def test_metrics_share_a_vote_above_a_correlation_of_095_on_five_samples_or_more(n, correlation, weight):
+    rng = np.random.default_rng(0)
+    one, other = rng.normal(size=(2, n, 4))
+    one = one - one.mean(1, keepdims=True)
+    other = other - other.mean(1, keepdims=True)
+    other -= (one * other).sum() / (one * one).sum() * one  # uncorrelated, then of the same size
+    other *= np.sqrt((one * one).sum() / (other * other).sum())
+    mixed = correlation * one + np.sqrt(1 - correlation**2) * other
+    frame = rows({name: {"up": list(one[:, m]), "down": list(-mixed[:, m])} for m, name in enumerate("abcd")})
+    assert set(metric_table.long_table(frame)["rank_weight"]) == {weight}
+
+
 def test_a_localisation_metric_that_puts_a_map_above_the_truth_has_no_vote():
     table = {"oracle": {"up": [1.0] * 6, "other": [1.0] * 6}, "random": {"up": [0.2, 0.3] * 3, "other": [0.3, 0.1] * 3}}
     table["method"] = {"up": [0.9, 0.8] * 3, "other": [0.7, 1.5] * 3}
@@ -487,6 +515,15 @@ def test_where_no_metric_has_a_say_there_is_no_rank():
     board = boards(rows(THREE), long)
     assert board["rank"].isna().all()
     assert (board["status"] == "complete").all()
+
+
+@pytest.mark.parametrize(("metrics", "told"), [(3, "yes"), (4, "")])
+def test_among_many_metrics_more_samples_are_needed_to_say_anything(metrics, told):
+    """Of six samples that agree p is 1/64: below 0.05 / 3, and above 0.05 / 4."""
+    rng = np.random.default_rng(0)
+    table = {name: rng.normal(5.0 * (name != "random"), 0.1, (metrics, 6)) for name in ("random", "a", "b")}
+    frame = rows({name: {f"m{k}": list(-scores) for k, scores in enumerate(own)} for name, own in table.items()})
+    assert set(metric_table.long_table(frame)["informative"]) == {told}
 
 
 def test_few_samples_say_nothing_of_a_metric():

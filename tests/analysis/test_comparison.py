@@ -79,6 +79,22 @@ def test_costs_are_told_and_never_judged():
     assert not comparison.regressed(table)
 
 
+def test_a_cost_that_is_gone_is_no_loss():
+    table = compared({"a": BEFORE["a"] | {"seconds": [np.nan] * 4 + [9.0] * 8}})
+    assert table.loc[("a", "seconds"), ["verdict", "n_lost", "n_samples"]].tolist() == ["cost", 0, 8]
+    assert not comparison.regressed(table)
+
+
+def test_means_are_over_the_samples_that_both_scored():
+    table = compared({"a": {"up": [np.nan, 2.0, 3.0, 4.0, 5.0, 6.0] * 2}})
+    assert table.loc[("a", "up"), ["before", "after", "difference"]].tolist() == [4, 4, 0]
+
+
+def test_a_method_that_is_worse_and_lost_scores_stays_worse():
+    table = compared({"a": {"up": [np.nan, *(score - 9 - score / 7 for score in BEFORE["a"]["up"][1:])]}})
+    assert table.loc[("a", "up"), ["verdict", "n_lost"]].tolist() == ["worse", 1]
+
+
 def test_a_score_that_is_gone_is_a_regression_and_a_new_one_is_not():
     table = compared({"a": {"up": [np.nan, 2.0, 3.0, 4.0, 5.0, np.nan] * 2}})
     assert table.loc[("a", "up"), ["n_lost", "n_samples", "verdict"]].tolist() == [4, 8, "lost"]
@@ -208,7 +224,7 @@ def runs(tmp_path_factory) -> dict[str, Path]:
                 "localisation_auc",
                 "seconds",
             ]
-            assert main([*asked, "--plugins", str(plugin), "--out", str(found[name])]) == 0
+            assert main([*asked, "--no-plots", "--plugins", str(plugin), "--out", str(found[name])]) == 0
             for module in [module for module in sys.modules if module.endswith("in_the_making")]:
                 del sys.modules[module]  # as in a program of its own
     return found

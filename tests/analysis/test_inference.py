@@ -319,3 +319,32 @@ def test_krippendorffs_alpha_is_its_definition_on_values_with_gaps():
     observed = sum(sum(distance(c, k) for c, k in product(unit, unit)) / (len(unit) - 1) for unit in units)
     expected = sum(distance(c, k) for c, k in product(everything, everything)) / (len(everything) - 1)
     assert concordance.ordinal_alpha(values) == pytest.approx(1 - observed / expected)
+
+
+@pytest.mark.parametrize("n", [8, 20])
+def test_percentiles_are_expanded_by_hand(n):
+    """Student's quantile times sqrt(n / (n - 1)) says which normal tail is cut off."""
+    replicates = np.random.default_rng(0).normal(size=(1000, 1))
+    tail = scipy_stats.norm.cdf(-scipy_stats.t.ppf(0.975, n - 1) * np.sqrt(n / (n - 1)))
+    ordered = np.sort(replicates[:, 0])
+    expected = ordered[[int(np.ceil(1000 * tail)) - 1, int(np.ceil(1000 * (1 - tail))) - 1]]
+    low, high = inference.interval(replicates, n)
+    assert [low[0], high[0]] == expected.tolist()
+
+
+def test_the_interval_of_few_samples_is_students():
+    means = inference.bootstrap_means(np.array([[1.0], [2.0], [4.0], [5.0]]))
+    half = means.std() * np.sqrt(4 / 3) * scipy_stats.t.ppf(0.975, 3)
+    low, high = inference.interval(means, 4)
+    assert [low[0], high[0]] == pytest.approx([means.mean() - half, means.mean() + half])
+
+
+def test_rounding_is_relative_to_the_spread_or_the_size():
+    assert inference.rounding(np.array([3.0, 3.0, np.nan])) == pytest.approx(3e-5)
+    assert inference.rounding(np.array([-1.0, 1.0, 5.0, -5.0])) == pytest.approx(13**0.5 * 1e-5)
+    assert inference.rounding(np.array([np.nan])) == 0
+
+
+def test_letters_after_z_are_numbers():
+    names = letters(~np.eye(28, dtype=bool))
+    assert [names[0], *names[24:]] == ["a", "y", "z", "(27)", "(28)"]

@@ -24,7 +24,7 @@ BOARDS = ["leaderboard.csv", "leaderboards/mnist1d.csv", "leaderboards/mnist1d_l
 PLOTS = ("ranks", "heatmap", "critical_difference", "wins", "distributions", "curves", "cost", "gallery")
 METHOD_NAMES = ["random", "saliency", "input_magnitude"]
 METRIC_NAMES = ["drop", "deletion", "seconds"]
-RUN = ["run", "--task", "mnist1d", "--samples", "4", "--device", "cpu"]
+RUN = ["run", "--task", "mnist1d", "--samples", "4", "--device", "cpu", "--batch-size", "8"]
 SMALL = [*RUN, "--method", *METHOD_NAMES, "--metric", *METRIC_NAMES]
 
 FAULTY = '''"""Raises, always."""
@@ -233,6 +233,8 @@ def test_slow_methods_and_metrics_wait_for_full_and_the_boards_say_so(tmp_path, 
         "mnist1d",
         "--metric",
         "drop",
+        "--batch-size",
+        "8",
         "--samples",
         "2",
         "--device",
@@ -315,7 +317,18 @@ def test_fresh_computes_all_anew_and_finds_the_same(out, capsys):
 def test_the_terminal_shows_metrics_of_tasks_with_and_without_a_truth(tmp_path, capsys):
     words = ["run", "--task", "mnist1d", "hidden", "--plugins", str(tmp_path / "hidden.py"), "--samples", "4"]
     (tmp_path / "hidden.py").write_text(HIDDEN, encoding="utf-8")
-    words += ["--method", "saliency", "random", "--metric", "drop", "localisation_auc", "--device", "cpu"]
+    words += [
+        "--method",
+        "saliency",
+        "random",
+        "--metric",
+        "drop",
+        "localisation_auc",
+        "--device",
+        "cpu",
+        "--batch-size",
+        "8",
+    ]
     assert main([*words, "--out", str(tmp_path / "results")]) == 0
     told = capsys.readouterr().out
     assert told.count(" drop") == 2
@@ -416,7 +429,7 @@ def test_one_metric_alone_makes_a_board_and_plots(tmp_path, metric):
 
 def test_one_method_on_one_sample_makes_a_board_and_plots(tmp_path):
     out = tmp_path / "results"
-    words = "run --task mnist1d --samples 1 --device cpu --method random --metric drop deletion seconds"
+    words = "run --task mnist1d --samples 1 --device cpu --batch-size 8 --method random --metric drop deletion seconds"
     assert main([*words.split(), "--out", str(out)]) == 0
     assert pd.read_csv(out / "leaderboard.csv")[["method", "n_samples", "rank"]].values.tolist() == [["random", 1, 1]]
 
@@ -468,6 +481,7 @@ def test_evaluate_without_data_says_how_to_get_it(tmp_path, capsys):
 
 def test_a_report_of_a_folder_that_only_a_sweep_filled_says_so(tmp_path, capsys):
     words = ["sweep", "mnist1d", "--samples", "2", "--baseline", "mean", "--features", "pixel", "--device", "cpu"]
+    words += ["--batch-size", "8"]
     assert main([*words, "--method", "random", "input_magnitude", "--out", str(tmp_path)]) == 0
     assert main(["report", "--no-plots", "--out", str(tmp_path)]) == 1
     said = capsys.readouterr().err

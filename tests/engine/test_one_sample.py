@@ -13,7 +13,7 @@ from bench import plots
 from bench.cli.main import main
 from bench.engine import loading, one_sample
 from bench.registry import decorators
-from bench.storage.maps import MapStore
+from bench.storage.maps import Arrays, MapStore
 from bench.task_tools.data import Data
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -28,13 +28,22 @@ def asked(task: str, sample: str = "0", file: Path | None = None, target: str | 
     return decorators.TASKS[task], found
 
 
-@pytest.mark.parametrize("method", ["grad_cam", "sise", "smoothgrad", "random"])
-def test_the_map_is_the_one_of_a_run(tmp_path, method):
-    words = ["run", "--task", "tissue", "--samples", "3", "--method", method, "--metric", "drop", "--device", "cpu"]
-    assert main([*words, "--out", str(tmp_path)]) == 0
-    maps = MapStore(tmp_path).read("tissue")
+AS_IN_A_RUN = ["grad_cam", "sise", "smoothgrad", "random"]
+
+
+@pytest.fixture(scope="module")
+def maps_of_a_run(tmp_path_factory) -> dict[str, Arrays]:
+    out = tmp_path_factory.mktemp("run")
+    words = ["run", "--task", "tissue", "--samples", "3", "--method", *AS_IN_A_RUN, "--metric", "sparseness"]
+    assert main([*words, "--device", "cpu", "--batch-size", "8", "--no-plots", "--out", str(out)]) == 0
+    return MapStore(out).read("tissue")
+
+
+@pytest.mark.parametrize("method", AS_IN_A_RUN)
+def test_the_map_is_the_one_of_a_run(maps_of_a_run, method):
+    maps = maps_of_a_run
     ids = maps["inputs"]["sample_ids"].tolist()
-    kept = next(arrays["maps"] for name, arrays in maps.items() if name.startswith("method="))
+    (kept,) = [arrays["maps"] for name, arrays in maps.items() if name.startswith(f"method={method}-")]
     task, one = asked("tissue", ids[2])
     np.testing.assert_array_equal(one.inputs[0], maps["inputs"]["inputs"][2])
     made = one_sample.explained(decorators.METHODS[method], one, task=task, seed=0)

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import random
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from conftest import signal_problem
 from torch import Tensor
 
 from bench.core.entries import Entry, Metric, Task
-from bench.core.errors import BenchError, DataMissing
+from bench.core.errors import BenchError, ContractError, DataMissing
 from bench.core.problem import Problem
 from bench.engine import plan as planning
 from bench.engine import runner
 from bench.engine.plan import Plan
 from bench.engine.runner import run
+from bench.engine.sandbox import unchanged
 from bench.registry.decorators import METHODS, METRICS, TASKS
 from bench.registry.selection import with_params
 from bench.storage.maps import GALLERY_SIZE, MapStore
@@ -51,8 +56,30 @@ def plan(samples: int = 6, **changes: object) -> Plan:
         samples=lambda task: samples,
         data=Data(offline=True),
         device=torch.device("cpu"),
+        batch_size=8,
     )
     return replace(asked, **changes)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory) -> Path:
+    """A results folder after `plan()`, made once; tests that go on from it take a copy."""
+    folder = tmp_path_factory.mktemp("first") / "results"
+    run(plan(), Store(folder), Silent())
+    return folder
+
+
+@pytest.fixture
+def store(first, tmp_path) -> Store:
+    return Store(Path(shutil.copytree(first, tmp_path / "first")))
+
+
+@pytest.fixture(scope="module")
+def of_twenty(tmp_path_factory) -> pd.Series:
+    """The scores of twenty samples, in batches of 8."""
+    folder = tmp_path_factory.mktemp("twenty")
+    run(plan(20), Store(folder), Silent())
+    return scores(Store(folder))
 
 
 def scores(store: Store) -> pd.Series:
@@ -69,36 +96,33 @@ def method(name: str, fn: Callable[..., object], needs: tuple[str, ...] = ()) ->
 
 def test_every_cell_has_a_row_per_sample_and_the_bar_ends_full(tmp_path):
     bar = Silent()
-    outcome = run(plan(), Store(tmp_path), bar)
+    outcome = run(plan(batch_size=None), Store(tmp_path), bar)  # the size that is found by timing
     assert len(scores(Store(tmp_path))) == 3 * 4 * 6
     assert outcome.rows == {"ok": 72}
     assert bar.done == bar.total == 3 * (1 + 4)
 
 
-def test_a_second_run_asks_the_model_nothing(tmp_path):
-    run(plan(), Store(tmp_path), Silent())
-    before = scores(Store(tmp_path))
-    again = run(plan(), Store(tmp_path), Silent())
+def test_a_second_run_asks_the_model_nothing(store):
+    before = scores(store)
+    again = run(plan(), store, Silent())
     assert (again.queries, again.rows, again.kept) == (0, {}, 72)
-    pd.testing.assert_series_equal(scores(Store(tmp_path)), before)
+    pd.testing.assert_series_equal(scores(store), before)
 
 
-def test_fresh_computes_all_again_and_finds_the_same(tmp_path):
-    run(plan(), Store(tmp_path), Silent())
-    before = scores(Store(tmp_path))
-    again = run(plan(fresh=True), Store(tmp_path), Silent())
+def test_fresh_computes_all_again_and_finds_the_same(store):
+    before = scores(store)
+    again = run(plan(fresh=True), store, Silent())
     assert again.queries > 0
     assert again.rows == {"ok": 72}
-    pd.testing.assert_series_equal(scores(Store(tmp_path)), before)
+    pd.testing.assert_series_equal(scores(store), before)
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 64])
-def test_batch_size_and_chunks_do_not_change_a_score(tmp_path, monkeypatch, batch_size):
-    run(plan(20), Store(tmp_path / "a"), Silent())
+def test_batch_size_and_chunks_do_not_change_a_score(tmp_path, monkeypatch, batch_size, of_twenty):
     monkeypatch.setattr(planning, "CHUNK_LIMITS", (3, 3))
-    run(plan(20, batch_size=batch_size), Store(tmp_path / "b"), Silent())
+    run(plan(20, batch_size=batch_size), Store(tmp_path), Silent())
     # percentages of float32 probabilities
-    pd.testing.assert_series_equal(scores(Store(tmp_path / "b")), scores(Store(tmp_path / "a")), atol=1e-4, rtol=0)
+    pd.testing.assert_series_equal(scores(Store(tmp_path)), of_twenty, atol=1e-4, rtol=0)
 
 
 def test_sample_order_does_not_change_a_score(tmp_path):
@@ -109,12 +133,11 @@ def test_sample_order_does_not_change_a_score(tmp_path):
     pd.testing.assert_series_equal(scores(Store(tmp_path / "b")), scores(Store(tmp_path / "a")), atol=1e-4, rtol=0)
 
 
-def test_what_ran_before_does_not_change_a_score(tmp_path):
-    run(plan(), Store(tmp_path / "a"), Silent())
+def test_what_ran_before_does_not_change_a_score(tmp_path, first):
     for name in ("smoothgrad", "random", "saliency"):
         for metric in reversed(FAST):
-            run(plan(methods=[METHODS[name]], metrics=[METRICS[metric]]), Store(tmp_path / "b"), Silent())
-    pd.testing.assert_series_equal(scores(Store(tmp_path / "b")), scores(Store(tmp_path / "a")), atol=1e-4, rtol=0)
+            run(plan(methods=[METHODS[name]], metrics=[METRICS[metric]]), Store(tmp_path), Silent())
+    pd.testing.assert_series_equal(scores(Store(tmp_path)), scores(Store(first)), atol=1e-4, rtol=0)
 
 
 def test_more_samples_compute_only_those(tmp_path):
@@ -127,7 +150,7 @@ def test_more_samples_compute_only_those(tmp_path):
     assert len(more) == 72
 
 
-def test_a_changed_input_is_a_new_question(tmp_path):
+def test_a_changed_input_is_a_new_question(store):
     task = TASKS["mnist1d"]
 
     def nudged(sample_ids: tuple[str, ...]) -> Problem:
@@ -136,14 +159,12 @@ def test_a_changed_input_is_a_new_question(tmp_path):
         inputs[[name == task.samples()[1] for name in sample_ids]] += 0.01
         return replace(problem, inputs=inputs)
 
-    run(plan(), Store(tmp_path), Silent())
-    outcome = run(plan(tasks=[replace(task, fn=nudged)]), Store(tmp_path), Silent())
+    outcome = run(plan(tasks=[replace(task, fn=nudged)]), store, Silent())
     assert outcome.rows == {"ok": 3 * 4}
-    assert len(scores(Store(tmp_path))) == 72
+    assert len(scores(store)) == 72
 
 
-def test_new_weights_or_another_seed_or_version_are_other_cells(tmp_path):
-    run(plan(), Store(tmp_path), Silent())
+def test_new_weights_or_another_seed_or_version_are_other_cells(store):
     task = TASKS["mnist1d"]
     retrained = replace(task, fn=lambda sample_ids: replace(task.fn(sample_ids), fingerprint="other"))
     rescaled = replace(task, fn=lambda sample_ids: replace(task.fn(sample_ids), top_k=0.5))
@@ -156,7 +177,28 @@ def test_new_weights_or_another_seed_or_version_are_other_cells(tmp_path):
         plan(methods=[replace(entry, version=2) for entry in plan().methods]),
         plan(metrics=[replace(entry, version=entry.version + 1) for entry in plan().metrics]),
     ):
-        assert run(changed, Store(tmp_path), Silent()).rows == {"ok": 72}
+        assert run(changed, store, Silent()).rows == {"ok": 72}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"fingerprint": "other"},
+        {"baseline": torch.full((1, 1), -1.0)},
+        {"layers": ("relu1",)},
+        {"top_k": 0.5},
+        {"background": torch.zeros(3, 1, 40)},
+        {"bounds": torch.tensor([-1.0, 1.0]).view(2, 1, 1)},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_all_that_can_change_a_score_is_in_the_fingerprint(change):
+    task = TASKS["mnist1d"]
+    ids = task.samples()[:1]
+    other = replace(task, fn=lambda sample_ids: replace(task.fn(sample_ids), **change))
+    found = planning.load(other, ids, plan()).fingerprint
+    assert found != planning.load(task, ids, plan()).fingerprint
+    assert found == planning.load(other, ids, plan()).fingerprint
 
 
 def test_each_chunk_is_loaded_once_and_the_task_once_more_for_its_facts(tmp_path, monkeypatch):
@@ -321,19 +363,18 @@ MISBEHAVIOUR = [
 
 
 @pytest.mark.parametrize(("fn", "status", "note"), MISBEHAVIOUR, ids=[fn.__name__ for fn, _, _ in MISBEHAVIOUR])
-def test_a_method_that_misbehaves_becomes_rows_and_the_next_is_not_touched(tmp_path, fn, status, note):
+def test_a_method_that_misbehaves_becomes_rows_and_the_next_is_not_touched(tmp_path, fn, status, note, first):
     odd = method(fn.__name__, fn, ("bounds",) if fn is needs_bounds else ())
     # scores are compared bit by bit: in batches of one size, which a run finds by timing otherwise
-    both = plan(methods=[odd, METHODS["saliency"]], metrics=[METRICS["drop"]], batch_size=8)
-    outcome = run(both, Store(tmp_path / "both"), Silent())
-    run(replace(both, methods=[METHODS["saliency"]]), Store(tmp_path / "alone"), Silent())
-    rows = Store(tmp_path / "both").read().groupby("method")
+    both = plan(methods=[odd, METHODS["saliency"]], metrics=[METRICS["drop"]])
+    outcome = run(both, Store(tmp_path), Silent())
+    rows = Store(tmp_path).read().groupby("method")
     assert set(rows.get_group(fn.__name__)["status"]) == {status}
     assert rows.get_group(fn.__name__)["note"].str.startswith(note).all()
     assert rows.get_group(fn.__name__)["score"].isna().all()
     assert outcome.failed == (status == "failed")
-    good = Store(tmp_path / "alone").read()["score"].to_numpy()
-    np.testing.assert_array_equal(rows.get_group("saliency")["score"].to_numpy(), good)
+    alone = scores(Store(first))["saliency"]["drop"]
+    np.testing.assert_array_equal(rows.get_group("saliency")["score"].to_numpy(), alone.to_numpy())
 
 
 def test_only_the_guilty_sample_of_a_batch_fails(tmp_path):
@@ -440,45 +481,95 @@ def test_curves_are_stored_and_their_area_is_the_score(tmp_path):
     np.testing.assert_allclose(areas, rows["score"], atol=1e-6)
 
 
-def shifts(model: torch.nn.Module) -> None:
-    model.conv1.bias.data.add_(1)
+def shifts(problem: Problem) -> None:
+    problem.model.conv1.bias.data.add_(1)
 
 
-def switches_mode(model: torch.nn.Module) -> None:
-    model.train()
+def switches_mode(problem: Problem) -> None:
+    problem.model.train()
 
 
-def hooks_in(model: torch.nn.Module) -> None:
-    model.conv1.register_forward_hook(lambda *_: _[2] * 2)
+def hooks_in(problem: Problem) -> None:
+    problem.model.conv1.register_forward_hook(lambda *_: _[2] * 2)
 
 
-def swaps(model: torch.nn.Module) -> None:
-    model.relu1 = torch.nn.Tanh().eval()
+def swaps(problem: Problem) -> None:
+    problem.model.relu1 = torch.nn.Tanh().eval()
 
 
-def casts(model: torch.nn.Module) -> None:
-    model.half()
+def casts(problem: Problem) -> None:
+    problem.model.half()
 
 
-@pytest.mark.parametrize("harm", [shifts, switches_mode, hooks_in, swaps, casts], ids=lambda harm: harm.__name__)
-def test_a_metric_that_breaks_the_model_is_told_and_the_next_is_not_touched(tmp_path, harm):
+def doubles(problem: Problem) -> None:
+    """Every weight keeps its value."""
+    problem.model.double()
+
+
+def scales_inputs(problem: Problem) -> None:
+    problem.inputs.mul_(2)
+
+
+def moves_targets(problem: Problem) -> None:
+    problem.targets.add_(1).remainder_(10)
+
+
+def inverts_truth(problem: Problem) -> None:
+    problem.truth.logical_not_()
+
+
+def moves_the_baseline(problem: Problem) -> None:
+    problem.baseline.add_(1)
+
+
+HARMS = [shifts, switches_mode, hooks_in, swaps, casts, doubles, scales_inputs, moves_targets, inverts_truth]
+
+
+@pytest.fixture(scope="module")
+def unharmed(tmp_path_factory) -> pd.Series:
+    folder = tmp_path_factory.mktemp("unharmed")
+    run(plan(metrics=[METRICS["drop"], METRICS["localisation_auc"]]), Store(folder), Silent())
+    return scores(Store(folder))
+
+
+@pytest.mark.parametrize("harm", [*HARMS, moves_the_baseline], ids=lambda harm: harm.__name__)
+def test_a_metric_that_breaks_the_model_is_told_and_the_next_is_not_touched(tmp_path, harm, unharmed):
     def harmful(probe: object, attribution: Tensor) -> Tensor:
-        harm(probe.problem.model)  # type: ignore[attr-defined]
+        harm(probe.problem)  # type: ignore[attr-defined]
         return attribution.sum(1)
 
     odd = Metric("harmful", harmful, "faithfulness", "", 1, (), ("probe", "attribution"))
-    run(plan(metrics=[odd, METRICS["drop"]]), Store(tmp_path / "both"), Silent())
-    run(plan(metrics=[METRICS["drop"]]), Store(tmp_path / "alone"), Silent())
-    rows = Store(tmp_path / "both").read()
+    run(plan(metrics=[odd, METRICS["drop"], METRICS["localisation_auc"]]), Store(tmp_path), Silent())
+    rows = Store(tmp_path).read()
     assert set(rows.loc[rows["metric"] == "harmful", "status"]) == {"failed"}
-    found, expected = scores(Store(tmp_path / "both")), scores(Store(tmp_path / "alone"))
-    pd.testing.assert_series_equal(found[expected.index], expected)
+    pd.testing.assert_series_equal(scores(Store(tmp_path))[unharmed.index], unharmed)
 
 
-def test_a_board_is_about_the_weights_asked_for_last(tmp_path):
-    task, store = TASKS["mnist1d"], Store(tmp_path)
+@pytest.mark.parametrize(
+    ("who", "draw", "state"),
+    [
+        ("torch", lambda: torch.rand(3), lambda: torch.get_rng_state().tolist()),
+        ("NumPy", lambda: np.random.rand(3), lambda: [str(part) for part in np.random.get_state()]),
+        ("Python", random.random, random.getstate),
+    ],
+    ids=["torch", "NumPy", "Python"],
+)
+def test_a_plug_in_that_draws_globally_leaves_the_global_random_states_as_they_were(who, draw, state):
+    problem = signal_problem(samples=2)
+    before = state()
+
+    def plug_in() -> None:
+        with unchanged(problem):
+            draw()
+
+    with pytest.raises(ContractError, match=f"^it drew from the global random state of {who}; "):
+        plug_in()
+    assert state() == before
+
+
+def test_a_board_is_about_the_weights_asked_for_last(store):
+    task = TASKS["mnist1d"]
     other = replace(task, fn=lambda sample_ids: replace(task.fn(sample_ids), fingerprint="other"))
-    run(plan(), store, Silent())
     first = set(store.read()["fingerprint"])
     run(plan(tasks=[other]), store, Silent())
     second = set(store.read()["fingerprint"])
@@ -532,6 +623,14 @@ def test_a_task_that_breaks_its_promise_is_told(tmp_path, change, message):
     assert outcome.failed_tasks["odd"].startswith(message)
 
 
+def test_a_task_that_lists_a_sample_twice_is_told_by_name(tmp_path):
+    task = TASKS["mnist1d"]
+    twice = replace(task, name="twice", samples=lambda: [task.samples()[0]] * 2)
+    outcome = run(plan(tasks=[twice]), Store(tmp_path), Silent())
+    assert outcome.failed_tasks["twice"].startswith("it was asked for samples ['test/")
+    assert outcome.rows == {}
+
+
 def test_curves_too_short_or_too_long_are_told_and_the_rest_goes_on(tmp_path):
     point = Metric("point", lambda attribution: attribution[:, :1], "faithfulness", "", 1, (), ("attribution",))
     endless = Metric(
@@ -557,10 +656,10 @@ def test_memory_does_not_grow_with_the_samples(tmp_path, monkeypatch):
 
     known = runner.pace(TASKS["mnist1d"].fn(tuple(TASKS["mnist1d"].samples()[:2])))
     monkeypatch.setattr(runner, "pace", lambda _: known)  # its largest batch depends on how busy the machine is
-    monkeypatch.setattr(planning, "CHUNK_LIMITS", (16, 30))
+    monkeypatch.setattr(planning, "CHUNK_LIMITS", (10, 10))
     asked = plan(metrics=[m for m in METRICS.values() if m.family == "faithfulness"], batch_size=64)
     peaks = []
-    for samples in (30, 120):
+    for samples in (10, 40):
         with PeakMemory() as memory:
             run(replace(asked, samples=lambda _, n=samples: n), Store(tmp_path / str(samples)), Silent())
         peaks.append(memory.peak)

@@ -715,3 +715,19 @@ def test_shapley_sampling_comes_near_the_definition():
     found = explain(entry("shapley_sampling", features="patch8", orders=400), problem, task="test", seed=0)[0]
     # 400 orders of 8 cells: a few per cent of the largest value
     torch.testing.assert_close(found, exact, rtol=0, atol=0.05 * float(exact.abs().max()))
+
+
+def test_ada_sise_keeps_the_feature_maps_above_otsus_threshold():
+    """The threshold that separates the 256 levels best, by trying each."""
+    weights = torch.cat([torch.tensor([-1.0, 0.0]), torch.linspace(0.01, 1, 100) ** 2])[None]
+    levels = np.floor(255 * weights[0, 2:].double().numpy())
+
+    def between(level: int) -> float:
+        low, high = levels[levels <= level], levels[levels > level]
+        return len(low) * len(high) * (low.mean() - high.mean()) ** 2
+
+    best = max(range(int(levels.min()), int(levels.max())), key=between)
+    kept = sys.modules["bench.methods.ada_sise"].above_otsu(weights)[0]
+    assert kept.tolist() == [False, False, *(levels > best)]
+    alike = torch.tensor([[0.5, 0.5, -1.0]])
+    assert sys.modules["bench.methods.ada_sise"].above_otsu(alike).tolist() == [[True, True, False]]

@@ -269,3 +269,10 @@ def asked(method, problem: Problem) -> Tensor:
 
 def hooks_of(model: nn.Module) -> int:
     return sum(len(getattr(module, kind)) for module in model.modules() for kind in HOOKS)
+
+
+@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if "layers" in method.needs])
+def test_a_method_that_reads_layers_is_skipped_where_a_task_names_none(name):
+    explained = explain_all(METHODS[name], replace(signal_problem(samples=2), layers=()), task="test", seed=0)
+    assert set(explained.status) == {"skipped"}
+    assert explained.note[0] == f"{name} needs layers, which the task does not have"

@@ -439,3 +439,31 @@ def test_ranks_average_ties_and_leave_out_what_is_not_there():
     found = ranked(values, like)
     assert found[0, [0, 1, 2, 4]].tolist() == [3.5, 1, 3.5, 2]
     assert found[0, 3].isnan()
+
+
+def test_keeping_every_feature_raises_nothing():
+    assert scored(METRICS["increase"], by_hand(WEIGHTS), first_to_last(4), k=1.0).tolist() == [0]
+
+
+def test_of_a_hundred_features_the_smallest_share_is_one_feature():
+    """Each is worth 0.004; 1, 5, 10, 20 and 50 of them are removed or kept, and none or all."""
+    probe, maps = by_hand([0.004] * 100), first_to_last(100)
+    found = scored(METRICS["comprehensiveness"], probe, maps)
+    assert found == pytest.approx([0.004 * (1 + 5 + 10 + 20 + 50) / 6])
+    found = scored(METRICS["sufficiency"], probe, maps)
+    assert found == pytest.approx([0.004 * (99 + 95 + 90 + 80 + 50) / 6])
+
+
+def test_where_p_rises_nothing_is_dropped():
+    """p is 0.6 with both, 0.7 with the first alone and 0.4 with the second alone."""
+    probe, maps = by_hand([0.2, -0.1]), first_to_last(2)
+    found = {name: scored(METRICS[name], probe, maps, k=0.5) for name in ("drop", "increase", "topk_deletion")}
+    assert found == {"drop": [0], "increase": [100], "topk_deletion": pytest.approx([100 * 0.2 / 0.6])}
+    assert scored(METRICS["drop"], probe, -maps, k=0.5) == pytest.approx([100 * 0.2 / 0.6])
+
+
+def test_sensitivity_n_leaves_out_sizes_at_which_p_never_changes():
+    probe, one = by_hand([0.1, 0.1, 0.2]), torch.eye(3, dtype=torch.bool)[None]
+    lost = {1 / 3: torch.tensor([[0.5, 0.5, 0.5]]), 2 / 3: torch.tensor([[0.9, 0.8, 0.7]])}
+    probe.subsets = lambda features, share, draws: (one if share < 0.5 else one.flip(1), lost[share].double())
+    assert scored(METRICS["sensitivity_n"], probe, torch.tensor([[3.0, 2.0, 1.0]]), sizes=2) == pytest.approx([1])

@@ -342,3 +342,9 @@ def test_noise_depends_on_the_run_and_the_sample_alone():
     reach = (one - problem.inputs).flatten(2).abs().amax(2) / ranges
     # 40 uniform draws on [-0.05, 0.05] reach 90 % of it all but surely
     assert ((reach > 0.04) & (reach <= 0.05 + 1e-6)).all()
+
+
+@pytest.mark.parametrize("name", ["max_sensitivity", "avg_sensitivity"])
+def test_a_single_noisy_input_is_explained_with_new_random_numbers(name):
+    """The draw of the map itself would give a random map that is perfectly robust."""
+    assert (scores(name, METHODS["random"], signal_problem(), settings="samples=1") > 0.3).all()

@@ -111,6 +111,22 @@ def test_segments_follow_an_edge_and_not_the_scale_of_the_values():
     assert torch.equal(partition("segment2", 1000 * step - 7).labels, labels)
 
 
+SIZES_OF_SEGMENTS = {
+    1: [97, 109, 43, 52, 43, 41, 45, 45, 82, 58, 75, 30],
+    3: [147, 140, 78, 49, 156, 150],
+}
+
+
+@every_channels
+def test_segments_weigh_distance_against_colour(channels):
+    """By another weight the segments of these waves would have other sizes."""
+    y, x = torch.meshgrid(torch.arange(24.0), torch.arange(30.0), indexing="ij")
+    waves = [0.5 + 0.25 * torch.sin(0.7 * x + shift) + 0.25 * torch.cos(0.5 * y - shift) for shift in range(channels)]
+    labels = partition("segment12", torch.stack(waves)[None]).labels
+    assert labels is not None
+    assert torch.bincount(labels.flatten()).tolist() == SIZES_OF_SEGMENTS[channels]
+
+
 def test_taking_rows_of_a_partition_that_all_share_changes_nothing():
     cells = partition("patch6", torch.zeros(3, 1, 5, 7))
     assert cells.take(torch.tensor([2, 0])) is cells

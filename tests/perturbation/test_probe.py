@@ -8,13 +8,13 @@ from dataclasses import replace
 import pytest
 import torch
 from conftest import image_problem, signal_problem
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from bench.core.errors import BenchError
 from bench.core.problem import Problem
-from bench.perturbation.masking import area, blend, count, even_counts, ranks, upsample
+from bench.perturbation.masking import area, blend, count, even_counts, ranks, scaled, upsample
 from bench.perturbation.probe import Probe
 
 
@@ -61,7 +61,11 @@ def test_every_rank_is_taken_once(rows):
     assert (found.sort(1).values == torch.arange(6)).all()
 
 
-@given(st.integers(1, 100), st.integers(0, 500))
+@given(st.integers(0, 100), st.integers(0, 500))
+@example(29, 100)  # 0.29 * 100 is 28.999...
+@example(35, 180)
+@example(57, 100)
+@example(0, 100)
 def test_count_is_the_whole_part_of_the_exact_product(percent, features):
     assert count(percent / 100, features) == percent * features // 100
 
@@ -107,6 +111,28 @@ def test_a_metric_cannot_spoil_what_the_probe_knows():
         before = ask().clone()
         ask().mul_(0)
         assert torch.equal(ask(), before)
+
+
+def test_scaled_divides_by_the_maximum_plus_epsilon():
+    maps = torch.tensor([[2.0, 3.0, 6.0], [5.0, 5.0, 5.0]])
+    assert scaled(maps).tolist() == [[0, 0.25, 1], [0, 0, 0]]
+    assert scaled(torch.tensor([[0.0, 1.0]]), 1.0).tolist() == [[0, 0.5]]
+
+
+def test_a_map_that_changes_in_place_is_another_map():
+    problem = signal_problem(samples=3)
+    probe, maps = Probe(problem), torch.randn(3, 40, generator=torch.Generator().manual_seed(0))
+    probe.deletion(maps, 5)
+    maps.neg_()
+    torch.testing.assert_close(probe.deletion(maps, 5), Probe(problem).deletion(maps.clone(), 5), rtol=0, atol=1e-6)
+
+
+def test_one_map_for_other_samples_is_another_question():
+    problem = signal_problem(samples=4)
+    probe, maps = Probe(problem), torch.randn(2, 40, generator=torch.Generator().manual_seed(0))
+    probe.take([0, 1]).deletion(maps, 5)
+    expected = Probe(problem.take([2, 3])).deletion(maps.clone(), 5)
+    torch.testing.assert_close(probe.take([2, 3]).deletion(maps, 5), expected, rtol=0, atol=1e-6)
 
 
 def test_upsample_has_half_pixel_centres():
@@ -202,16 +228,22 @@ def test_memory_does_not_grow_with_the_steps_of_a_curve():
     assert peaks[1] < 1.02 * peaks[0]
 
 
-def test_a_batch_that_the_memory_cannot_hold_is_halved_and_the_next_ones_start_small():
+NO_MEMORY = {
+    "torch": RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes"),
+    "python": MemoryError(),
+    "cuda": torch.cuda.OutOfMemoryError("out of memory"),
+}
+
+
+@pytest.mark.parametrize("error", NO_MEMORY.values(), ids=list(NO_MEMORY))
+def test_a_batch_that_the_memory_cannot_hold_is_halved_and_the_next_ones_start_small(error):
     problem = signal_problem(samples=8)
     sizes: list[int] = []
 
     def refuse(_model: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         sizes.append(len(inputs[0]))
         if sizes[-1] > 5:
-            raise RuntimeError(
-                "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes"
-            )
+            raise error
 
     maps = torch.randn(8, 40, generator=torch.Generator().manual_seed(0))
     expected = Probe(problem).deletion(maps, 10)
@@ -224,6 +256,20 @@ def test_a_batch_that_the_memory_cannot_hold_is_halved_and_the_next_ones_start_s
     assert 1 <= refused < len(sizes)
     assert max(sizes[refused:]) <= 5  # what did not fit is not tried again
     assert probe.tally.asked == 8 * 9 + 8 + 1
+
+
+def test_a_batch_is_halved_down_to_a_single_input():
+    problem = signal_problem(samples=4)
+
+    def refuse(_model: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        if len(inputs[0]) > 1:
+            raise MemoryError
+
+    expected = Probe(problem).full
+    handle = problem.model.register_forward_pre_hook(refuse)
+    found = Probe(replace(problem, batch_size=4)).full
+    handle.remove()
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
 
 
 def test_another_error_of_the_model_is_passed_on():

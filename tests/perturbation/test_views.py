@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
-from conftest import image_problem
+from conftest import image_problem, signal_problem
 from scipy.ndimage import gaussian_filter1d
 from test_probe import sigmoid, votes
 from torch import Tensor
@@ -117,6 +119,15 @@ def test_baselines_by_hand(problem):
     found = absent("background", problem)
     assert all((problem.background == one).flatten(1).all(1).sum() == 1 for one in found)
     assert len({one.numpy().tobytes() for one in found}) > 1
+
+
+def test_every_background_input_is_drawn_as_often():
+    """300 draws of three: each count is within five standard errors, 5 (300 / 3 * 2 / 3)^0.5 = 41, of 100."""
+    background = torch.arange(3.0).view(3, 1, 1).expand(3, 1, 40)
+    problem = replace(signal_problem(samples=1), background=background)
+    drawn = BASELINES["background"](problem, SampleRng((0,), [str(row) for row in range(300)]))
+    counts = torch.bincount(drawn[:, 0, 0].long(), minlength=3)
+    assert (counts - 100).abs().max() <= 41
 
 
 def test_noise_fills_the_range_of_each_channel():

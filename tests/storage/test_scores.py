@@ -182,3 +182,17 @@ def test_a_model_is_known_by_its_weights_and_structure():
     assert model_digest(nn.Sequential(model[0], nn.Tanh())) != before
     model[0].weight.data[0, 0] += 1
     assert model_digest(model) != before
+
+
+def test_the_seconds_of_the_rows_are_those_of_the_record(tmp_path):
+    store = Store(tmp_path)
+    store.write(record("abcd", [1.0, 2.0, 3.0, 4.0]), *PARTS)
+    stored = pq.ParquetFile(store.path(KEY, *PARTS[:2])).read(["seconds"])["seconds"].to_pylist()
+    assert stored == [0.25] * 4
+
+
+def test_a_curve_with_a_gap_is_no_curve(tmp_path):
+    store, curves = Store(tmp_path), np.array([[1.0, np.nan, 0.0], [1.0, 0.5, 0.0]])
+    store.write(replace(record("ab", [np.nan, 1.0]), curves=curves), *PARTS)
+    stored = pq.ParquetFile(store.path(KEY, *PARTS[:2])).read(["curve"])["curve"].to_pylist()
+    assert stored == [None, [1.0, 0.5, 0.0]]

@@ -284,3 +284,26 @@ def test_another_baseline_than_the_problems_is_not_covered_and_another_output_is
     assert conformance.check(with_params(METRICS["deletion"], "baseline=blur")).row()["verdict"] == "untested"
     verdict = conformance.check(with_params(METRICS["deletion"], "output=logit"))
     assert (verdict.row()["verdict"], verdict.row()["uses_sign"]) == ("pass", "yes")
+
+
+@pytest.mark.parametrize(("right", "faults"), [(24, []), (22, ["noisy(1) is not scored worse than exact on 1-D"])])
+def test_an_order_that_chance_might_have_made_is_none(right, faults):
+    """By tossing coins 22 of 32 samples have the right order with a probability of 2.5 %, and 24 with one of 0.35 %."""
+    found = {"1-D": {"exact": np.where(np.arange(32) < right, 1.0, -1.0), "noisy(1)": np.zeros(32)}}
+    judged = conformance.Verdict(METRICS["insertion"])
+    conformance._judge_order(judged, ("exact", "noisy(1)"), found)
+    assert judged.faults == faults
+
+
+@pytest.mark.parametrize(("right", "verb"), [(10, "not scored worse"), (8, "scored better")])
+def test_an_order_that_chance_might_have_reversed_is_not_reversed(right, verb):
+    found = {"1-D": {"exact": np.where(np.arange(32) < right, 1.0, -1.0), "noisy(1)": np.zeros(32)}}
+    judged = conformance.Verdict(METRICS["insertion"])
+    conformance._judge_order(judged, ("exact", "noisy(1)"), found)
+    assert judged.faults[-1] == f"noisy(1) is {verb} than exact on 1-D"
+
+
+@pytest.mark.parametrize(("gap", "same"), [(5e-4, True), (5e-3, False)])
+def test_what_differs_by_more_than_a_thousandth_of_the_scores_spread_is_another_score(gap, same):
+    scores = np.array([-1.0, 1.0, 0.0])
+    assert conformance._same(scores, scores + np.array([0, 0, gap])) == same
