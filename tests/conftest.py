@@ -128,6 +128,22 @@ def browser() -> Iterator[Any]:
         found.close()
 
 
+@pytest.fixture(scope="session")
+def run_for_pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A results folder with a page, of `pages.run`, and beside it its plug-in; made once, for copies."""
+    import pages
+
+    folder = tmp_path_factory.mktemp("for_pages")
+    with registries_put_back():
+        return pages.run(folder / "results", folder / pages.PLUGIN_FILE)
+
+
+@pytest.fixture(scope="module")
+def results_with_page(run_for_pages: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of `run_for_pages` for the tests of a module."""
+    return Path(shutil.copytree(run_for_pages.parent, tmp_path_factory.mktemp("copy") / "own")) / "results"
+
+
 @contextmanager
 def registries_put_back(package: str = "bench.plugins") -> Iterator[None]:
     """Plug-ins that are loaded in the block are gone after it; the registries stay the same objects."""

@@ -16,6 +16,7 @@ METHODS = ["random", "saliency", "input_magnitude", "oracle", "grad_cam", "const
 METRICS = ["drop", "deletion", "insertion", "energy_pointing_game", "sparseness", "seconds"]
 SCRIPT = "<script>alert(1)</script>"  # takes the place of `saliency`
 PICTURE = "<img src=x onerror=alert(2)>"  # in messages, descriptions, classes and sample ids
+PLUGIN_FILE = "page_faulty.py"
 PLUGIN = f'''"""{PICTURE} in a description."""
 
 from bench.registry import method
@@ -32,6 +33,7 @@ def run(out: Path, plugin: Path) -> Path:
     """Signals and images with a truth, four samples of each, and a method that raises."""
     plugin.write_text(PLUGIN, encoding="utf-8")
     asked = ["run", "--task", "mnist1d", "planted_image", "--samples", "4", "--device", "cpu", "--plugins", str(plugin)]
+    asked += ["--batch-size", "16"]
     assert main([*asked, "--method", *METHODS, "faulty", "--metric", *METRICS, "--out", str(out)]) == 1
     return out
 

@@ -33,12 +33,11 @@ pytestmark = pytest.mark.usefixtures("registries_as_before")
 
 
 @pytest.fixture(scope="module")
-def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def path(results_with_page: Path) -> Path:
     """A page about a small run, whose names are hostile."""
-    folder = tmp_path_factory.mktemp("browser")
-    out = pages.run(folder / "results", folder / "page_hostile.py")
+    out = results_with_page
     pages.make_hostile(out)
-    assert main(["report", "--out", str(out), "--plugins", str(folder / "page_hostile.py")]) == 0
+    assert main(["report", "--no-plots", "--out", str(out), "--plugins", str(out.parent / pages.PLUGIN_FILE)]) == 0
     return out / page.NAME
 
 

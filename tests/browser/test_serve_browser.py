@@ -19,6 +19,9 @@ RUN = [
     "8",
     "--device",
     "cpu",
+    "--batch-size",
+    "8",
+    "--no-plots",
     "--metric",
     "drop",
 ]

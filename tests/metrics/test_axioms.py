@@ -332,3 +332,10 @@ def test_input_invariance_is_undefined_where_the_shifted_model_answers_otherwise
     probe, method = Probe(problem), METHODS["gradient_x_input"]
     explained = explain_all(method, probe.problem, task="t", seed=0)
     assert set(score(METRICS["input_invariance"], method, probe, explained, task="t", seed=0).status) == {status}
+
+
+def test_a_shift_is_absorbed_only_where_the_first_layer_reads_the_input_itself():
+    dense, example = nn.Linear(4, 2), torch.rand(1, 1, 4)
+    assert absorbing(nn.Sequential(nn.Flatten(), dense), example, -1.0) is not None
+    assert absorbing(nn.Sequential(nn.Sigmoid(), nn.Flatten(), dense), example, -1.0) is None
+    assert absorbing(nn.Sequential(nn.Flatten(), nn.Softmax(1)), example, -1.0) is None

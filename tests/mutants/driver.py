@@ -159,6 +159,7 @@ class Running:
 
     mutant: Mutant
     tree: Path
+    original: bytes
     log: Path
     since: float
 
@@ -177,9 +178,10 @@ def run(mutants: Sequence[Mutant], trees: Sequence[Path], limit: float) -> Itera
             mutant, tree = waiting.pop(0), free.pop()
             log = tree.parent / f"{tree.name}.log"
             log.write_text("")
+            original = (tree / mutant.path).read_bytes() if mutant.before else b""
             if mutant.before:
                 (tree / mutant.path).write_text(applied(mutant, tree), encoding="utf-8")
-            running[start(mutant.tests, tree, log)] = Running(mutant, tree, log, time.monotonic())
+            running[start(mutant.tests, tree, log)] = Running(mutant, tree, original, log, time.monotonic())
         time.sleep(0.05)
         for child, one in list(running.items()):
             seconds = time.monotonic() - one.since
@@ -190,7 +192,8 @@ def run(mutants: Sequence[Mutant], trees: Sequence[Path], limit: float) -> Itera
                 os.killpg(child, signal.SIGKILL)
                 os.waitpid(child, 0)
             found = verdict(os.waitstatus_to_exitcode(status)) if ended else "timeout"
-            shutil.copyfile(ROOT / one.mutant.path, one.tree / one.mutant.path) if one.mutant.before else None
+            if one.mutant.before:
+                (one.tree / one.mutant.path).write_bytes(one.original)
             del running[child]
             free.append(one.tree)
             yield one.mutant, found, seconds, one.seen_by()

@@ -31,9 +31,8 @@ pytestmark = pytest.mark.usefixtures("one_thread", "registries_as_before")
 
 
 @pytest.fixture(scope="module")
-def out(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("page")
-    return pages.run(folder / "results", folder / "page_faulty.py")
+def out(results_with_page) -> Path:
+    return results_with_page
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +44,7 @@ def text(out) -> str:
 def hostile(out, tmp_path_factory) -> str:
     copy = Path(shutil.copytree(out, tmp_path_factory.mktemp("hostile") / "results"))
     pages.make_hostile(copy)
-    assert main(["report", "--out", str(copy), "--plugins", str(out.parent / "page_faulty.py")]) == 0
+    assert main(["report", "--out", str(copy), "--plugins", str(out.parent / pages.PLUGIN_FILE)]) == 0
     return (copy / page.NAME).read_text(encoding="utf-8")
 
 
@@ -137,7 +136,7 @@ def test_the_page_carries_the_licences_of_the_libraries_in_it(text):
 
 
 def test_the_same_store_gives_the_same_bytes(out, text):
-    assert main(["report", "--out", str(out), "--plugins", str(out.parent / "page_faulty.py")]) == 0
+    assert main(["report", "--out", str(out), "--plugins", str(out.parent / pages.PLUGIN_FILE)]) == 0
     assert (out / page.NAME).read_text(encoding="utf-8") == text
 
 

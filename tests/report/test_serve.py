@@ -24,15 +24,9 @@ from bench.report import serve
 pytestmark = pytest.mark.usefixtures("registries_as_before")
 
 
-@pytest.fixture(scope="module")
-def results(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("serving")
-    return pages.run(folder / "results", folder / "page_served.py")
-
-
 @pytest.fixture
-def out(results: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(results, tmp_path / "results"))
+def out(run_for_pages: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(run_for_pages, tmp_path / "results"))
 
 
 @pytest.fixture
@@ -80,10 +74,11 @@ def test_the_page_listens_and_is_otherwise_the_file(out, port):
     assert "EventSource" not in written
 
 
-def test_files_of_the_results_folder_are_served_and_nothing_else(port):
+def test_files_of_the_results_folder_are_served_and_nothing_else(out, port):
     answer, text = get(port, "/leaderboard.csv")
     assert (answer.status, text.split(",")[0]) == (200, "task")
-    for path in ("/../page_served.py", "/%2e%2e/page_served.py", "/nowhere"):
+    (out.parent / pages.PLUGIN_FILE).touch()
+    for path in (f"/../{pages.PLUGIN_FILE}", f"/%2e%2e/{pages.PLUGIN_FILE}", "/nowhere"):
         assert get(port, path)[0].status == 404
 
 
