@@ -26,6 +26,7 @@ import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -44,7 +45,7 @@ LIBRARIES = (
         "timm",
     ),
 )
-COLUMNS = ("key", "verdict", "seconds", "mutant", "seen_by")
+COLUMNS = ("key", "verdict", "seconds", "cpu_seconds", "mutant", "seen_by")
 
 
 class TableError(Exception):
@@ -170,8 +171,18 @@ class Running:
         return said[0][:160] if said else " ".join(lines[-1:])[:160]
 
 
-def run(mutants: Sequence[Mutant], trees: Sequence[Path], limit: float) -> Iterator[tuple[Mutant, str, float, str]]:
-    """Runs each mutant's tests, as many at once as there are trees: (mutant, verdict, seconds, first test that failed)."""
+class Found(NamedTuple):
+    """What the tests said of a mutant."""
+
+    mutant: Mutant
+    verdict: str
+    seconds: float
+    cpu: float  # seconds of the processor
+    seen_by: str  # the first test that failed
+
+
+def run(mutants: Sequence[Mutant], trees: Sequence[Path], limit: float) -> Iterator[Found]:
+    """Runs each mutant's tests, as many at once as there are trees."""
     waiting, free, running = list(mutants), list(trees), dict[int, Running]()
     while waiting or running:
         while waiting and free:
@@ -185,18 +196,18 @@ def run(mutants: Sequence[Mutant], trees: Sequence[Path], limit: float) -> Itera
         time.sleep(0.05)
         for child, one in list(running.items()):
             seconds = time.monotonic() - one.since
-            ended, status = os.waitpid(child, os.WNOHANG)
+            ended, status, usage = os.wait4(child, os.WNOHANG)
             if not ended and seconds < limit:
                 continue
             if not ended:
                 os.killpg(child, signal.SIGKILL)
-                os.waitpid(child, 0)
+                _, _, usage = os.wait4(child, 0)
             found = verdict(os.waitstatus_to_exitcode(status)) if ended else "timeout"
             if one.mutant.before:
                 (one.tree / one.mutant.path).write_bytes(one.original)
             del running[child]
             free.append(one.tree)
-            yield one.mutant, found, seconds, one.seen_by()
+            yield Found(one.mutant, found, seconds, usage.ru_utime + usage.ru_stime, one.seen_by())
 
 
 def kept(path: Path) -> dict[str, list[str]]:
@@ -230,6 +241,33 @@ def options(words: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
+def verdicts_of(mutants: Sequence[Mutant], asked: argparse.Namespace) -> dict[Mutant, str]:
+    """Runs what --resume does not spare, and writes the table of results as it goes."""
+    before = kept(asked.results) if asked.resume else {}
+    selections = [] if asked.trust else dict.fromkeys(mutant.tests for mutant in mutants)
+    unchanged = [Mutant("", "", "", tests) for tests in selections]
+    keys = {mutant: mutant.key(ROOT) for mutant in [*unchanged, *mutants]}
+    found = {mutant: before[key][1] for mutant, key in keys.items() if before.get(key, ["", ""])[1] in GOOD}
+    asked.results.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, asked.results.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerows([COLUMNS, *(before[keys[mutant]] for mutant in found)])
+        trees = [copied(ROOT, Path(folder).resolve() / f"tree{i}") for i in range(asked.jobs)]
+        for wave in (unchanged, mutants):
+            broken = {one.tests for one in unchanged if found.get(one, "survived") != "survived"}
+            found |= {one: "untested" for one in wave if one.tests in broken and one.before}
+            left = [one for one in wave if one not in found]
+            for mutant, what, seconds, cpu, test in run(left, trees, asked.limit):
+                found[mutant] = what
+                test = "" if what == "survived" else test
+                table.writerow([keys[mutant], what, f"{seconds:.1f}", f"{cpu:.1f}", mutant, test])
+                file.flush()
+                print(f"{what:8} {seconds:5.1f} s, {cpu:5.1f} s of CPU  {mutant}", flush=True)
+    for tests in broken:
+        print(f"not run, since they fail without any change: {tests}", file=sys.stderr)
+    return found
+
+
 def main(words: Sequence[str] | None = None) -> int:
     asked = options(words)
     try:
@@ -240,32 +278,12 @@ def main(words: Sequence[str] | None = None) -> int:
     except TableError as error:
         print(error, file=sys.stderr)
         return 2
-    before = kept(asked.results) if asked.resume else {}
-    selections = [] if asked.trust else dict.fromkeys(mutant.tests for mutant in mutants)
-    unchanged = [Mutant("", "", "", tests) for tests in selections]
-    keys = {mutant: mutant.key(ROOT) for mutant in [*unchanged, *mutants]}
-    verdicts = {mutant: before[key][1] for mutant, key in keys.items() if before.get(key, ["", ""])[1] in GOOD}
-    asked.results.parent.mkdir(parents=True, exist_ok=True)
     sys.dont_write_bytecode = True
     os.environ |= {"PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1", "MPLBACKEND": "agg"}
     for name in LIBRARIES:
         importlib.import_module(name)
-    with tempfile.TemporaryDirectory() as folder, asked.results.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerows([COLUMNS, *(before[keys[mutant]] for mutant in verdicts)])
-        trees = [copied(ROOT, Path(folder).resolve() / f"tree{i}") for i in range(asked.jobs)]
-        for wave in (unchanged, mutants):
-            broken = {one.tests for one in unchanged if verdicts.get(one, "survived") != "survived"}
-            verdicts |= {one: "untested" for one in wave if one.tests in broken and one.before}
-            left = [one for one in wave if one not in verdicts]
-            for mutant, what, seconds, test in run(left, trees, asked.limit):
-                verdicts[mutant] = what
-                table.writerow([keys[mutant], what, f"{seconds:.1f}", mutant, test if what != "survived" else ""])
-                file.flush()
-                print(f"{what:8} {seconds:5.1f} s  {mutant}", flush=True)
-    for tests in broken:
-        print(f"not run, since they fail without any change: {tests}", file=sys.stderr)
-    return report([(mutant, verdicts[mutant]) for mutant in mutants])
+    found = verdicts_of(mutants, asked)
+    return report([(mutant, found[mutant]) for mutant in mutants])
 
 
 GOOD = ("killed", "survived")
