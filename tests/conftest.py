@@ -128,6 +128,12 @@ def browser() -> Iterator[Any]:
         found.close()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """In several processes the slowest file comes first, so that none is left alone with it at the end."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: item.path.name != "test_reference.py")
+
+
 @pytest.fixture(scope="session")
 def run_for_pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A results folder with a page, of `pages.run`, and beside it its plug-in; made once, for copies."""

@@ -28,7 +28,7 @@ from bench.core.problem import Problem
 from bench.core.random import numpy_state_kept
 from bench.engine.explain import explain
 from bench.engine.score import score
-from bench.metrics.quantus.adapter import batched, own_scale, step_of
+from bench.metrics.quantus.adapter import among_neighbours, as_inputs, as_maps, batched, judge, own_scale, step_of
 from bench.metrics.quantus.faithfulness import patch_size
 from bench.metrics.quantus.localisation import mosaic
 from bench.metrics.robustness import neighbours
@@ -518,3 +518,23 @@ def test_a_map_is_scaled_by_its_largest_absolute_value():
     np.testing.assert_array_equal(
         own_scale(np.array([[-4.0, 2.0], [0.0, 0.0], [1.0, 2.0]])), [[-1, 0.5], [0, 0], [0.5, 1]]
     )
+
+
+def test_maps_and_inputs_are_copies_since_quantus_works_in_place():
+    problem, maps = linear_problem((1, 4)), torch.zeros(5, 4)
+    before = problem.inputs.clone()
+    as_maps(maps)[:] = 9
+    as_inputs(problem)[:] = 9
+    assert not maps.any()
+    assert torch.equal(problem.inputs, before)
+
+
+def test_noisy_versions_are_explained_with_new_random_numbers():
+    problem, draws = linear_problem((1, 8)), []
+
+    def explained_again(inputs: Tensor, draw: int, **_: object) -> Tensor:
+        draws.append(draw)
+        return inputs[:, 0]
+
+    among_neighbours(judge("Consistency"), probe_of(problem), problem.inputs[:, 0], explained_again, 3, 0.1)
+    assert draws == [1, 2, 3]
