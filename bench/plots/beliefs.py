@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.analysis.agreement import MEAN_TRUTH
 from bench.core.vocabulary import FAMILY_ORDER, Column
+from bench.plots.cells import draw_cells
 from bench.plots.style import FEW, family_look, hundredths, in_order, new_figure, set_heading, with_arrow
 from bench.validation.ladders import STEP_LABELS
 
@@ -26,18 +26,17 @@ def agreement(table: pd.DataFrame, square: pd.DataFrame, alphas: pd.DataFrame, l
     few = len(names) <= FEW
     cell, size = (0.36, 8.5) if few else (0.21, 7.5)
     figure, (axes,) = new_figure(1, 1, width=5 + cell * len(names), height=2.8 + cell * len(names), grid=False)
-    sns.heatmap(
-        square,
-        ax=axes,
-        cmap="RdBu",
-        vmin=-1,
-        vmax=1,
+    draw_cells(
+        axes,
+        square.to_numpy(),
+        colours="RdBu",
+        limits=(-1, 1),
+        gap=0.8 if few else 0.3,
+        labels=square.map(hundredths).to_numpy() if few else None,
         square=True,
-        annot=square.map(hundredths) if few else None,
-        fmt="",
-        linewidths=0.8 if few else 0.3,
-        annot_kws={"size": 7},
-        cbar_kws={"label": "opposite orders  ←  Kendall's tau  →  same order", "pad": 0.015, "aspect": 40},
+        label="opposite orders  ←  Kendall's tau  →  same order",
+        pad=0.015,
+        aspect=40,
     )
     places = np.arange(len(names)) + 0.5
     measured = [with_arrow(name, facts.loc[name, "higher_is_better"]) for name in names]
@@ -136,23 +135,24 @@ def conformance(table: pd.DataFrame) -> Figure:
     order = order.sort_values(["_family", "_failed", "metric"], kind="stable")
     values = order.set_index("metric")[steps].astype(float)
     figure, (axes,) = new_figure(1, 1, width=4.4 + 0.95 * len(steps), height=1.6 + 0.235 * len(order), grid=False)
-    sns.heatmap(
-        values,
-        ax=axes,
-        cmap="RdBu",
-        vmin=0,
-        vmax=1,
-        annot=values.map("{:.2f}".format).replace("nan", ""),
-        fmt="",
-        linewidths=1.2,
-        annot_kws={"size": 7.5},
-        cbar_kws={"label": "probability that the better map is scored better", "pad": 0.015, "aspect": 40},
+    draw_cells(
+        axes,
+        values.to_numpy(),
+        colours="RdBu",
+        limits=(0, 1),
+        gap=1.2,
+        labels=values.map(hundredths).to_numpy(),
+        size=7.5,
+        label="probability that the better map is scored better",
+        pad=0.015,
+        aspect=40,
     )
-    axes.set_xticklabels([STEP_LABELS[name].replace(" > ", "\n> ") for name in steps], rotation=0, fontsize=8)
+    labelled = [STEP_LABELS[name].replace(" > ", "\n> ") for name in steps]
+    axes.set_xticks(np.arange(len(steps)) + 0.5, labelled, fontsize=8)
     named = [
         f"{'fails  ' if failed else ''}{name}" for name, failed in zip(values.index, order["_failed"], strict=True)
     ]
-    axes.set_yticklabels(named, rotation=0, fontsize=8)
+    axes.set_yticks(np.arange(len(named)) + 0.5, named, fontsize=8)
     for label, failed in zip(axes.get_yticklabels(), order["_failed"], strict=True):
         label.set_fontweight("bold" if failed else "normal")
     for line in np.nonzero(order["_family"].to_numpy() != np.roll(order["_family"].to_numpy(), 1))[0]:

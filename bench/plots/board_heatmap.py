@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.core.vocabulary import BEATS_ORACLE, COST, NO_RANDOM_SCORE, RANDOM, RANKING_FAMILIES, UNINFORMATIVE, Column
 from bench.plots.board_cells import colours, square
+from bench.plots.cells import draw_cells
 from bench.plots.style import MANY, hundredths, new_figure, samples_of, set_heading, short, with_arrow
 
 REASONS = {  # why a metric does not count in the rank, beside its name
@@ -38,25 +38,19 @@ def heatmap(wide: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
     across, down = (len(metrics), len(methods)) if turned else (len(methods), len(metrics))
     width, height = 4.2 + (0.5 if turned else 0.78) * across, 1.7 + 0.3 * down
     figure, (axes,) = new_figure(1, 1, width=width, height=height, grid=False)
-    sns.heatmap(
-        colour.T if turned else colour,
-        ax=axes,
-        cmap="RdBu",
-        vmin=-1,
-        vmax=1,
-        annot=figures.T if turned else figures,
-        fmt="",
-        linewidths=1.2,
-        annot_kws={"size": 7.5 if turned else 8.5},
-        cbar_kws={
-            "label": f"worse  ←  {RANDOM if has_random else 'mean'}  →  best",
-            "ticks": [],
-            "pad": 0.015,
-            "aspect": 40,
-        },
+    draw_cells(
+        axes,
+        (colour.T if turned else colour).to_numpy(),
+        colours="RdBu",
+        limits=(-1, 1),
+        gap=1.2,
+        labels=(figures.T if turned else figures).to_numpy(),
+        size=7.5 if turned else 8.5,
+        label=f"worse  ←  {RANDOM if has_random else 'mean'}  →  best",
+        ticks=[],
+        pad=0.015,
+        aspect=40,
     )
-    for text in axes.texts:
-        text.set_in_layout(False)  # two thousand figures, each inside its cell
     _set_names(axes, wide, facts, excluded, turned)
     _mark_metrics(axes, facts["metric_family"].to_numpy(), excluded.to_numpy(), turned)
     set_heading(figure, f"{task}: {samples_of(wide)} samples, rank in brackets. {_explanation(has_random)}")
@@ -70,11 +64,9 @@ def _set_names(axes: Axes, wide: pd.DataFrame, facts: pd.DataFrame, excluded: pd
     ]
     metrics = [_measured(str(name), line) for name, line in facts.iterrows()]
     across, down = (metrics, methods) if turned else (methods, metrics)
-    axes.set_yticklabels(down, rotation=0, fontsize=8.5)
-    if turned:
-        axes.set_xticklabels(across, rotation=50, ha="left", rotation_mode="anchor", fontsize=8.5)
-    else:
-        axes.set_xticklabels(across, rotation=0, fontsize=8.5)
+    axes.set_yticks(np.arange(len(down)) + 0.5, down, fontsize=8.5)
+    at_an_angle: Any = {"rotation": 50, "ha": "left", "rotation_mode": "anchor"} if turned else {}
+    axes.set_xticks(np.arange(len(across)) + 0.5, across, fontsize=8.5, **at_an_angle)
     of_methods, of_metrics = axes.get_yticklabels(), axes.get_xticklabels()
     if not turned:
         of_methods, of_metrics = of_metrics, of_methods

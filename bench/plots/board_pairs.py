@@ -6,7 +6,6 @@ import re
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
@@ -16,6 +15,7 @@ from bench.analysis.groups import LETTER, share_a_letter
 from bench.analysis.summary import resolution, summary
 from bench.core.vocabulary import CONTROLS, LEVEL, RANDOM, Column
 from bench.plots.board_cells import mark_losses, set_methods
+from bench.plots.cells import draw_cells
 from bench.plots.style import FEW, PALE, hundredths, new_figure, samples_of, set_heading
 
 MOST_BARS = 12  # groups; where there are more, p-values are drawn instead
@@ -111,18 +111,17 @@ def wins(pairs: pd.DataFrame, wide: pd.DataFrame, task: str) -> Figure:
     distinct = (p < 1 - LEVEL).to_numpy(bool)
     few = len(methods) <= FEW / 2
     figure, (axes,) = _method_square(board, 0.42 if few else 0.2)
-    sns.heatmap(
-        (share - 0.5).where(distinct, (share - 0.5) * PALE) + 0.5,
-        ax=axes,
-        cmap="PuOr",
-        vmin=0,
-        vmax=1,
+    draw_cells(
+        axes,
+        ((share - 0.5).where(distinct, (share - 0.5) * PALE) + 0.5).to_numpy(),
+        colours="PuOr",
+        limits=(0, 1),
+        gap=0.4,
+        labels=share.map(hundredths).to_numpy() if few else None,
         square=True,
-        annot=share.map(hundredths) if few else None,
-        fmt="",
-        annot_kws={"size": 7},
-        linewidths=0.4,
-        cbar_kws={"label": "share of scores: row loses (–)  ←  even  →  row wins", "pad": 0.015, "aspect": 40},
+        label="share of scores: row loses (–)  ←  even  →  row wins",
+        pad=0.015,
+        aspect=40,
     )
     if not few:
         mark_losses(axes, (share < 0.5).to_numpy() & distinct, middle=0.5)

@@ -10,15 +10,16 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
+from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+from matplotlib.image import AxesImage
 
 from bench.engine.one_sample import Explanation
 from bench.plots.style import MANY, new_figure
 
 WIDEST = 7  # columns of maps side by side
 MARGIN = 0.04  # of a cell, on each side
+FRAME = np.array([(MARGIN, MARGIN), (1 - MARGIN, MARGIN), (1 - MARGIN, 1 - MARGIN), (MARGIN, 1 - MARGIN)])
 COLOURS = "Red: positive attribution; blue: negative."
 FOR, AGAINST = np.array([0.70, 0.09, 0.17]), np.array([0.13, 0.40, 0.67])  # the class: red, blue
 
@@ -40,11 +41,12 @@ def gallery(maps: Mapping[str, Any], wide: pd.DataFrame, task: str) -> Figure:
     figure, panels = new_figure(1, blocks, width=blocks * (size * columns + 1.3), height=high * lines + 1.1, grid=False)
     for block, axes in enumerate(panels):
         here = shown.iloc[block * each : (block + 1) * each]
-        _set_cells(axes, columns, lines, inputs["inputs"][0])
+        cells = _Cells(axes, columns, lines, inputs["inputs"][0])
         for row, one in enumerate(inputs["inputs"]):
-            _draw_input(axes, one, (row, 0) if turned else (0, row))
+            cells.draw_input(one, (row, 0) if turned else (0, row))
             for place, method_id in enumerate(here["method_id"], start=1):
-                _draw_map(axes, one, drawn[method_id][row], (row, place) if turned else (place, row))
+                cells.draw_map(one, drawn[method_id][row], (row, place) if turned else (place, row))
+        cells.finish()
         names = ["input", *here["method"]]
         above, left = (captions, names) if turned else (names, captions)
         for column, text in enumerate(above):
@@ -69,16 +71,18 @@ def side_by_side(one: np.ndarray, found: Sequence[Explanation], caption: str) ->
     figure, panels = new_figure(
         lines, columns, width=max(4.5, width * columns), height=height * lines + 0.6, grid=False
     )
+    cells = [_Cells(axes, 1, 1, one) for axes in panels]
     for axes in panels:
-        _set_cells(axes, 1, 1, one)
         axes.set_visible(False)
     for axes, title in zip(panels, ["input", *(made.method for made in found)], strict=False):
         axes.set_visible(True)
         axes.set_title(title.replace("[", "\n["), fontsize=8.5)
-    _draw_input(panels[0], one, (0, 0))
-    for axes, made in zip(panels[1:], found, strict=False):
-        _draw_map(axes, one, made.attribution, (0, 0), why=fill(made.note or "no map", 30))
-        axes.set_xlabel("" if made.attribution is None else _duration(made.seconds), fontsize=7.5, color="0.4")
+    cells[0].draw_input(one, (0, 0))
+    for cell, made in zip(cells[1:], found, strict=False):
+        cell.draw_map(one, made.attribution, (0, 0), why=fill(made.note or "no map", 30))
+        cell.axes.set_xlabel("" if made.attribution is None else _duration(made.seconds), fontsize=7.5, color="0.4")
+    for cell in cells:
+        cell.finish()
     caption = caption.replace("$", r"\$")  # of a file, say: no formula
     figure.suptitle(f"{caption}\n{COLOURS}", fontsize=9)
     return figure
@@ -99,47 +103,90 @@ def _ratio(one: np.ndarray) -> float:
     return 0.6 if one.ndim == 2 else one.shape[1] / one.shape[2]
 
 
-def _set_cells(axes: Axes, columns: int, lines: int, one: np.ndarray) -> None:
-    """Makes the axes a grid of cells of size 1, from the upper left: a panel for each map would take ten times as long."""
-    axes.set(xlim=(0, columns), ylim=(lines, 0), xticks=[], yticks=[], aspect=_ratio(one))
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+class _Cells:
+    """A grid of cells of size 1 in one panel, from the upper left: a panel for each map would take ten times as long.
+
+    Lines and frames of all cells are added at once, by `finish`.
+    """
+
+    def __init__(self, axes: Axes, columns: int, lines: int, one: np.ndarray) -> None:
+        """Axes for so many cells, each for an input like `one` (C, *S)."""
+        self.axes, self.signals, self.faint, self.parts = axes, _Lines(), _Lines(), _Lines()
+        self.frames: list[np.ndarray] = []
+        axes.set(xlim=(0, columns), ylim=(lines, 0), xticks=[], yticks=[], aspect=_ratio(one))
+        axes.spines[:].set_visible(False)
+
+    def draw_input(self, one: np.ndarray, cell: tuple[int, int]) -> None:
+        if one.ndim == 2:
+            self.signals.add(_points(one, cell)[None])
+        else:
+            shown = np.moveaxis(one, 0, -1).clip(0, 1)
+            self._put(np.broadcast_to(shown, (*shown.shape[:2], 3)), cell)
+        self._frame(cell)
+
+    def draw_map(
+        self, one: np.ndarray, attribution: np.ndarray | None, cell: tuple[int, int], why: str = "no map"
+    ) -> None:
+        """The attribution over the input: red for, blue against the class; the signal itself is coloured in 1-D."""
+        self._frame(cell)
+        if attribution is None or not np.isfinite(attribution).all() or np.ptp(attribution) == 0:
+            self.axes.text(cell[0] + 0.5, cell[1] + 0.5, why, ha="center", va="center", fontsize=7, color="0.4")
+            return
+        limit = np.percentile(np.abs(attribution), 99.5) or np.abs(attribution).max()
+        strength = np.clip(attribution / limit, -1, 1)
+        if one.ndim == 2:
+            points = _points(one, cell)
+            self.faint.add(points[None])
+            middle = (points[:-1] + points[1:]) / 2
+            ends = np.concatenate([points[:1], np.repeat(middle, 2, axis=0), points[-1:]]).reshape(-1, 2, 2)
+            colours = np.column_stack([np.where(strength[:, None] > 0, FOR, AGAINST), np.abs(strength)])
+            self.parts.add(np.stack([ends[:, 0], points, ends[:, 1]], axis=1), colours, 1 + 2 * np.abs(strength))
+            return
+        grey = one.mean(0)
+        under = (0.55 + 0.45 * grey / max(grey.max(), 1e-9))[..., None]
+        over = mpl.colormaps["RdBu_r"](0.5 + 0.5 * strength)[..., :3]
+        opaque = 0.85 * np.abs(strength)[..., None]
+        self._put(((1 - opaque) * under + opaque * over).clip(0, 1), cell)
+
+    def finish(self) -> None:
+        """Adds the lines and frames."""
+        self.signals.put(self.axes, colors="black", linewidths=1)
+        self.faint.put(self.axes, colors="0.6", linewidths=0.8, zorder=1)
+        self.parts.put(self.axes, capstyle="butt", zorder=2)
+        frames = PolyCollection(self.frames, facecolors="none", edgecolors="0.8", linewidths=0.8, zorder=3)
+        self.axes.add_collection(frames, autolim=False)
+
+    def _put(self, picture: np.ndarray, cell: tuple[int, int]) -> None:
+        x, y = cell
+        image = AxesImage(self.axes, extent=(x + MARGIN, x + 1 - MARGIN, y + 1 - MARGIN, y + MARGIN))
+        image.set_data(picture)
+        image.set_clip_path(self.axes.patch)
+        self.axes.add_image(image)  # `imshow` would set limits and aspect each time
+
+    def _frame(self, cell: tuple[int, int]) -> None:
+        self.frames.append(np.array(cell) + FRAME)
 
 
-def _draw_input(axes: Axes, one: np.ndarray, cell: tuple[int, int]) -> None:
-    if one.ndim == 2:
-        axes.add_collection(LineCollection([_points(one, cell)], colors="black", linewidths=1))
-    else:
-        shown = np.moveaxis(one, 0, -1).clip(0, 1)
-        _put(axes, np.broadcast_to(shown, (*shown.shape[:2], 3)), cell)
-    _frame(axes, cell)
+class _Lines:
+    """Lines of many cells, all of the same number of points, that become one collection."""
 
+    def __init__(self) -> None:
+        self.points: list[np.ndarray] = []
+        self.colours: list[np.ndarray] = []
+        self.widths: list[np.ndarray] = []
 
-def _draw_map(
-    axes: Axes, one: np.ndarray, attribution: np.ndarray | None, cell: tuple[int, int], why: str = "no map"
-) -> None:
-    """The attribution over the input: red for, blue against the class; the signal itself is coloured in 1-D."""
-    _frame(axes, cell)
-    if attribution is None or not np.isfinite(attribution).all() or np.ptp(attribution) == 0:
-        axes.text(cell[0] + 0.5, cell[1] + 0.5, why, ha="center", va="center", fontsize=7, color="0.4")
-        return
-    limit = np.percentile(np.abs(attribution), 99.5) or np.abs(attribution).max()
-    strength = np.clip(attribution / limit, -1, 1)
-    if one.ndim == 2:
-        points = _points(one, cell)
-        axes.add_collection(LineCollection([points], colors="0.6", linewidths=0.8, zorder=1))
-        middle = (points[:-1] + points[1:]) / 2
-        ends = np.concatenate([points[:1], np.repeat(middle, 2, axis=0), points[-1:]]).reshape(-1, 2, 2)
-        bent = [np.array([a, p, b]) for (a, b), p in zip(ends, points, strict=True)]
-        colours = np.column_stack([np.where(strength[:, None] > 0, FOR, AGAINST), np.abs(strength)])
-        width = 1 + 2 * np.abs(strength)
-        axes.add_collection(LineCollection(bent, colors=colours, linewidths=width, capstyle="butt", zorder=2))
-        return
-    grey = one.mean(0)
-    under = (0.55 + 0.45 * grey / max(grey.max(), 1e-9))[..., None]
-    over = mpl.colormaps["RdBu_r"](0.5 + 0.5 * strength)[..., :3]
-    opaque = 0.85 * np.abs(strength)[..., None]
-    _put(axes, ((1 - opaque) * under + opaque * over).clip(0, 1), cell)
+    def add(self, points: np.ndarray, colours: np.ndarray | None = None, widths: np.ndarray | None = None) -> None:
+        """(n, points, 2), and for each line its colour (n, 4) and width (n,), where these differ."""
+        self.points.append(points)
+        if colours is not None and widths is not None:
+            self.colours.append(colours)
+            self.widths.append(widths)
+
+    def put(self, axes: Axes, **look: Any) -> None:
+        if self.colours:
+            look |= {"colors": np.concatenate(self.colours), "linewidths": np.concatenate(self.widths)}
+        if self.points:
+            axes.add_collection(LineCollection(list(np.concatenate(self.points)), **look), autolim=False)
 
 
 def _points(one: np.ndarray, cell: tuple[int, int]) -> np.ndarray:
@@ -148,16 +195,3 @@ def _points(one: np.ndarray, cell: tuple[int, int]) -> np.ndarray:
     across = np.linspace(MARGIN + 0.03, 1 - MARGIN - 0.03, len(values))
     up = (values - values.min()) / (np.ptp(values) or 1.0)
     return np.column_stack([cell[0] + across, cell[1] + 0.88 - 0.76 * up])
-
-
-def _put(axes: Axes, picture: np.ndarray, cell: tuple[int, int]) -> None:
-    x, y = cell
-    extent = (x + MARGIN, x + 1 - MARGIN, y + 1 - MARGIN, y + MARGIN)
-    limits = axes.get_xlim(), axes.get_ylim()
-    axes.imshow(picture, extent=extent, aspect=axes.get_aspect())
-    axes.set(xlim=limits[0], ylim=limits[1])
-
-
-def _frame(axes: Axes, cell: tuple[int, int]) -> None:
-    x, y, side = cell[0] + MARGIN, cell[1] + MARGIN, 1 - 2 * MARGIN
-    axes.add_patch(Rectangle((x, y), side, side, fill=False, edgecolor="0.8", lw=0.8, zorder=3))

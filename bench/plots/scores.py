@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
@@ -33,9 +34,8 @@ def distributions(spreads: pd.DataFrame, wide: pd.DataFrame, long: pd.DataFrame,
         columns,
         width=max(8.5, 1.3 + 2.6 * columns),
         height=0.8 + lines * (0.9 + 0.24 * len(methods)),
-        sharey=True,
     )
-    for axes, metric in zip(panels, metrics, strict=False):
+    for number, (axes, metric) in enumerate(zip(panels, metrics, strict=False)):
         table = long[long["metric"] == metric].set_index("method").reindex(methods)
         _boxes(axes, spreads[spreads["metric"] == metric], methods)
         places = np.arange(len(methods))
@@ -46,11 +46,13 @@ def distributions(spreads: pd.DataFrame, wide: pd.DataFrame, long: pd.DataFrame,
         facts = table.dropna(subset=["label"]).iloc[0]
         unit = unit_of(facts["label"])
         axes.set_xlabel(with_arrow(metric, facts["higher_is_better"]) + (f" ({unit})" if unit else ""))
-        axes.set_ylabel("")
+        axes.set_yticks(places if number % columns == 0 else [], methods if number % columns == 0 else [])
+        axes.hlines(
+            places, 0, 1, transform=axes.get_yaxis_transform(), color="0.8", lw=1, zorder=0.5
+        )  # instead of ticks
+        axes.set_ylim(len(methods) - 0.5, -0.5)
     for axes in panels[len(metrics) :]:
         axes.set_visible(False)
-    panels[0].set_yticks(range(len(methods)), methods)  # and so of all, which share the axis
-    panels[0].set_ylim(len(methods) - 0.5, -0.5)
     set_heading(
         figure,
         f"{task}: scores of {samples_of(wide)} samples by the metrics that count in the rank. Box: quartiles, line: 5 to 95 %, "
@@ -66,8 +68,9 @@ def _boxes(axes: Axes, spreads: pd.DataFrame, methods: Sequence[str]) -> None:
     share = spreads.set_index("method")[list(SPREAD.values())].reindex(methods).to_numpy(float)
     places, colours = np.arange(len(methods), dtype=float), [_tint(name) for name in methods]
     axes.hlines(places, share[:, 0], share[:, 4], color="0.3", lw=0.8, zorder=2)
-    size = share[:, 3] - share[:, 1]
-    axes.barh(places, size, left=share[:, 1], height=0.7, color=colours, edgecolor="0.3", lw=0.8, zorder=2)
+    left, right, low, high = share[:, 1], share[:, 3], places - 0.35, places + 0.35
+    boxes = np.stack([np.stack([left, right, right, left]), np.stack([low, low, high, high])]).T
+    axes.add_collection(PolyCollection(list(boxes), facecolors=colours, edgecolors="0.3", linewidths=0.8, zorder=2))
     axes.vlines(share[:, 2], places - 0.35, places + 0.35, color="0.2", lw=0.9, zorder=3)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 from test_board import THREE, TWICE, rows
@@ -19,10 +20,17 @@ from bench.analysis.groups import share_a_letter
 from bench.analysis.task_tables import of_task
 from bench.analysis.wins import win_table
 from bench.plots import board_cells, style
+from bench.plots.cells import Figures
 
 
 def texts(figure: Figure) -> str:
     return " ".join(text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text")))
+
+
+def figures(axes: Axes) -> np.ndarray:
+    """The figures in the cells of a matrix, as texts."""
+    (found,) = (one for one in axes.collections if isinstance(one, Figures))
+    return found.labels
 
 
 def tables(table: dict) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
@@ -44,7 +52,7 @@ def test_heatmap_shows_skill_in_rank_order_with_directions_and_no_costs():
     axes = figure.axes[0]
     assert [label.get_text().split()[0] for label in axes.get_xticklabels()] == ["good", "same", "random"]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["down ↓", "up ↑"]
-    shown = np.array([text.get_text() for text in axes.texts[:6]]).reshape(2, 3).astype(float)
+    shown = figures(axes).astype(float)
     # every variance is 4/7: (9 - 1) / sqrt(4/7) and (6 - 1) / sqrt(4/7) standard deviations better than the control
     assert shown.tolist() == [[11, 11, 0], [6.61, 6.61, 0]]
     colours = axes.collections[0].get_array().reshape(2, 3)
@@ -65,7 +73,7 @@ def test_a_board_of_few_methods_has_room_for_long_names_of_metrics(tmp_path, met
 def test_heatmap_without_a_control_shows_means():
     _, wide, long = tables({name: THREE[name] for name in ("good", "same")})
     axes = plots.heatmap(wide, long, "toy").axes[0]
-    assert [float(text.get_text()) for text in axes.texts[:4]] == [1, 1, 6, 6]
+    assert figures(axes).astype(float).tolist() == [[1, 1], [6, 6]]
 
 
 def test_ranks_show_rank_interval_and_group_and_only_what_has_a_vote():
@@ -273,11 +281,13 @@ def test_gallery_draws_each_sample_and_map_and_says_when_there_is_none(shape):
     figure = plots.gallery(maps, wide, "toy")
     (axes,) = figure.axes
     inputs, maps_drawn = 2, 2  # of `good`; those of `random` are constant
-    assert len(axes.patches) == inputs + maps_drawn + 2
+    *signals, frames = axes.collections
+    assert len(frames.get_paths()) == inputs + maps_drawn + 2
     if len(shape) == 3:
         assert len(axes.images) == inputs + maps_drawn
     else:
-        assert len(axes.collections) == inputs + 2 * maps_drawn  # the signal, and its coloured parts over it
+        points = shape[-1]  # of each map the signal, and its coloured parts over it
+        assert [len(one.get_paths()) for one in signals] == [inputs, maps_drawn, maps_drawn * points]
     shown = texts(figure)
     assert shown.count("no map") == 2
     assert "dog (0.60)\ntrue: cat" in shown
@@ -310,8 +320,10 @@ def test_agreement_shows_the_taus_that_the_table_holds(metrics):
     named = [label.get_text() for label in axes.get_yticklabels()]
     assert named == [label.get_text() for label in axes.get_xticklabels()]
     assert sorted(named) == sorted([*(f"m{number} ↓" for number in range(metrics)), "up ↑"])
-    shown = [text.get_text() for text in axes.texts]
-    assert shown == ([f"{value:.2f}" for value in square.to_numpy().ravel()] if metrics < style.FEW else [])
+    if metrics < style.FEW:
+        assert figures(axes).ravel().tolist() == [f"{value:.2f}" for value in square.to_numpy().ravel()]
+    else:
+        assert not any(isinstance(one, Figures) for one in axes.collections)
     alpha = tables.alphas.set_index("metric_family").loc["all"]
     assert f"all metrics: {alpha['alpha']:.2f} [{alpha['alpha_low']:.2f}, {alpha['alpha_high']:.2f}]" in texts(figure)
 
