@@ -54,6 +54,7 @@ class Writer:
         self._built: dict[str, tuple[str, Built | None]] = {}  # task -> key, what was made under it
         self._pending: dict[str, str] = {}  # task -> key of the tables that are being made
         self._drawn = kept.drawn(out)
+        self._closing = False
         self._progress: Progress | None = None
 
     def __enter__(self) -> Writer:
@@ -72,7 +73,7 @@ class Writer:
 
         Raises the first exception that any of it ended with, except the deaths of workers (`check`).
         """
-        self._progress = progress
+        self._closing, self._progress = True, progress
         known, names = build.facts(self.out), Store(self.out).tasks()
         if progress is not None:
             progress.total = len(names)
@@ -148,7 +149,7 @@ class Writer:
                 work = (self.out, built.task, built.fingerprint, built.tables, name, self._svg)
                 done = partial(self._have, f"{built.task}_{name}", key)
                 self._submit(built.task, PICTURES, draw, *work, done=done)
-        if not self._pending and self._progress is None:  # `close` writes them last
+        if not self._pending and not self._closing:  # else they are written last
             found = self._found()
             self._write_all(found, joined([one.tables for one in found]))
 

@@ -119,8 +119,10 @@ def test_nothing_is_made_again_from_the_same_scores(out, monkeypatch):
     first = report(out)
     before, times = written(out), {path: path.stat().st_mtime_ns for path in (out / "plots").iterdir()}
     built, drawn = counted(monkeypatch, build, "task"), counted(monkeypatch, writer, "draw")
+    pages = counted(monkeypatch, page, "write")
     second = report(out)
     assert built == drawn == []
+    assert len(pages) == 1
     assert written(out) == before
     assert {path: path.stat().st_mtime_ns for path in (out / "plots").iterdir()} == times
     for name in kept.FRAMES:
