@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from string import ascii_lowercase
 
 import numpy as np
@@ -15,13 +16,20 @@ def letters(differ: np.ndarray) -> list[str]:
 
     Items come best first, and letters are given out in that order: (M, M) bool -> M texts.
     """
-    columns = [frozenset(range(len(differ)))]
-    for i, j in zip(*np.nonzero(np.triu(differ)), strict=True):
-        split = [part for c in columns for part in ((c - {i}, c - {j}) if {i, j} <= c else (c,))]
-        unique = list(dict.fromkeys(split))
-        columns = [c for c in unique if c and not any(c < other for other in unique)]
-    columns.sort(key=lambda c: sorted(c))
-    return ["".join(_name(k) for k, c in enumerate(columns) if item in c) for item in range(len(differ))]
+    columns = [(1 << len(differ)) - 1]  # sets of items as bits
+    for i, j in np.argwhere(np.triu(differ)).tolist():
+        one, other = 1 << i, 1 << j
+        pair = one | other
+        whole = [c for c in columns if c & pair != pair]
+        parts = dict.fromkeys(c & ~bit for c in columns if c & pair == pair for bit in (one, other))
+        columns = whole + [c for c in parts if c and not _is_inside(c, whole) and not _is_inside(c, parts)]
+    sets = sorted([item for item in range(len(differ)) if c >> item & 1] for c in columns)
+    return ["".join(_name(k) for k, c in enumerate(sets) if item in c) for item in range(len(differ))]
+
+
+def _is_inside(c: int, columns: Iterable[int]) -> bool:
+    """Whether a set is a proper subset of another one."""
+    return any(c & other == c != other for other in columns)
 
 
 def _name(k: int) -> str:

@@ -59,9 +59,9 @@ def interval(replicates: np.ndarray, n: int | np.ndarray) -> tuple[np.ndarray, n
             low[chosen], high[chosen] = middle - half, middle + half
         else:
             tail = 100 * stats.norm.cdf(-student * wider)
-            low[chosen], high[chosen] = np.nanpercentile(
-                replicates[:, chosen], [tail, 100 - tail], axis=0, method="inverted_cdf"
-            )
+            own = replicates[:, chosen]
+            percentile = np.nanpercentile if np.isnan(own).any() else np.percentile  # a tenth of the time
+            low[chosen], high[chosen] = percentile(own, [tail, 100 - tail], axis=0, method="inverted_cdf")
     return low, high
 
 
@@ -201,7 +201,10 @@ def friedman(scores: np.ndarray) -> float:
         return np.nan
     if (full == full[:, :1]).all():
         return 1.0
-    return float(stats.friedmanchisquare(*full.T).pvalue)
+    ranked, (n, m) = np.asarray(stats.rankdata(full, axis=1)), full.shape
+    level = n * m * (m + 1) ** 2 / 4  # what the squares sum to where all ranks are equal
+    within, between = (ranked**2).sum() - level, (ranked.sum(0) ** 2).sum() / n - level
+    return float(special.chdtrc(m - 1, n * (m - 1) * between / within))
 
 
 def samples_needed(gap: np.ndarray, *, tests: int = 1, power: float = 0.8) -> float:

@@ -15,7 +15,7 @@ import pandas as pd
 from bench.analysis import inference
 from bench.analysis.groups import letters
 from bench.analysis.rank_weights import informative, no_random_score, rank_weights
-from bench.analysis.score_matrix import grouped, mean_interval, scores_of, status_text
+from bench.analysis.score_matrix import grouped, mean_interval, scores_of, status_texts
 from bench.analysis.skill import against_random
 from bench.core.vocabulary import (
     BEATS_ORACLE,
@@ -30,6 +30,10 @@ from bench.core.vocabulary import (
     Column,
 )
 
+USED = [  # columns of the rows
+    *("task", "method", "method_id", "method_family", "metric", "metric_id", "metric_family", "label"),
+    *("higher_is_better", "sample_id", "score", "status"),
+]
 # The unit at the end of a label; a label without one is of a number without dimension.
 UNIT = r"\((%[^)]*|nats|MiB|per unit of [^)]*)\)$|^(.+ per sample)$"
 
@@ -39,7 +43,7 @@ def long_table(rows: pd.DataFrame, verdicts: Mapping[str, str] | None = None) ->
 
     `verdicts`: id of a metric -> pass or fail in the conformance checks.
     """
-    tables = [_metric_table(part, verdicts or {}) for _, part in grouped(rows, ["task", "metric"])]
+    tables = [_metric_table(part, verdicts or {}) for _, part in grouped(rows[USED], ["task", "metric"])]
     if not tables:
         return pd.DataFrame(columns=["task", "method", "metric", Column.N_SAMPLES])
     table = pd.concat(tables, ignore_index=True)
@@ -116,7 +120,7 @@ def _metric_table(rows: pd.DataFrame, verdicts: Mapping[str, str]) -> pd.DataFra
 def _without_tests(rows: pd.DataFrame, scores: pd.DataFrame, verdicts: Mapping[str, str]) -> pd.DataFrame:
     """The table of one metric with its facts and mean scores; what tests say is still empty."""
     first, by_method = rows.iloc[0], rows.groupby("method", observed=True)
-    statuses = {name: status_text(of_method) for name, of_method in by_method["status"]}
+    statuses = status_texts(rows)
     methods, verdict = list(scores.columns), verdicts.get(first["metric_id"], "")
     columns = {
         "task": first["task"],

@@ -68,8 +68,8 @@ def rank_weights(rows: pd.DataFrame, long: pd.DataFrame) -> tuple[pd.Series, pd.
 
 def no_random_score(rows: pd.DataFrame, scores: pd.DataFrame) -> bool:
     """Whether the random control is undefined (and not merely yet to be run) on a sample that others have a score on."""
-    undefined = rows[(rows["method"] == RANDOM) & (rows["status"] == UNDEFINED)]
-    return bool(scores.loc[scores.index.isin(undefined["sample_id"]), RANDOM].isna().any())
+    undefined = rows.loc[(rows["method"] == RANDOM) & (rows["status"] == UNDEFINED), "sample_id"]
+    return bool(len(undefined)) and bool(scores.loc[scores.index.isin(undefined), RANDOM].isna().any())
 
 
 def beats_oracle(values: pd.DataFrame) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 
 import numpy as np
@@ -132,11 +131,19 @@ def oriented(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(inference.snap_rounding_ties(scores.to_numpy()), index=scores.index, columns=scores.columns)
 
 
-def status_text(statuses: pd.Series) -> str:
-    """`ok`, or how many samples have which other status."""
-    counts = sorted(Counter(statuses).items())
-    others = [f"{name} {n}" for name, n in counts if name != "ok"]
-    return "ok" if not others else f"{', '.join(others)} of {len(statuses)}"
+def status_texts(rows: pd.DataFrame) -> dict[str, str]:
+    """For each method `ok`, or how many samples have which other status."""
+    (method, methods), (status, statuses) = (pd.factorize(rows[key], sort=True) for key in ("method", "status"))
+    place = np.ravel_multi_index((method, status), (len(methods), len(statuses)))
+    counts = np.bincount(place, minlength=len(methods) * len(statuses)).reshape(len(methods), len(statuses)).tolist()
+    return {
+        name: _status_text(dict(zip(statuses, own, strict=True))) for name, own in zip(methods, counts, strict=True)
+    }
+
+
+def _status_text(counts: dict[str, int]) -> str:
+    others = [f"{name} {n}" for name, n in counts.items() if n and name != OK]
+    return OK if not others else f"{', '.join(others)} of {sum(counts.values())}"
 
 
 def grouped(rows: pd.DataFrame, keys: list[str]) -> Iterable[tuple[tuple[str, ...], pd.DataFrame]]:

@@ -26,10 +26,10 @@ def against_random(table: pd.DataFrame, scores: pd.DataFrame) -> None:
     )
     table[Column.P_VS_RANDOM] = inference.p_vs_reference(values.to_numpy(), values.columns.get_loc(RANDOM))  # type: ignore[arg-type]
     table[Column.SUPERIORITY] = inference.superiority(gaps.to_numpy())
-    others = [name for name in gaps if name != RANDOM and table.loc[name, "method_family"] != CONTROLS]
-    explain = [name for name in others if gaps[name].notna().sum() > 1]
-    if explain:
-        own = gaps[explain].to_numpy()
+    explains = (gaps.columns != RANDOM) & (table["method_family"].reindex(gaps.columns) != CONTROLS).to_numpy()
+    explains &= gaps.notna().to_numpy().sum(0) > 1
+    if explains.any():
+        own = gaps.to_numpy()[:, explains]
         beaten = inference.superiority(own.T)  # share of the methods that are better, on each sample
         table[Column.SHARE_BEATS_RANDOM] = (inference.p_greater(own) < 1 - LEVEL).mean()
         table[Column.P_MAJORITY_BEATS_RANDOM] = inference.p_greater(beaten[:, None] - 0.5)[0]
@@ -46,7 +46,9 @@ def _skill(values: pd.DataFrame, truth: pd.Series | None) -> tuple[np.ndarray, n
     samples contain it in 91 of 100 cases.
     """
     own, place = values.to_numpy(), values.columns.get_loc(RANDOM)
-    control = np.where(np.isnan(own), np.nan, values[[RANDOM]].to_numpy())  # on the samples that the method has
+    control = values[[RANDOM]].to_numpy()
+    if np.isnan(own).any():  # else it is the same for all methods
+        control = np.where(np.isnan(own), np.nan, control)  # on the samples that the method has
     n = (~np.isnan(own + control)).sum(0)
     gain = own - control
     gain[:, place] = own[:, place] - np.nanmean(own[:, place])  # how the mean of the control itself varies

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from bench.analysis import inference
 from bench.analysis.metric_table import counted
 from bench.analysis.overall import pair_p_values
 from bench.analysis.score_matrix import oriented
@@ -43,4 +42,7 @@ def _wins(rows: pd.DataFrame, task: str, metric: str, methods: list[str]) -> np.
     """Share of the samples on which each method (row) is better than each other (column) by one metric: (M, M)."""
     own = rows[(rows["task"] == task) & (rows["metric"] == metric) & rows["method"].isin(methods)]
     scores = oriented(own)[methods].dropna().to_numpy()
-    return np.stack([inference.superiority(scores[:, [place]] - scores) for place in range(len(methods))])
+    better = np.stack([(scores[:, [place]] > scores).sum(0) for place in range(len(methods))])
+    even = len(scores) - better - better.T
+    with np.errstate(invalid="ignore"):
+        return np.asarray((better + 0.5 * even) / len(scores))

@@ -61,6 +61,7 @@ NAMES = (  # texts that repeat: categories in memory, a tenth of the room and of
     *("sample_id", "sample_digest", "status", "note", "written"),
 )
 READ = [*NAMES, "higher_is_better", "seed", "features", "score", "curve"]  # what reports are made of
+BATCH, THREADS = 64, 2  # files that a thread reads at a time: thousands of small ones, each a millisecond of decoding
 SORTED = ["task", "method_id", "metric_id", "seed", "sample_id"]
 
 
@@ -189,13 +190,18 @@ def _read_mark(path: Path) -> dict[str, Any]:
 def _current(paths: Sequence[Path], mark: Mapping[str, str]) -> list[pa.Table]:
     """The tables of score files whose columns have the values of the mark."""
     columns = [*READ, *set(mark) - set(READ)]
-    with ThreadPoolExecutor() as pool:  # thousands of small files
-        tables = list(pool.map(partial(_read, columns=columns, categories=NAMES), paths))
+    parts = [paths[start : start + BATCH] for start in range(0, len(paths), BATCH)]
+    with ThreadPoolExecutor(THREADS) as pool:
+        tables = [table for part in pool.map(partial(_read_all, columns=columns), parts) for table in part]
     return [
         table.select(READ)
         for table in tables
         if all(len(table) and table[name][0].as_py() == value for name, value in mark.items())
     ]
+
+
+def _read_all(paths: Sequence[Path], columns: list[str]) -> list[pa.Table]:
+    return [_read(path, columns, NAMES) for path in paths]
 
 
 def _frame(tables: Sequence[pa.Table]) -> pd.DataFrame:
