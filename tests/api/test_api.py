@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -91,11 +92,11 @@ def test_a_temporary_folder_lives_as_long_as_the_results():
 
 
 def test_a_constant_map_is_undefined_and_the_reason_is_a_warning():
-    maps = torch.zeros(2, 40)
-    maps[0, 0] = 1.0
-    with pytest.warns(UserWarning, match="drop: no score on 1 of 2 samples: the attribution is constant"):
-        scores = bench.score(mnist1d(2), maps, metrics="drop")
-    assert scores["drop"].notna().tolist() == [True, False]
+    maps = torch.zeros(3, 40)
+    maps[:2, 0] = 1.0
+    with pytest.warns(UserWarning, match="drop: no score on 1 of 3 samples: the attribution is constant"):
+        scores = bench.score(mnist1d(3), maps, metrics="drop")
+    assert scores["drop"].notna().tolist() == [True, True, False]
 
 
 @pytest.mark.parametrize(
@@ -127,6 +128,20 @@ def test_maps_of_another_shape_and_metrics_that_need_a_method_are_refused():
         bench.score(mnist1d(2), torch.rand(2, 40), metrics="max_sensitivity")
     with pytest.raises(bench.BenchError, match=r"'lrp\*' matches \d methods \(lrp_"):
         bench.attribute(mnist1d(2), "lrp*")
+    with pytest.raises(bench.BenchError, match="matches 2 methods"):
+        bench.attribute(mnist1d(2), "guided*")
+
+
+def test_a_method_that_fails_on_a_sample_says_on_which(monkeypatch):
+    def dislikes(problem: Problem) -> torch.Tensor:
+        if "test/0001" in problem.sample_ids or len(problem) > 1:
+            raise ValueError("not this one")
+        return problem.inputs[:, 0].clone()
+
+    monkeypatch.setitem(METHODS, "dislikes", replace(METHODS["saliency"], name="dislikes", fn=dislikes))
+    problem = replace(mnist1d(3), sample_ids=("a", "test/0001", "c"))
+    with pytest.raises(bench.BenchError, match="dislikes failed on sample test/0001: ValueError: not this one"):
+        bench.attribute(problem, "dislikes")
 
 
 def test_a_method_that_cannot_serve_a_model_says_so():

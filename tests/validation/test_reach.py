@@ -240,3 +240,17 @@ def test_each_file_is_parsed_once_for_the_hashes_of_all_metrics():
         code_hash(metric)
     count = source._read.cache_info()
     assert 0 < count.misses == count.currsize
+
+
+def test_a_decorated_function_reaches_what_it_wraps(load):
+    """`functools.wraps` alone knows of the inner function where the decorator's own closure does not."""
+    module = load(PLUGIN)
+
+    def outer(probe, attribution):
+        return None
+
+    before = reached(outer).hash
+    functools.update_wrapper(outer, module.mine)
+    outer.__module__, outer.__qualname__ = __name__, "nowhere"
+    assert ("mine_under_test", "height") in reached(outer).definitions
+    assert reached(outer).hash != before
