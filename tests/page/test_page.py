@@ -366,3 +366,19 @@ def test_the_file_stays_under_its_limit_and_counts_what_is_left_out(monkeypatch)
 
 def test_a_real_page_is_small(text):
     assert len(text.encode()) < page.MAX_BYTES <= 10_000_000
+
+
+def test_a_signed_map_is_scaled_by_its_absolute_values():
+    assert pictures.signed(np.array([-4.0, 0.0, 2.0] * 10))[:3].tolist() == [0, 15, 22]
+
+
+def test_blocks_at_the_edge_are_averaged_over_what_they_hold():
+    averaged = pictures._averaged(np.ones((97, 91)))
+    assert averaged.shape == (49, 46)
+    assert (averaged == 1).all()
+
+
+def test_numbers_have_six_digits():
+    found = data.plain([1 / 3, 2.0, 123456789.0, np.nan, np.int64(3), True, None])
+    assert found == [0.333333, 2, 123457000, None, 3, True, None]
+    assert [type(value) for value in found[:3]] == [float, int, int]

@@ -225,3 +225,72 @@ def test_a_problem_without_targets_explains_what_the_model_predicts():
     assert probe.tally.asked == 6
     assert torch.equal(probe.full, Probe(problem).full)
     assert probe.tally.asked == 6
+
+
+def test_subsets_of_another_size_are_other_questions():
+    problem = signal_problem(samples=3)
+    probe = Probe(problem, names=(0, "t"))
+    for share in (0.2, 0.5):
+        masks, p = probe.subsets("pixel", share, 4)
+        assert (masks.sum(2) == int(share * 40)).all()
+        assert torch.equal(p, Probe(problem, names=(0, "t")).subsets("pixel", share, 4)[1])
+    assert (probe.subsets("pixel", 0.001, 4)[0].sum(2) == 1).all()  # at least one cell
+
+
+def test_a_mask_under_another_baseline_is_another_question():
+    problem = image_problem(samples=2, size=24)
+    probe, rows = Probe(problem), torch.arange(2)
+    present = torch.zeros(2, 24, 24, dtype=torch.bool)
+    present[:, :12] = True
+    found = {name: probe.view(baseline=name).masked(present, rows) for name in ("task", "mean", "blur")}
+    for name, p in found.items():
+        torch.testing.assert_close(p, Probe(problem).view(baseline=name).masked(present, rows), rtol=0, atol=1e-6)
+    assert not torch.equal(found["task"], found["mean"])
+
+
+@of_each_question
+def test_what_is_answered_from_memory_is_counted(ask):
+    problem, maps = ragged()
+    probe = Probe(problem, names=(0, "t"))
+    ask(probe, maps)
+    asked, shared = probe.tally.asked, probe.tally.shared
+    assert shared == 0 or asked > shared
+    ask(probe, maps)
+    assert probe.tally.asked == asked
+    if ask not in (QUESTIONS["full"], QUESTIONS["empty"]):  # those are no table
+        assert probe.tally.shared - shared >= len(problem)
+
+
+def test_masks_met_for_the_first_time_are_not_shared():
+    probe = Probe(image_problem(samples=2, size=24))
+    present = torch.zeros(3, 24, 24, dtype=torch.bool)
+    present[1:, :12] = True  # the second and the third are one mask
+    probe.masked(present, torch.tensor([0, 1, 1]))
+    assert (probe.tally.asked - 0, probe.tally.shared) == (2, 1)
+
+
+def test_zero_is_another_baseline_where_the_tasks_own_is_not_zero():
+    problem = replace(image_problem(samples=2, size=24), baseline=torch.ones(3, 1, 1))
+    probe, targets = Probe(problem), Probe(problem).targets
+    with torch.inference_mode():
+        black, white = (problem.model(torch.full_like(problem.inputs, value)).softmax(1) for value in (0.0, 1.0))
+    for name, p in (("zero", black), ("task", white)):
+        expected = p.gather(1, targets[:, None])[:, 0].double()
+        torch.testing.assert_close(probe.view(baseline=name).empty, expected, rtol=0, atol=1e-6)
+
+
+def test_imputed_values_get_noise_of_a_share_of_the_inputs_range():
+    problem = image_problem(samples=3, size=24)
+    maps = torch.randn(3, 24, 24, generator=torch.Generator().manual_seed(0))
+    counts = torch.tensor([[100, 400]]).expand(3, -1)
+    seen: list[torch.Tensor] = []
+    handle = problem.model.register_forward_pre_hook(lambda _model, inputs: seen.append(inputs[0].clone()))
+    probe = Probe(replace(problem, batch_size=6))
+    plain, noisy = (probe.top1_after_imputation(maps, counts, noise) for noise in (0.0, 0.1))
+    handle.remove()
+    assert plain.shape == noisy.shape == (3, 2)
+    clean, other = seen[-2:]
+    added = (other - clean)[clean != problem.inputs.repeat_interleave(2, 0)]
+    span = float((problem.inputs.amax((1, 2, 3)) - problem.inputs.amin((1, 2, 3))).mean())
+    # thousands of normal numbers, whose spread is a tenth of the range
+    assert float(added.std()) == pytest.approx(0.1 * span, rel=0.1)

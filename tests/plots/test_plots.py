@@ -19,6 +19,7 @@ from bench.analysis.board import boards, wide_table
 from bench.analysis.groups import share_a_letter
 from bench.analysis.task_tables import of_task
 from bench.analysis.wins import win_table
+from bench.core.errors import RequestError
 from bench.plots import board_cells, style
 from bench.plots.cells import Figures
 
@@ -403,3 +404,37 @@ def test_svg_is_written_on_request_and_an_older_one_is_removed(tmp_path: Path):
         plots.save(plots.cost(wide, "toy"), tmp_path / "cost", svg=svg)
         assert (tmp_path / "cost.svg").is_file() == svg
         assert (tmp_path / "cost.png").is_file()
+
+
+def test_the_front_joins_methods_that_none_beats_in_time_and_rank_and_no_controls():
+    """`cheap` is fastest, `good` better and slower, `slow` no better than `good`; `random` is faster than all."""
+    board = pd.DataFrame(
+        {
+            "method": ["cheap", "good", "slow", "random"],
+            "method_family": ["test", "test", "test", "control"],
+            "seconds": [1.0, 2.0, 4.0, 0.1],
+            "mean_rank_faithfulness": [3.0, 1.0, 1.0, 4.0],
+            "mean_rank": [3.0, 1.0, 1.0, 4.0],
+            "n_samples": 8,
+        }
+    )
+    (axes,) = plots.cost(board, "toy").axes
+    (front,) = axes.lines
+    assert np.stack(front.get_data(), axis=1).tolist() == [[1, 3], [2, 3], [2, 1]]
+
+
+def test_a_method_that_is_no_control_is_not_black():
+    assert style.look("random", 3)[0] == "black"
+    assert style.look("saliency", 0)[0] != "black"
+    assert len({style.look("saliency", number)[2] for number in range(3)}) > 1
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("a.gif", "its name must end in"), ("folder.png", "is a folder"), ("nowhere/a.png", "its folder does not exist")],
+)
+def test_a_picture_that_cannot_be_written_is_refused(tmp_path, name, reason):
+    (tmp_path / "folder.png").mkdir()
+    with pytest.raises(RequestError, match=reason):
+        style.check_path(tmp_path / name)
+    style.check_path(tmp_path / "a.png")
