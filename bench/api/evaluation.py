@@ -23,13 +23,14 @@ from bench.api.request import (
     load_plugins,
     methods_of,
     metrics_of,
+    named_by_precision,
     samples_of,
     tasks_of,
 )
 from bench.api.results import Results
 from bench.core.errors import RequestError
 from bench.core.problem import Problem
-from bench.core.vocabulary import PROFILES
+from bench.core.vocabulary import FLOAT32, PRECISIONS, PROFILES
 from bench.engine.plan import Outcome, Plan
 from bench.engine.runner import run
 from bench.network import device as devices
@@ -48,6 +49,7 @@ def evaluate(
     profile: str = "standard",
     samples: int | None = None,
     seed: int = 0,
+    precision: str = FLOAT32,
     out: str | Path | None = None,
     name: str = OWN_MODEL,
     device: str = "auto",
@@ -72,6 +74,8 @@ def evaluate(
             those that fail their checks take part when they are not named.
         samples: number of samples of each task instead.
         seed: of methods and metrics that draw random numbers.
+        precision: "float32", or "bfloat16" for exploring: convolutions and dense layers of the model then compute in bfloat16.
+            Boards name it, and scores of different precisions are kept apart.
         out: results folder. What it holds already is not computed again. By default a temporary one that lives as long as
             the results.
         name: what the problem is called in tables and files.
@@ -91,11 +95,12 @@ def evaluate(
         RequestError: an unknown name, or a value that cannot be used.
     """
     checked_choice(profile, PROFILES, "profile")
+    checked_choice(precision, PRECISIONS, "precision")
     if out is not None and Path(out).exists() and not Path(out).is_dir():
         raise RequestError(f"the results folder {out} is a file; the path of a folder is needed")
     devices.keep_freed_memory()
     files = load_plugins(plugins)
-    tasks = tasks_of(problem, task, name)
+    tasks = [named_by_precision(entry, precision) for entry in tasks_of(problem, task, name)]
     # Amounts are checked now, so that a wrong one costs nothing.
     amounts = {entry.id: samples_of(entry, samples, profile) for entry in tasks}
     plan = Plan(
@@ -104,6 +109,7 @@ def evaluate(
         metrics=metrics_of(metrics),
         samples=lambda entry: amounts[entry.id],
         seed=seed,
+        precision=precision,
         data=data_of(data, offline=offline),
         device=devices.choose(device),
         batch_size=None if batch_size is None else at_least_one(batch_size, "batch_size"),
@@ -112,7 +118,7 @@ def evaluate(
     if profile != "full":
         plan = _without_slow(plan, keep_methods=methods is not None, keep_metrics=metrics is not None)
     judge = profile != "full" and metrics is None  # leave out metrics that fail their checks
-    about = {"command": command, "profile": profile}
+    about = {"command": command, "profile": profile, "precision": precision}
     if out is not None:
         return _run(plan, Path(out), files, about, judge=judge, progress=progress)
     folder = Path(tempfile.mkdtemp(prefix="bench-"))

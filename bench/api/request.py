@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.core.entries import Entry, Metric, Task
 from bench.core.errors import RequestError
 from bench.core.nearest import several, unknown
-from bench.core.vocabulary import PROFILES
+from bench.core.vocabulary import FLOAT32, PROFILES
 from bench.engine import loading
 from bench.registry.decorators import METHODS, METRICS, TASKS
 from bench.registry.selection import select, split
@@ -66,6 +67,15 @@ def one_task(name: str, tasks: Mapping[str, Task] = TASKS) -> Task:
     if len(found) > 1:
         raise RequestError(several("task", name, [task.name for task in found]))
     return found[0]
+
+
+def named_by_precision(task: Task, precision: str) -> Task:
+    """The task under a name that says the precision of its model, unless that is float32. Its random numbers stay the same."""
+    if precision == FLOAT32:
+        return task
+    name, _, settings = task.name.rstrip("]").partition("[")
+    settings = ",".join(filter(None, [settings, f"precision={precision}"]))
+    return replace(task, name=f"{name}[{settings}]")
 
 
 def own_task(problem: Problem, name: str = OWN_MODEL) -> Task:

@@ -30,6 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
         profile=arguments.profile,
         samples=arguments.samples,
         seed=arguments.seed,
+        precision=arguments.precision,
         out=arguments.out,
         device=arguments.device,
         batch_size=arguments.batch_size,

@@ -8,7 +8,7 @@ from typing import Any
 
 from bench import __version__
 from bench.cli import model_parser, options
-from bench.core.vocabulary import BASELINES, FEATURES
+from bench.core.vocabulary import BASELINES, FEATURES, PRECISIONS
 
 SHOWN = "integrated_gradients,grad_cam,lrp_composite,smoothgrad,sise,random"  # by explain, if no method is named
 EPILOG = """\
@@ -57,12 +57,20 @@ def _add_run(commands: Any) -> None:
         "--all", action="store_true", help="all tasks, methods and metrics that the options below do not narrow"
     )
     options.add_names(choice, ("task", "method", "metric"))
+    how_much = run.add_argument_group("how much")
     options.add_amount(
-        run.add_argument_group("how much"),
+        how_much,
         profile="standard",
         profile_help="samples per task, as each task defines. Slow methods, slow metrics and metrics that fail "
         "their checks are "
         "run with full, or when they are named",
+    )
+    how_much.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default=PRECISIONS[0],
+        help="bfloat16, for exploring: the model's convolutions and dense layers compute in it, and boards say so "
+        "(default: float32)",
     )
     options.add_speed(run.add_argument_group("how (no score depends on these)"))
     options.add_paths(run)

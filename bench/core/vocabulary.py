@@ -143,3 +143,4 @@ VIEW = {"baseline": BASELINES, "output": OUTPUTS, "features": FEATURES}
 FEATURES_PATTERN = r"pixel|(patch|segment)[1-9]\d*"
 PROFILES = ("quick", "standard", "full")
 DEVICES = ("auto", "cpu", "cuda")
+PRECISIONS = FLOAT32, BFLOAT16 = ("float32", "bfloat16")  # that a model computes in; the first is the default

@@ -13,7 +13,9 @@ from bench.core.entries import Entry, Metric, Task
 from bench.core.errors import ContractError
 from bench.core.hashing import digest
 from bench.core.problem import Problem
+from bench.core.vocabulary import FLOAT32
 from bench.network.device import place
+from bench.network.precision import in_bfloat16
 from bench.network.timing import Pace
 from bench.perturbation.queries import Tally
 from bench.registry.decorators import call
@@ -34,6 +36,7 @@ class Plan:
     data: Data
     device: torch.device
     seed: int = 0
+    precision: str = FLOAT32  # that models compute in; part of the fingerprint, and of the names of `tasks`
     batch_size: int | None = None  # None: what is fastest, found by timing
     fresh: bool = False
     left_out: Mapping[str, Sequence[str]] = field(default_factory=dict)  # kind -> names too slow for the profile
@@ -93,7 +96,10 @@ def load(task: Task, ids: Sequence[str], plan: Plan) -> Problem:
         *(problem.fingerprint, problem.baseline, problem.layers, problem.top_k),
         *(problem.background, problem.bounds),
     )
-    return place(replace(problem, fingerprint=digest(*parts)), plan.device)
+    if plan.precision == FLOAT32:
+        return place(replace(problem, fingerprint=digest(*parts)), plan.device)
+    reduced = replace(problem, model=in_bfloat16(problem.model), fingerprint=digest(*parts, plan.precision))
+    return place(reduced, plan.device)
 
 
 def _check(problem: Problem, ids: Sequence[str]) -> None:

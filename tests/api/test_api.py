@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -105,6 +106,7 @@ def test_a_constant_map_is_undefined_and_the_reason_is_a_warning():
         ({"methods": "grad_camm"}, "grad_cam"),
         ({"task": "mnist1d"}, "both a problem and task 'mnist1d' were given"),
         ({"profile": "fast"}, "unknown profile 'fast'"),
+        ({"precision": "bf16"}, r"unknown precision 'bf16'; did you mean 'bfloat16'\? \(allowed: float32, bfloat16\)"),
         ({"name": "a/b"}, "name 'a/b' cannot be used in file names"),
         ({"name": "mnist1d"}, "name 'mnist1d' is that of a registered task"),
         ({"data": "nowhere"}, "data folder nowhere does not exist"),
@@ -176,3 +178,61 @@ def test_threads_spin_shortly_whichever_is_imported_first(first):
         [sys.executable, "-c", code], check=True, cwd=root, capture_output=True, text=True, timeout=60
     )
     assert done.stdout == "10000\n"
+
+
+def test_scores_in_bfloat16_are_kept_apart_and_named_on_every_board(tmp_path):
+    asked = [
+        "run",
+        "--task",
+        "mnist1d",
+        "--method",
+        "random",
+        "grad_cam",
+        "--metric",
+        "drop",
+        "sparseness",
+        "--no-plots",
+    ]
+    asked += ["--samples", "6", "--batch-size", "8", "--out", str(tmp_path)]
+    assert main(asked) == 0
+    before = bench.Results(tmp_path).scores
+    assert main([*asked, "--precision", "bfloat16"]) == 0
+    both = bench.Results(tmp_path)
+    assert both.facts["precision"] == "bfloat16"
+    assert (both.facts["rows_written"], both.facts["rows_kept"]) == ({"ok": 24}, 0)
+    named = "mnist1d[precision=bfloat16]"
+    assert list(both.facts["tasks"]) == [named]
+    assert set(both.scores["task"]) == {"mnist1d", named}
+    board = (tmp_path / "leaderboards" / f"{named}.md").read_text(encoding="utf-8")
+    assert board.startswith(f"- {named}: 6 samples.")
+    assert f"\n{named}: 6 samples\n" in str(both)
+    assert f'"{named}"' in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+    def of(task: str, method: str) -> pd.DataFrame:
+        return by_sample(both.scores[both.scores["task"] == task], method)
+
+    kept = both.scores[both.scores["task"] == "mnist1d"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(kept.astype(str), before.astype(str))  # float32 scores stay as they were
+    assert (of(named, "random")["sparseness"] == of("mnist1d", "random")["sparseness"]).all()  # the same random numbers
+    change = (of(named, "grad_cam")["drop"] - of("mnist1d", "grad_cam")["drop"]).abs()
+    assert 0 < change.max() < 5  # percent
+    assert main([*asked, "--precision", "bfloat16"]) == 0
+    assert (bench.Results(tmp_path).facts["rows_written"], bench.Results(tmp_path).facts["rows_kept"]) == ({}, 24)
+
+
+def test_a_precision_is_named_after_the_settings_of_the_task():
+    from bench.api.request import named_by_precision, one_task
+
+    task = one_task("hmt[size=224]")
+    reduced = named_by_precision(task, "bfloat16")
+    assert (reduced.name, reduced.id) == ("hmt[size=224,precision=bfloat16]", task.id)
+    assert named_by_precision(task, "float32") is task
+
+
+def test_a_precision_that_does_not_exist_is_refused_on_the_command_line(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["run", "--all", "--precision", "float16"])
+    assert stopped.value.code == 2
+    assert re.search(
+        r"--precision: invalid choice: 'float16' \(choose from '?float32'?, '?bfloat16'?\)", capsys.readouterr().err
+    )
