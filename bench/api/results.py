@@ -14,7 +14,7 @@ from bench.analysis.task_tables import Tables
 from bench.api.progress import bar
 from bench.core.errors import BenchError, RequestError
 from bench.engine.plan import Outcome
-from bench.report import build
+from bench.report import kept
 from bench.report.terminal import boards_text
 from bench.report.write import write, write_page
 from bench.storage import run_facts
@@ -46,7 +46,7 @@ class Results:
     @cached_property
     def _tables(self) -> Tables | None:
         with bar(False) as hidden:
-            return build.tables(self.folder, hidden)
+            return kept.tables(self.folder, hidden)
 
     @property
     def tables(self) -> Tables:

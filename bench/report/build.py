@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench import page, plots
 from bench.analysis import score_matrix
-from bench.analysis.task_tables import Tables, joined, of_task
-from bench.core.progress import Progress
+from bench.analysis.task_tables import Tables, of_task
 from bench.registry.decorators import METHODS, METRICS
 from bench.storage.maps import MapStore
 from bench.storage.scores import Store
 from bench.validation.verdicts import verdict_by_id
-
-STEPS = 10  # of progress for each task
 
 
 class Facts(NamedTuple):
@@ -52,25 +48,6 @@ def task(out: Path, name: str, known: Facts) -> Built | None:
     maps = MapStore(out).read_current(name, fingerprint)
     samples = page.samples(maps, tables.wide, rows)
     return Built(name, fingerprint, tables, samples, tuple(plots.of_task(name, tables, maps=maps)))
-
-
-def tasks(out: Path, progress: Progress) -> Iterator[Built]:
-    """Each task that has scores. One at a time, so that the scores of one are in memory."""
-    known, names = facts(out), Store(out).tasks()
-    progress.total = STEPS * len(names) + 1
-    for name in names:
-        progress.set_description_str(f"{name} · tables")
-        built = task(out, name, known)
-        if built is not None:
-            yield built
-        progress.update(STEPS)
-        gc.collect()
-
-
-def tables(out: Path, progress: Progress) -> Tables | None:
-    """The tables of all tasks of a results folder; None where nothing has been scored."""
-    found = [built.tables for built in tasks(out, progress)]
-    return joined(found) if found else None
 
 
 def registered_versions() -> dict[str, dict[str, int]]:

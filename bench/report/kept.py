@@ -8,8 +8,9 @@ with all their digits, so that tables read back are equal to the tables made. Th
 
 from __future__ import annotations
 
+import gc
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -20,10 +21,13 @@ import pandas as pd
 
 import bench
 from bench.analysis import agreement
-from bench.analysis.task_tables import Tables
+from bench.analysis.task_tables import Tables, joined
 from bench.core.files import atomic
 from bench.core.hashing import digest
+from bench.core.progress import Progress
+from bench.report import build
 from bench.report.build import Built, Facts
+from bench.storage.scores import Store
 
 LIBRARIES = ("numpy", "scipy", "pandas", "matplotlib", "seaborn", "scikit-posthocs", "pillow")
 FRAMES = tuple(name for name in Tables._fields if name not in ("beliefs", "written"))
@@ -93,6 +97,25 @@ def drawn(out: Path) -> dict[str, dict[str, Any]]:
 
 def write_drawn(out: Path, pictures: dict[str, dict[str, Any]]) -> None:
     _write_json(pictures, _folder(out) / "pictures.json")
+
+
+def tasks(out: Path, progress: Progress) -> Iterator[Built]:
+    """Each task that has scores, as it was kept or else made now. One at a time: the scores of one are in memory."""
+    known, names = build.facts(out), Store(out).tasks()
+    progress.total = len(names) + 1
+    for name in names:
+        progress.set_description_str(f"{name} · tables")
+        built = read(out, name, key(out, name, known)) or build.task(out, name, known)
+        if built is not None:
+            yield built
+        progress.update()
+        gc.collect()
+
+
+def tables(out: Path, progress: Progress) -> Tables | None:
+    """The tables of all tasks of a results folder; None where nothing has been scored."""
+    found = [built.tables for built in tasks(out, progress)]
+    return joined(found) if found else None
 
 
 def _folder(out: Path) -> Path:

@@ -13,7 +13,7 @@ from bench.analysis.task_tables import Tables, joined
 from bench.core.files import write_csv
 from bench.core.progress import Progress
 from bench.engine.sweep import SweepPlan
-from bench.report import build, files
+from bench.report import files, kept
 from bench.report.writer import Writer
 from bench.storage.scores import Store
 
@@ -54,7 +54,7 @@ def write_page(out: Path, path: Path, progress: Progress) -> None:
     """Only the page of a results folder, to that path: nothing in the folder changes, so that a run can go on in it."""
     found: list[Tables] = []
     samples: dict[str, list[dict[str, Any]]] = {}
-    for built in build.tasks(out, progress):
+    for built in kept.tasks(out, progress):
         samples[built.task] = built.samples
         found.append(built.tables)
     if found:

@@ -19,6 +19,7 @@ import pytest
 
 from bench import page
 from bench.analysis.task_tables import Tables
+from bench.api.results import Results
 from bench.cli.main import main
 from bench.core.errors import BenchError
 from bench.report import build, kept, writer
@@ -164,6 +165,17 @@ def test_pictures_are_drawn_again_when_scores_verdicts_or_the_code_change(out, m
     monkeypatch.setattr(build, "verdict_by_id", lambda out: {"drop@1": "fail"})
     report(out)
     assert len(drawn) == 2 * len(PICTURES)
+
+
+def test_results_are_opened_with_the_tables_that_were_kept(out, monkeypatch):
+    tables = report(out)
+    built = counted(monkeypatch, build, "task")
+    pd.testing.assert_frame_equal(Results(out).leaderboard, tables.wide, check_exact=True)
+    assert built == []
+    path = next(out.glob("scores/task=mnist1d/method=saliency/*.parquet"))
+    os.utime(path, ns=(0, path.stat().st_mtime_ns + 1))
+    pd.testing.assert_frame_equal(Results(out).leaderboard, tables.wide, check_exact=True)
+    assert [name for _, name, _ in built] == ["mnist1d"]
 
 
 def test_svg_is_written_on_request_and_never_older_than_its_picture(out, monkeypatch):
