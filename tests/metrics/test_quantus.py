@@ -33,6 +33,7 @@ from bench.metrics.quantus.faithfulness import patch_size
 from bench.metrics.quantus.localisation import mosaic
 from bench.metrics.robustness import neighbours
 from bench.registry.decorators import METHODS, METRICS
+from bench.registry.selection import with_params
 
 CLASSES = [kind for group in quantus.AVAILABLE_METRICS.values() for kind in group.values()]
 OURS = {name: metric for name, metric in METRICS.items() if name.startswith("quantus_")}
@@ -538,3 +539,14 @@ def test_noisy_versions_are_explained_with_new_random_numbers():
 
     among_neighbours(judge("Consistency"), probe_of(problem), problem.inputs[:, 0], explained_again, 3, 0.1)
     assert draws == [1, 2, 3]
+
+
+def test_a_curve_that_is_known_is_not_asked_again():
+    problem = signal_problem(samples=3)
+    probe, maps = probe_of(problem), torch.randn(3, 40, generator=torch.Generator().manual_seed(0))
+    metric = with_params(METRICS["quantus_pixel_flipping"], "steps=10")
+    probe.full, probe.empty, probe.deletion(maps, 10)
+    asked = probe.tally.asked
+    found = score(metric, METHODS["saliency"], probe, given(maps), task="test", seed=0)
+    assert set(found.status) == {"ok"}
+    assert probe.tally.asked == asked
