@@ -11,7 +11,13 @@ from bench.core.problem import Problem
 from bench.registry.decorators import method
 
 
-@method(cite="sundararajan2017ig", family="gradient", cost="medium", promises={"complete", "null", "linear", "class"})
+@method(
+    cite="sundararajan2017ig",
+    family="gradient",
+    cost="medium",
+    core=True,
+    promises={"complete", "null", "linear", "class"},
+)
 def integrated_gradients(problem: Problem, *, steps: int = 32) -> Tensor:
     """Path integral of the gradient from the task's baseline, by Gauss-Legendre with `steps` points. -> (N, *S)"""
     return path_integral(problem, problem.baseline, steps)

@@ -9,7 +9,7 @@ from bench.registry.decorators import METHODS, call, method
 from bench.registry.selection import unknown_name
 
 
-@method(cite="", family="control", cost="medium")
+@method(cite="", family="control", cost="medium", core=True)
 def negated(problem: Problem, rng: SampleRng, *, of: str = "integrated_gradients") -> Tensor:
     """The attribution of another method, `of`, with its sign reversed. -> (N, *S)"""
     if of not in METHODS or of == "negated":

@@ -15,7 +15,7 @@ from bench.network.gradients import gradients
 from bench.registry.decorators import method
 
 
-@method(cite="smilkov2017smoothgrad", family="gradient", cost="medium", promises={"null", "class"})
+@method(cite="smilkov2017smoothgrad", family="gradient", cost="medium", core=True, promises={"null", "class"})
 def smoothgrad(problem: Problem, rng: SampleRng, *, samples: int = 32, sigma: float = 0.15) -> Tensor:
     """Gradient of the class's logit averaged over noisy inputs, absolute, the largest over the channels. -> (N, *S)"""
     return (sum(noisy_gradients(problem, rng, samples, sigma)) / samples).abs().amax(1)  # type: ignore[union-attr]

@@ -162,7 +162,7 @@ def recipe(data: Data) -> Recipe:
     cite="kather2016",
     family="image",
     samples=samples,
-    profiles={"quick": 8, "standard": 24, "full": None},
+    profiles={"quick": 16, "standard": 24, "full": None},
     recipe=recipe,
     weights="hmt",
 )

@@ -111,6 +111,7 @@ def assembled(mosaic: int, model: nn.Module, split: dict[str, Path]) -> tuple[Te
     version=2,
     samples=samples,
     profiles={"quick": 8, "standard": 16, "full": None},
+    cost="medium",
 )
 def hmt_mosaic(sample_ids: tuple[str, ...], data: Data) -> Problem:
     """Two kinds of tissue in one image: which half decides for the explained one."""

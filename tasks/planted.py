@@ -65,6 +65,7 @@ def planted(problem: Problem, patch: tuple[slice, ...]) -> Problem:
     family="signal",
     samples=mnist1d.samples,
     profiles={"quick": 64, "standard": 200, "full": None},
+    cost="medium",
 )
 def planted_signal(sample_ids: tuple[str, ...]) -> Problem:
     """Digits as signals for a network that sees 16 of the 40 time steps: which steps can decide the class."""
@@ -75,7 +76,8 @@ def planted_signal(sample_ids: tuple[str, ...]) -> Problem:
     cite="rao2022towards",
     family="image",
     samples=tissue.samples,
-    profiles={"quick": 8, "standard": 24, "full": None},
+    profiles={"quick": 16, "standard": 24, "full": None},
+    cost="medium",
 )
 def planted_image(sample_ids: tuple[str, ...]) -> Problem:
     """Synthetic tissue for a network that sees the upper 30 of 80 rows: which pixels can decide the class."""

@@ -138,7 +138,7 @@ def recipe() -> Recipe:
     cite="ruifrok2001",
     family="image",
     samples=samples,
-    profiles={"quick": 8, "standard": 32, "full": None},
+    profiles={"quick": 16, "standard": 32, "full": None},
     recipe=recipe,
     weights="tissue",
 )

@@ -185,6 +185,17 @@ TABLE = (
         "unknown profile 'quik'; did you mean 'quick'? (allowed: quick, standard, full)",
     ),
     Row(
+        run("run --all --budget ten"),
+        "ten",
+        "budget 'ten' is not a duration above zero; write 90s, 10m or 1.5h",
+    ),
+    Row(
+        lambda: bench.evaluate(problem(), methods="random", metrics="drop", budget=1e-9),
+        "1 s",
+        "budget of 1 s is less than one round of samples takes, about N s (5 of model); finished scores are stored, and the "
+        "same command goes on from there",
+    ),
+    Row(
         lambda: api.sweep("mnist1d", profile="quik"),
         "quik",
         "unknown profile 'quik'; did you mean 'quick'? (allowed: quick, standard, full)",
@@ -614,8 +625,8 @@ def answer(row: Row, where: Path) -> Answer:
 
 
 def normal(message: str, where: Path) -> str:
-    """The message without the folder, the number of registered names, which grows, and a port that happens to be free."""
-    message = message.replace(f"{where}/", "")
+    """The message without the folder, the number of registered names, which grows, times, and a port that is free."""
+    message = re.sub(r"about \d+ s", "about N s", message.replace(f"{where}/", ""))
     return re.sub(r"^port \d+", "port N", re.sub(r"\.\.\. \d+ in all", "... N in all", message))
 
 

@@ -6,8 +6,9 @@ import shutil
 import tempfile
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from bench.api.request import (
     Names,
     Paths,
     at_least_one,
+    budget_of,
     checked_choice,
     data_of,
+    in_profile,
     load_plugins,
     methods_of,
     metrics_of,
@@ -48,6 +51,7 @@ def evaluate(
     metrics: Names = None,
     profile: str = "standard",
     samples: int | None = None,
+    budget: str | float | None = None,
     seed: int = 0,
     precision: str = FLOAT32,
     out: str | Path | None = None,
@@ -59,6 +63,7 @@ def evaluate(
     offline: bool = False,
     plugins: Paths = (),
     progress: bool | None = None,
+    finished: Callable[[str], object] | None = None,
     command: str = "",
 ) -> Results:
     """Scores attribution methods with metrics, on a problem of one's own or on registered tasks.
@@ -67,12 +72,16 @@ def evaluate(
         problem: see `bench.Problem.from_model`; without it `task` says what is explained.
         task: names of registered tasks; wildcards and settings are allowed ('planted*', 'hmt[size=224]'). Without a problem
             and a task: all tasks.
-        methods: names, with wildcards and hyper-parameters ('lrp*', 'smoothgrad[samples=8]'); by default all that the profile
+        methods: names, with wildcards and hyper-parameters ('lrp*', 'smoothgrad[samples=8]'); by default those that the profile
             takes. `random`, the control that every score is compared with, has to be named where others are.
-        metrics: names, likewise; by default all that the profile takes and that pass their checks.
-        profile: "quick", "standard" or "full": how many samples of a registered task, and whether slow methods and metrics and
-            those that fail their checks take part when they are not named.
+        metrics: names, likewise; by default those that the profile takes and that pass their checks.
+        profile: "quick", "standard" or "full": how many samples of a registered task, and which tasks, methods and metrics take
+            part where they are not named: quick takes those of low cost and the best-known methods, standard all but the slow
+            ones, full all, and also metrics that fail their checks.
         samples: number of samples of each task instead.
+        budget: time after which scoring stops, in seconds or as text ("90s", "10m", "1.5h"). Samples are scored in rounds, all
+            tasks, methods and metrics in each, and the run stops after the last round that fits; the same call goes on from
+            there. When it stops depends on the clock and on no score, so that intervals and tests hold.
         seed: of methods and metrics that draw random numbers.
         precision: "float32", or "bfloat16" for exploring: convolutions and dense layers of the model then compute in bfloat16.
             Boards name it, and scores of different precisions are kept apart.
@@ -86,27 +95,33 @@ def evaluate(
         offline: never download.
         plugins: files or folders with methods, metrics and tasks of one's own.
         progress: False shows no progress bar.
+        finished: called with the name of each task when it has all its scores, cheap tasks first.
         command: what the run is called in run.json.
 
     Returns:
         The results: `leaderboard`, `scores`, `failures` and `report(path)`.
 
     Raises:
-        RequestError: an unknown name, or a value that cannot be used.
+        RequestError: an unknown name, a value that cannot be used, or a budget that is over before the first round has ended.
     """
     checked_choice(profile, PROFILES, "profile")
     checked_choice(precision, PRECISIONS, "precision")
+    clock = budget_of(budget)
     if out is not None and Path(out).exists() and not Path(out).is_dir():
         raise RequestError(f"the results folder {out} is a file; the path of a folder is needed")
     devices.keep_freed_memory()
     files = load_plugins(plugins)
-    tasks = [named_by_precision(entry, precision) for entry in tasks_of(problem, task, name)]
+    asked_tasks = tasks_of(problem, task, name)
+    taken_tasks, other_tasks = in_profile(asked_tasks, task if problem is None else (), profile)
+    tasks = [named_by_precision(entry, precision) for entry in taken_tasks]
+    chosen_methods, other_methods = in_profile(methods_of(methods), methods, profile)
+    chosen_metrics, other_metrics = in_profile(metrics_of(metrics), metrics, profile)
     # Amounts are checked now, so that a wrong one costs nothing.
     amounts = {entry.id: samples_of(entry, samples, profile) for entry in tasks}
     plan = Plan(
         tasks=tasks,
-        methods=methods_of(methods),
-        metrics=metrics_of(metrics),
+        methods=chosen_methods,
+        metrics=chosen_metrics,
         samples=lambda entry: amounts[entry.id],
         seed=seed,
         precision=precision,
@@ -114,16 +129,17 @@ def evaluate(
         device=devices.choose(device),
         batch_size=None if batch_size is None else at_least_one(batch_size, "batch_size"),
         fresh=fresh,
+        budget=clock,
+        left_out={"tasks": other_tasks, "methods": other_methods, "metrics": other_metrics},
     )
-    if profile != "full":
-        plan = _without_slow(plan, keep_methods=methods is not None, keep_metrics=metrics is not None)
     judge = profile != "full" and metrics is None  # leave out metrics that fail their checks
     about = {"command": command, "profile": profile, "precision": precision}
+    run_in = partial(_run, plan, plugins=files, about=about, judge=judge, progress=progress, finished=finished)
     if out is not None:
-        return _run(plan, Path(out), files, about, judge=judge, progress=progress)
+        return run_in(Path(out))
     folder = Path(tempfile.mkdtemp(prefix="bench-"))
     try:
-        results = _run(plan, folder, files, about, judge=judge, progress=progress)
+        results = run_in(folder)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -132,7 +148,14 @@ def evaluate(
 
 
 def _run(
-    plan: Plan, folder: Path, plugins: Sequence[Path], about: dict[str, Any], *, judge: bool, progress: bool | None
+    plan: Plan,
+    folder: Path,
+    *,
+    plugins: Sequence[Path],
+    about: dict[str, Any],
+    judge: bool,
+    progress: bool | None,
+    finished: Callable[[str], object] | None,
 ) -> Results:
     """Runs the plan and writes the facts of the run, if the folder holds nothing that cannot be read."""
     start = time.perf_counter()
@@ -143,22 +166,10 @@ def _run(
     if judge:
         plan = _without_metrics(plan, set(checks.loc[checks["verdict"] == "fail", "metric"]))
     with bar(progress) as shown:
-        outcome = run(plan, Store(folder), shown)
+        outcome = run(plan, Store(folder), shown, lambda task: finished(task.name) if finished else None)
         shown.set_description_str("done")
     run_facts.write(folder, about | _facts(plan, outcome, time.perf_counter() - start))
     return Results(folder, outcome)
-
-
-def _without_slow(plan: Plan, *, keep_methods: bool, keep_metrics: bool) -> Plan:
-    """The plan without slow methods and metrics, unless they were named."""
-    methods = [] if keep_methods else [method.name for method in plan.methods if method.cost == "slow"]
-    metrics = [] if keep_metrics else [metric.name for metric in plan.metrics if metric.cost == "slow"]
-    return replace(
-        plan,
-        methods=[method for method in plan.methods if method.name not in methods],
-        metrics=[metric for metric in plan.metrics if metric.name not in metrics],
-        left_out={"methods": methods, "metrics": metrics},
-    )
 
 
 def _without_metrics(plan: Plan, names: set[str]) -> Plan:
@@ -177,6 +188,7 @@ def _facts(plan: Plan, outcome: Outcome, seconds: float) -> dict[str, Any]:
         "versions": run_facts.library_versions(),
         "environment": devices.describe(plan.device),
         "seed": plan.seed,
+        "budget_seconds": None if plan.budget is None else plan.budget.seconds,
         "tasks": outcome.tasks,
         "methods": _ids(plan.methods),
         "left_out": dict(plan.left_out),
@@ -191,10 +203,10 @@ def _facts(plan: Plan, outcome: Outcome, seconds: float) -> dict[str, Any]:
                 "seconds": round(work.seconds, 3),
                 "forward_queries": work.forwards,
                 "backward_queries": work.backwards,
-                "floor_seconds": round(work.floor, 3),
-                "batch_size": plan.batch_size or work.pace.batch_size,
-                "seconds_per_forward": work.pace.forward,
-                "seconds_per_backward": work.pace.backward,
+                "floor_seconds": None if work.pace is None else round(work.floor, 3),
+                "batch_size": work.batch_size,
+                "seconds_per_forward": work.pace and work.pace.forward,
+                "seconds_per_backward": work.pace and work.pace.backward,
             }
             for task, work in outcome.work.items()
         },

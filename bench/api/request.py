@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from bench.core.entries import Entry, Metric, Task
 from bench.core.errors import RequestError
 from bench.core.nearest import several, unknown
 from bench.core.vocabulary import FLOAT32, PROFILES
 from bench.engine import loading
+from bench.engine.schedule import Budget
 from bench.registry.decorators import METHODS, METRICS, TASKS
 from bench.registry.selection import select, split
 from bench.task_tools.data import Data
@@ -20,6 +22,7 @@ from bench.task_tools.data import Data
 if TYPE_CHECKING:
     from bench.core.problem import Problem
 
+E = TypeVar("E", bound=Entry)
 Names = str | Sequence[str] | None
 Paths = str | Path | Sequence[str | Path]
 OWN_MODEL = "model"  # the default name of a problem of one's own
@@ -59,6 +62,12 @@ def tasks_of(problem: Problem | None, task: Names, name: str) -> list[Task]:
             raise RequestError(f"both a problem and task '{', '.join(named(task))}' were given; give one of them")
         return [own_task(problem, name)]
     return select(TASKS, named(task), "task")
+
+
+def in_profile(entries: Sequence[E], names: Names, profile: str) -> tuple[list[E], list[str]]:
+    """The entries that the profile takes, all of them where they were named, and the names of the others."""
+    taken = [entry for entry in entries if names is not None or entry.in_profile(profile)]
+    return taken, [entry.name for entry in entries if entry not in taken]
 
 
 def one_task(name: str, tasks: Mapping[str, Task] = TASKS) -> Task:
@@ -122,6 +131,18 @@ def at_least_one(number: int, what: str) -> int:
     if number < 1:
         raise RequestError(f"{what} is {number}; a whole number of at least 1 is needed")
     return number
+
+
+def budget_of(time: str | float | None) -> Budget | None:
+    """A duration in seconds, or as text (`90s`, `10m`, `1.5h`), from now on. Raises RequestError for anything else."""
+    if time is None:
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)\s*([smh]?)", str(time).strip().lower())
+    seconds = float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]] if found else 0.0
+    seconds = float(time) if isinstance(time, (int, float)) else seconds
+    if not 0 < seconds < math.inf:
+        raise RequestError(f"budget '{time}' is not a duration above zero; write 90s, 10m or 1.5h")
+    return Budget(seconds)
 
 
 def data_of(folder: str | Path | None, *, offline: bool) -> Data:

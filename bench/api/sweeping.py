@@ -15,6 +15,7 @@ from bench.api.request import (
     at_least_one,
     checked_choice,
     data_of,
+    in_profile,
     load_plugins,
     methods_of,
     one_task,
@@ -29,8 +30,6 @@ from bench.report.terminal import sweep_text
 from bench.report.write import write_sweep
 from bench.storage.check import check_folder
 from bench.storage.scores import Store
-
-COSTS = {"quick": {"fast"}, "standard": {"fast", "medium"}, "full": {"fast", "medium", "slow"}}
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,8 +74,7 @@ def sweep(
     entry = one_task(task)
     amount = samples_of(entry, samples, profile)
     check_folder(Path(out))
-    candidates = methods_of(methods)
-    chosen = [one for one in candidates if methods is not None or one.cost in {"", *COSTS[profile]}]
+    chosen, left_out = in_profile(methods_of(methods), methods, profile)
     plan = Plan(
         tasks=[entry],
         methods=chosen,
@@ -102,6 +100,6 @@ def sweep(
         settings=len(asked.settings),
         samples=len(asked.sample_ids),
         methods=tuple(one.name for one in chosen),
-        left_out=tuple(one.name for one in candidates if one not in chosen),
+        left_out=tuple(left_out),
         folder=Path(out) / "sweep" / entry.name,
     )

@@ -9,13 +9,15 @@ import time
 from signal import SIGTERM, default_int_handler, signal
 
 from bench import api, plots
+from bench.api.progress import bar
 from bench.cli import output
 from bench.core.errors import RequestError
 from bench.engine import loading
 from bench.page import NAME as PAGE
 from bench.report import pool
 from bench.report import serve as server
-from bench.report.terminal import conformance_text
+from bench.report.terminal import NOTHING, conformance_text
+from bench.report.writer import Writer
 from bench.validation import verdicts
 
 
@@ -23,26 +25,39 @@ def run(arguments: argparse.Namespace) -> int:
     if not (arguments.all or arguments.task or arguments.method or arguments.metric):
         raise RequestError("no task, method or metric was given; use --all, or some of --task, --method and --metric")
     start = time.perf_counter()
-    results = api.evaluate(
-        task=arguments.task,
-        methods=arguments.method,
-        metrics=arguments.metric,
-        profile=arguments.profile,
-        samples=arguments.samples,
-        seed=arguments.seed,
-        precision=arguments.precision,
-        out=arguments.out,
-        device=arguments.device,
-        batch_size=arguments.batch_size,
-        fresh=arguments.fresh,
-        data=arguments.data,
-        offline=arguments.offline,
-        plugins=arguments.plugins,
-        command=shlex.join(["python", "-m", "bench", *arguments.words]),
-    )
-    results.write(plots=not arguments.no_plots, svg=arguments.svg, workers=pool.usable())
+    with Writer(
+        arguments.out,
+        pictures=not arguments.no_plots,
+        svg=arguments.svg,
+        workers=pool.usable(),
+        made=lambda built: output.print_board(built.tables, arguments.out),
+    ) as writer:
+        results = api.evaluate(
+            task=arguments.task,
+            methods=arguments.method,
+            metrics=arguments.metric,
+            profile=arguments.profile,
+            samples=arguments.samples,
+            budget=arguments.budget,
+            seed=arguments.seed,
+            precision=arguments.precision,
+            out=arguments.out,
+            device=arguments.device,
+            batch_size=arguments.batch_size,
+            fresh=arguments.fresh,
+            data=arguments.data,
+            offline=arguments.offline,
+            plugins=arguments.plugins,
+            finished=writer.task,
+            command=shlex.join(["python", "-m", "bench", *arguments.words]),
+        )
+        with bar(None, unit="file") as shown:
+            tables = writer.close(shown)
     assert results.outcome is not None
+    if tables is None:
+        print(NOTHING)
     output.print_run(results, time.perf_counter() - start, verbose=arguments.verbose)
+    writer.check()
     return 1 if results.outcome.failed else 0
 
 

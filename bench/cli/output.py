@@ -6,22 +6,27 @@ from pathlib import Path
 
 import pandas as pd
 
+from bench.analysis.task_tables import Tables
 from bench.api import Results, SweepResults
 from bench.core.files import write_csv
 from bench.engine.plan import Outcome
 from bench.page import NAME as PAGE
+from bench.report.terminal import board_text, closing_text
 
 MOST_FAILURES = 10  # lines; the others are counted
 
 
 def print_run(results: Results, seconds: float, *, verbose: bool) -> None:
-    """The boards, what is missing and why, and where the results are."""
+    """What the boards leave out, what is missing and why, and where the results are."""
     outcome = results.outcome
     assert outcome is not None
-    print(results)
+    print(f"\n{closing_text(results.folder)}")
     for task, reason in outcome.skipped_tasks.items():
         print(f"skipped {task}: {reason}")
     _print_failures(outcome)
+    if outcome.stopped:
+        amounts = [f"{task} {facts['samples']} of {facts['asked']}" for task, facts in outcome.tasks.items()]
+        print(f"the budget is used up; samples scored: {', '.join(amounts)}; the same command goes on from there")
     if verbose:
         _print_costs(outcome)
     written = ", ".join(f"{count} {status}" for status, count in sorted(outcome.rows.items())) or "none"
@@ -30,6 +35,13 @@ def print_run(results: Results, seconds: float, *, verbose: bool) -> None:
         print(f"results are in {results.folder}; page: {results.folder / PAGE}")
     else:
         print(f"results are in {results.folder}: run.json")
+
+
+def print_board(tables: Tables, out: Path) -> None:
+    """The leaderboard of a task, above a progress bar if there is one."""
+    from tqdm.auto import tqdm
+
+    tqdm.write(board_text(tables, out))
 
 
 def _print_failures(outcome: Outcome) -> None:
@@ -44,11 +56,15 @@ def _print_failures(outcome: Outcome) -> None:
 
 def _print_costs(outcome: Outcome) -> None:
     for task, work in outcome.work.items():
-        print(
-            f"{task}: {work.seconds:.0f} s for {work.forwards} model queries, {work.backwards} of them with a "
-            "gradient; the model "
-            f"alone needs {work.floor:.0f} s for these in batches of {work.pace.batch_size}: ratio "
+        alone = (
+            "the bare model was not timed, since the batch size was given"
+            if work.pace is None
+            else f"the model alone needs {work.floor:.0f} s for these in batches of {work.batch_size}: ratio "
             f"{work.seconds / work.floor:.2f}"
+        )
+        print(
+            f"{task}: {work.seconds:.0f} s for {work.forwards} model queries, {work.backwards} of them with a gradient; "
+            f"{alone}"
         )
     print(f"queries by metrics: {outcome.tally.asked} asked, {outcome.tally.shared} answered from memory")
 

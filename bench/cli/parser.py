@@ -61,9 +61,14 @@ def _add_run(commands: Any) -> None:
     options.add_amount(
         how_much,
         profile="standard",
-        profile_help="samples per task, as each task defines. Slow methods, slow metrics and metrics that fail "
-        "their checks are "
-        "run with full, or when they are named",
+        profile_help="how many samples, and which tasks, methods and metrics take part where they are not named: quick takes "
+        "cheap and well-known ones, standard all but the slow ones, full everything, with metrics that fail their checks",
+    )
+    how_much.add_argument(
+        "--budget",
+        metavar="TIME",
+        help="score samples in rounds, all tasks, methods and metrics in each, and stop after the last round that fits into "
+        "this time (90s, 10m, 1.5h); the same command again goes on from there",
     )
     how_much.add_argument(
         "--precision",
@@ -218,7 +223,8 @@ def _add_sweep(commands: Any) -> None:
     options.add_amount(
         sweep,
         profile="quick",
-        profile_help="samples, as the task defines; quick takes the fast methods, standard also those of medium cost, full all",
+        profile_help="how many samples, and which methods: quick takes cheap and well-known ones, standard all but the slow "
+        "ones, full all",
     )
     sweep.add_argument(
         "--baseline",

@@ -11,6 +11,8 @@ if TYPE_CHECKING:  # names are listed and checked without waiting for torch
     import torch
     from torch import Tensor, nn
 
+from bench.core.vocabulary import PROFILE_COSTS
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -43,7 +45,8 @@ class Entry:
     params: tuple[tuple[str, Any], ...]  # hyper-parameters: arguments with a default
     injected: tuple[str, ...]  # arguments without one: what the harness hands over, by name
     needs: frozenset[str] = frozenset()  # optional fields of Problem it cannot do without
-    cost: str = ""  # one of COSTS, "" where its author did not say; slow ones run in profile `full`, or when named
+    cost: str = ""  # one of COSTS, "" where its author did not say
+    core: bool = False  # takes part in profile quick, whatever it costs
     promises: frozenset[str] = frozenset()  # of a method: some of PROMISES
 
     @property
@@ -56,6 +59,10 @@ class Entry:
         """For example `smoothgrad@1[samples=32,sigma=0.15]`."""
         inside = ",".join(f"{key}={value}" for key, value in self.settings)
         return f"{self.name.split('[')[0]}@{self.version}" + (f"[{inside}]" if inside else "")
+
+    def in_profile(self, profile: str) -> bool:
+        """Whether the profile takes the entry where it is not named."""
+        return self.core or self.cost in PROFILE_COSTS[profile]
 
     @property
     def summary(self) -> str:

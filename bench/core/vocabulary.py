@@ -141,6 +141,11 @@ OUTPUTS = ("softmax", "logit")  # of the explained class
 FEATURES = ("pixel", "patch64", "segment20")  # what is removed at once; any patchN and segmentN is allowed
 VIEW = {"baseline": BASELINES, "output": OUTPUTS, "features": FEATURES}
 FEATURES_PATTERN = r"pixel|(patch|segment)[1-9]\d*"
-PROFILES = ("quick", "standard", "full")
+PROFILE_COSTS = {  # profile -> costs of the entries that take part without being named; "" is a cost that nobody stated
+    "quick": ("", "fast"),
+    "standard": ("", "fast", "medium"),
+    "full": ("", "fast", "medium", "slow"),
+}
+PROFILES = tuple(PROFILE_COSTS)
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = FLOAT32, BFLOAT16 = ("float32", "bfloat16")  # that a model computes in; the first is the default

@@ -14,15 +14,13 @@ from bench.core.errors import ContractError
 from bench.core.hashing import digest
 from bench.core.problem import Problem
 from bench.core.vocabulary import FLOAT32
+from bench.engine.schedule import Budget
 from bench.network.device import place
 from bench.network.precision import in_bfloat16
 from bench.network.timing import Pace
 from bench.perturbation.queries import Tally
 from bench.registry.decorators import call
 from bench.task_tools.data import Data
-
-VALUES_PER_CHUNK = 2**23  # of input; bounds the memory of a run, whatever its number of samples
-CHUNK_LIMITS = (16, 256)
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,8 @@ class Plan:
     precision: str = FLOAT32  # that models compute in; part of the fingerprint, and of the names of `tasks`
     batch_size: int | None = None  # None: what is fastest, found by timing
     fresh: bool = False
-    left_out: Mapping[str, Sequence[str]] = field(default_factory=dict)  # kind -> names too slow for the profile
+    left_out: Mapping[str, Sequence[str]] = field(default_factory=dict)  # kind -> names that the profile leaves out
+    budget: Budget | None = None  # None: all samples
     for_reports: bool = True  # are the scores shown in leaderboards, plots and page? Those of a sweep are not
 
 
@@ -47,15 +46,12 @@ class Plan:
 class Work:
     """The model's work for a task, and how long it took."""
 
-    pace: Pace  # of the bare model
+    batch_size: int
+    pace: Pace | None  # of the bare model, timed last; None where the batch size was given
     seconds: float = 0.0
     forwards: int = 0
     backwards: int = 0
-
-    @property
-    def floor(self) -> float:
-        """Seconds that the model alone would need for these queries."""
-        return self.pace.floor(self.forwards, self.backwards)
+    floor: float = 0.0  # seconds that the model alone would need for these queries; NaN where it was not timed
 
 
 @dataclass
@@ -71,6 +67,8 @@ class Outcome:
     work: dict[str, Work] = field(default_factory=dict)  # task -> queries of methods and metrics
     tally: Tally = field(default_factory=Tally)  # queries of the metrics alone
 
+    stopped: bool = False  # by the budget, before all samples were scored
+
     @property
     def queries(self) -> int:
         """Inputs that models answered."""
@@ -79,13 +77,6 @@ class Outcome:
     @property
     def failed(self) -> bool:
         return bool(self.failed_tasks) or self.rows["failed"] > 0
-
-
-def chunked(ids: list[str], problem: Problem) -> list[list[str]]:
-    """The samples in chunks that fit the memory, judged by the size of an input of `problem`."""
-    low, high = CHUNK_LIMITS
-    size = max(low, min(high, VALUES_PER_CHUNK // problem.inputs[0].numel()))
-    return [ids[start : start + size] for start in range(0, len(ids), size)]
 
 
 def load(task: Task, ids: Sequence[str], plan: Plan) -> Problem:

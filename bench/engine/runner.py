@@ -7,8 +7,9 @@ shared, and a run that is stopped leaves the same samples for every method.
 from __future__ import annotations
 
 import gc
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -18,13 +19,15 @@ from bench.core.problem import Problem
 from bench.core.progress import Progress
 from bench.core.records import Record, ScoreKey
 from bench.engine.explain import Attributions, explain_all, reason
-from bench.engine.plan import Outcome, Plan, Work, chunked, load, sample_digests
+from bench.engine.plan import Outcome, Plan, Work, load, sample_digests
+from bench.engine.schedule import Forecast, Job, cheap_first, legs
 from bench.engine.score import score
 from bench.network.cost import Meter, measured
 from bench.network.device import describe
-from bench.network.timing import pace
+from bench.network.timing import pace, timed
 from bench.perturbation.probe import Probe
 from bench.registry.decorators import call
+from bench.storage.background import BackgroundWriter
 from bench.storage.maps import GALLERY_SIZE, MapStore
 from bench.storage.scores import Store
 
@@ -43,58 +46,90 @@ class Chunk:
     """Some samples of a task, loaded once, and the plan that they belong to."""
 
     plan: Plan
-    task: Task
+    job: Job
     problem: Problem
     digests: list[str]
-    gallery: list[str]  # samples whose maps are stored for pictures, if all of them are in this chunk
     store: Store
-    progress: Progress
+    forecast: Forecast
     outcome: Outcome
     inputs_stored: bool = False
 
+    @property
+    def task(self) -> Task:
+        return self.job.task
+
+    @property
+    def gallery(self) -> Sequence[str]:
+        """Samples whose maps are stored for pictures, if all of them are in this chunk."""
+        return self.job.sample_ids[:GALLERY_SIZE] if self.plan.for_reports else []
+
     def step(self, *words: str) -> None:
         """Shows what is being done."""
-        self.progress.set_description_str(" · ".join((self.task.name, *words)))
+        if self.plan.budget is not None:
+            self.plan.budget.check(self.forecast)
+        self.forecast.step(self.job, *words)
+
+    def update(self, steps: int = 1) -> None:
+        """So many steps are done."""
+        self.forecast.update(self.job, len(self.problem), steps)
 
 
-def run(plan: Plan, store: Store, progress: Progress) -> Outcome:
-    """Computes what the store lacks of the plan and writes each record as it is made."""
+def run(
+    plan: Plan, store: Store, progress: Progress, finished: Callable[[Task], object] = lambda task: None
+) -> Outcome:
+    """Computes what the store lacks of the plan and writes each record as it is made.
+
+    Cheap tasks come first. `finished` is called with each task when it has all its scores, those of a budget at the end.
+    """
     outcome = Outcome()
-    pending: list[tuple[Task, list[str], list[list[str]]]] = []
+    jobs: list[Job] = []
     for task in plan.tasks:
         with _recording_errors(task, outcome):
-            pending.append((task, *_start(plan, task, store, outcome)))
-    progress.total = _steps(plan) * sum(len(chunks) for _, _, chunks in pending)
-    progress.refresh()
-    for task, ids, chunks in pending:
-        gallery = ids[:GALLERY_SIZE] if plan.for_reports else []
-        with _recording_errors(task, outcome):
-            for chunk_ids in chunks:
-                problem = load(task, chunk_ids, plan)
-                digests = sample_digests(problem)
-                _run_chunk(Chunk(plan, task, problem, digests, gallery, store, progress, outcome))
+            jobs.append(_start(plan, task, store, outcome))
+    jobs, budget = cheap_first(jobs), plan.budget
+    to_do = legs(jobs, in_rounds=budget is not None)
+    forecast = Forecast(progress, to_do)
+    for leg in to_do:
+        if budget is not None and not budget.allows_a_round:
+            outcome.stopped = True
+            break
+        for job, ids in forecast.begin(leg):
+            if job.task.name not in outcome.failed_tasks:
+                with _recording_errors(job.task, outcome):
+                    _run_part(plan, job, ids, store, forecast, outcome)
                 gc.collect()  # libraries leave cycles that hold the chunk's tensors
+        if budget is None:
+            finished(leg[0][0].task)
+        elif outcome.rows.total():
+            budget.longest = max(budget.longest, forecast.elapsed)
+    if not outcome.stopped:
+        forecast.end()
+    if budget is not None:
+        for job in jobs:
+            finished(job.task)
     return outcome
 
 
-def _start(plan: Plan, task: Task, store: Store, outcome: Outcome) -> tuple[list[str], list[list[str]]]:
-    """The samples asked for and their chunks; marks the task in the store."""
+def _start(plan: Plan, task: Task, store: Store, outcome: Outcome) -> Job:
+    """The samples asked for, and how costly the model is; marks the task in the store."""
     ids = call(task.samples, {"data": plan.data})[: plan.samples(task)]
     if not ids:
         raise ContractError("it has no samples")
     first = load(task, ids[:1], plan)
-    outcome.tasks[task.name] = {"id": task.id, "fingerprint": first.fingerprint, "samples": len(ids)}
+    outcome.tasks[task.name] = {"id": task.id, "fingerprint": first.fingerprint, "samples": 0, "asked": len(ids)}
     keys = [_key(plan, task, method, metric, first) for method in plan.methods for metric in plan.metrics]
     if plan.for_reports:
         store.mark_run(task, first.fingerprint, keys, plan.left_out)
     else:
         store.mark_sweep(task, first.fingerprint, keys)
-    return ids, chunked(ids, first)
+    steps = len(plan.methods) * (1 + len(plan.metrics))
+    return Job(task, ids, first.inputs[0].numel(), steps)
 
 
-def _steps(plan: Plan) -> int:
-    """Steps of the progress bar for a chunk: each method explains, then each metric scores."""
-    return len(plan.methods) * (1 + len(plan.metrics))
+def _run_part(plan: Plan, job: Job, ids: Sequence[str], store: Store, forecast: Forecast, outcome: Outcome) -> None:
+    problem = load(job.task, ids, plan)
+    _run_chunk(Chunk(plan, job, problem, sample_digests(problem), store, forecast, outcome))
+    outcome.tasks[job.task.name]["samples"] += len(ids)
 
 
 def _key(plan: Plan, task: Task, method: Entry, metric: Metric, problem: Problem) -> ScoreKey:
@@ -107,15 +142,18 @@ def _run_chunk(chunk: Chunk) -> None:
     missing = sum(len(scores.rows) for of_method in pending for scores in of_method)
     outcome.kept += len(plan.methods) * len(plan.metrics) * len(chunk.problem) - missing
     if not missing:
-        chunk.progress.update(_steps(plan))
+        chunk.update(chunk.job.steps)
         return
     chunk.step("timing the model")
-    work = outcome.work.setdefault(chunk.task.name, Work(pace(chunk.problem)))
-    chunk.problem = replace(chunk.problem, batch_size=plan.batch_size or work.pace.batch_size)
-    with _counting(work, chunk.problem):
+    if chunk.task.name not in outcome.work:
+        found = None if plan.batch_size else pace(chunk.problem)
+        outcome.work[chunk.task.name] = Work(found.batch_size if found else plan.batch_size or 1, found)
+    work = outcome.work[chunk.task.name]
+    chunk.problem = replace(chunk.problem, batch_size=work.batch_size)
+    with _counting(work, chunk.problem), BackgroundWriter(chunk.store) as writer:
         probe = Probe(chunk.problem, names=(plan.seed, chunk.task.id), tally=outcome.tally)
         for method, of_method in zip(plan.methods, pending, strict=True):
-            _run_method(chunk, method, of_method, probe)
+            _run_method(chunk, method, of_method, probe, writer)
 
 
 def _pending(chunk: Chunk, method: Entry, metric: Metric) -> PendingScores:
@@ -126,24 +164,26 @@ def _pending(chunk: Chunk, method: Entry, metric: Metric) -> PendingScores:
     return PendingScores(metric, key, [row for row, (name, digest) in enumerate(samples) if done.get(name) != digest])
 
 
-def _run_method(chunk: Chunk, method: Entry, pending: list[PendingScores], probe: Probe) -> None:
+def _run_method(
+    chunk: Chunk, method: Entry, pending: list[PendingScores], probe: Probe, writer: BackgroundWriter
+) -> None:
     """Explains the samples that lack any score, then scores them with each metric."""
     rows = sorted({row for scores in pending for row in scores.rows})
     if not rows:
-        chunk.progress.update(1 + len(pending))
+        chunk.update(1 + len(pending))
         return
     chunk.step(method.name, "explaining")
     maps = explain_all(method, probe.problem.take(rows), task=chunk.task.id, seed=chunk.plan.seed)
     _store_maps(chunk, method, probe.take(rows), maps)
-    chunk.progress.update()
+    chunk.update()
     for scores in pending:
         chunk.step(method.name, scores.metric.name)
         if scores.rows:
             part = maps.take([rows.index(row) for row in scores.rows])
             record = _record(chunk, method, scores, probe.take(scores.rows), part)
-            chunk.store.write(record, chunk.task, method, scores.metric)
+            writer.write(record, chunk.task, method, scores.metric)
             _record_outcome(chunk, method, record)
-        chunk.progress.update()
+        chunk.update()
 
 
 def _record(chunk: Chunk, method: Entry, pending: PendingScores, probe: Probe, maps: Attributions) -> Record:
@@ -186,9 +226,11 @@ def _store_maps(chunk: Chunk, method: Entry, explained: Probe, maps: Attribution
 
 @contextmanager
 def _counting(work: Work, problem: Problem) -> Iterator[None]:
-    """Adds the model's work in the block, also when it raises."""
-    meter = Meter()
-    start = time.perf_counter()
+    """Adds the model's work in the block, also when it raises, and what it would take the bare model.
+
+    The model is timed before and after, because the speed of a machine changes while it works.
+    """
+    meter, start = Meter(), time.perf_counter()
     try:
         with measured(problem.model) as meter:
             yield
@@ -196,6 +238,9 @@ def _counting(work: Work, problem: Problem) -> Iterator[None]:
         work.forwards += meter.forwards
         work.backwards += meter.backwards
         work.seconds += time.perf_counter() - start
+    before, work.pace = work.pace, work.pace and timed(problem)
+    paces = [found.floor(meter.forwards, meter.backwards) for found in (before, work.pace) if found]
+    work.floor += sum(paces) / len(paces) if paces else math.nan
 
 
 @contextmanager

@@ -118,13 +118,13 @@ def sufficiency(probe: Probe, attribution: Tensor, *, features: str = "pixel") -
     return _mean_with_zero(probe.full[:, None] - probe.p_with_top(attribution, counts, features=features))
 
 
-@higher(cite="samek2017evaluating", label="region perturbation (AOPC)", limits=(-1, 1))
+@higher(cite="samek2017evaluating", label="region perturbation (AOPC)", limits=(-1, 1), cost="medium")
 def region_perturbation(probe: Probe, attribution: Tensor, *, steps: int = 10, features: str = "patch64") -> Tensor:
     """Mean loss of p while patches are removed, highest attribution first. (N,)"""
     return aopc_morf(probe, attribution, steps=steps, features=features)
 
 
-@lower(cite="montavon2018methods", label="selectivity AUC", limits=(0, 1))
+@lower(cite="montavon2018methods", label="selectivity AUC", limits=(0, 1), cost="medium")
 def selectivity(probe: Probe, attribution: Tensor, *, steps: int = 10, features: str = "patch64") -> Tensor:
     """The class's probability p while patches are removed, highest attribution first. (N, steps + 1)
 
@@ -133,7 +133,7 @@ def selectivity(probe: Probe, attribution: Tensor, *, steps: int = 10, features:
     return probe.deletion(attribution, steps, features=features)
 
 
-@higher(cite="rieger2020irof", label="IROF (area over the curve)", limits=(None, 1))
+@higher(cite="rieger2020irof", label="IROF (area over the curve)", limits=(None, 1), cost="medium")
 def irof(probe: Probe, attribution: Tensor, *, features: str = "segment20") -> Tensor:
     """Area above p / p(x) while segments are removed one by one, highest mean attribution first. (N,)"""
     cells = probe.partition(features)

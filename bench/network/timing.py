@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 import torch
@@ -44,7 +44,7 @@ def pace(problem: Problem) -> Pace:
         repeats = -(-size // len(problem))
         batch = torch.cat([problem.inputs] * repeats)[:size] if repeats > 1 else problem.inputs[:size]
         try:
-            times[size] = _seconds(lambda batch=batch: _forward(problem.model, batch)) / size  # type: ignore[misc]
+            times[size] = _seconds(lambda batch=batch: _forward(problem.model, batch), rounds=2, least=0.01) / size  # type: ignore[misc]
         except (RuntimeError, MemoryError) as error:
             if size == 1 or not out_of_memory(error):
                 raise
@@ -56,9 +56,16 @@ def pace(problem: Problem) -> Pace:
     # operations around the model take a few microseconds per batch.
     good = [size for size, seconds in times.items() if seconds <= 1.05 * min(times.values())]
     best = next((size for size in good if size >= SMALLEST_BATCH), good[-1])
-    batch = torch.cat([problem.inputs] * -(-best // len(problem)))[:best]
-    both = _seconds(lambda: _gradient(problem.model, batch), rounds=2) / best
-    return Pace(best, min(times.values()), max(0.0, both - times[best]))
+    return timed(replace(problem, batch_size=best))
+
+
+def timed(problem: Problem) -> Pace:
+    """The speed of the bare model in batches of the problem's batch size."""
+    size = problem.batch_size
+    batch = torch.cat([problem.inputs] * -(-size // len(problem)))[:size]
+    forward = _seconds(lambda: _forward(problem.model, batch))
+    both = _seconds(lambda: _gradient(problem.model, batch), rounds=2)
+    return Pace(size, forward / size, max(0.0, both - forward) / size)
 
 
 def _seconds(ask: Callable[[], object], *, rounds: int = 3, least: float = 0.02) -> float:

@@ -53,21 +53,31 @@ def method(
     family: str,
     needs: Iterable[str] = (),
     cost: str = "",
+    core: bool = False,
     promises: Iterable[str] = (),
     version: int = 1,
 ) -> Callable[[Function], Function]:
     """Registers `fn(problem, [rng], *, hyper-parameters) -> (N, *S)` under its own name.
 
-    `cost`: "fast", "medium" or "slow"; slow methods run in profile `full` or when named. `promises`: properties that every
-    map has (vocabulary.PROMISES). Raises RequestError for an unknown argument, cost or promise.
+    `cost`: "fast", "medium" or "slow". Where methods are not named, profile quick runs the fast ones and those that are `core`,
+    standard also those of medium cost, full all. `promises`: properties that every map has (vocabulary.PROMISES). Raises
+    RequestError for an unknown argument, cost or promise.
     """
 
     def register(fn: Function) -> Function:
         read = _read(fn, "method", needs)
-        for word, given, allowed in (("cost", {cost} - {""}, COSTS), ("promise", set(promises), PROMISES)):
-            for name in sorted(given - set(allowed)):
-                raise RequestError(unknown(word, name, allowed, of=f"method {fn.__name__}"))
-        _add(METHODS, Entry(**read, cite=cite, family=family, version=version, cost=cost, promises=frozenset(promises)))
+        for name in sorted(set(promises) - set(PROMISES)):
+            raise RequestError(unknown("promise", name, PROMISES, of=f"method {fn.__name__}"))
+        entry = Entry(
+            **read,
+            cite=cite,
+            family=family,
+            version=version,
+            cost=_checked_cost(cost, "method", fn),
+            core=core,
+            promises=frozenset(promises),
+        )
+        _add(METHODS, entry)
         return fn
 
     return register
@@ -87,8 +97,9 @@ def metric(
 ) -> Callable[[Function], Function]:
     """Registers `fn(probe, attribution, [rng, explain, cost], *, hyper-parameters)` under its own name.
 
-    `cost`: "slow" for a metric that runs in profile `full` only, or when named. `views`: which of `baseline`, `output` and
-    `features` the scores follow, as those of questions to the probe do; users may set these, `drop[baseline=blur]`.
+    `cost`: "medium" for a metric that profile quick leaves out where it is not named, "slow" for one that only profile full
+    takes. `views`: which of `baseline`, `output` and `features` the scores follow, as those of questions to the probe do; users
+    may set these, `drop[baseline=blur]`.
 
     The function returns scores (N,), or a curve (N, steps + 1) over even steps from nothing to everything perturbed; a curve is
     stored whole and its score is the area under it.
@@ -101,7 +112,7 @@ def metric(
             cite=cite,
             family=family,
             version=version,
-            cost=cost,
+            cost=_checked_cost(cost, "metric", fn),
             higher_is_better=higher_is_better,
             label=label or read["name"].replace("_", " "),
             limits=limits,
@@ -121,9 +132,14 @@ def task(
     profiles: Mapping[str, int | None],
     recipe: Callable[..., Recipe] | None = None,
     weights: str | None = None,
+    cost: str = "",
     version: int = 1,
 ) -> Callable[[Function], Function]:
-    """Registers `fn(sample_ids, [data], *, hyper-parameters) -> Problem` under its own name."""
+    """Registers `fn(sample_ids, [data], *, hyper-parameters) -> Problem` under its own name.
+
+    `profiles`: quick, standard and full -> number of samples, None for all. `cost`: "medium" for a task that profile quick
+    leaves out where it is not named, "slow" for one that only profile full takes.
+    """
 
     def register(fn: Function) -> Function:
         entry = Task(
@@ -131,6 +147,7 @@ def task(
             cite=cite,
             family=family,
             version=version,
+            cost=_checked_cost(cost, "task", fn),
             samples=samples,
             profiles=tuple(profiles.items()),
             recipe=recipe,
@@ -165,6 +182,12 @@ def _read(fn: Function, kind: str, needs: Iterable[str] = ()) -> dict[str, Any]:
         "injected": injected,
         "needs": frozenset(needs),
     }
+
+
+def _checked_cost(cost: str, kind: str, fn: Function) -> str:
+    if cost and cost not in COSTS:
+        raise RequestError(unknown("cost", cost, COSTS, of=f"{kind} {fn.__name__}"))
+    return cost
 
 
 def _add(registry: dict[str, Any], entry: Entry) -> None:

@@ -15,9 +15,13 @@ from bench.analysis.task_tables import Tables
 from bench.core.vocabulary import EXCLUSION_REASONS, NOT_RUN, RANDOM, RANKING_FAMILIES, YES, Column
 from bench.report import markup
 from bench.report.markup import LEGEND
+from bench.storage import run_facts
 from bench.storage.scores import Store
 from bench.validation.ladders import CHANGE_LABELS, STEP_LABELS
 from bench.validation.verdicts import VERDICTS_FILE, read_verdicts
+
+NOTHING = "no leaderboard yet: nothing has been scored"
+FEW = 3  # names that a line can hold; more are counted
 
 
 def conformance_text(table: pd.DataFrame) -> str:
@@ -62,12 +66,14 @@ def sweep_text(tables: Mapping[str, pd.DataFrame]) -> str:
 def boards_text(tables: Tables | None, out: Path) -> str:
     """The leaderboards as text for a terminal: what each board says, its table, and what is not in it.
 
-    `out` is the results folder: it holds which metrics the profile left out.
+    `out` is the results folder: it holds what the profile of the last run left out.
     """
-    if tables is None:
-        return "no leaderboard yet: nothing has been scored"
-    verdicts = read_verdicts(out / VERDICTS_FILE)
-    failing, left_out = set(verdicts.loc[verdicts["verdict"] == "fail", "metric"]), Store(out).left_out("metrics")
+    return NOTHING if tables is None else f"{board_text(tables, out)}\n\n{closing_text(out)}"
+
+
+def board_text(tables: Tables, out: Path) -> str:
+    """The leaderboard of each task, without what holds for all of them."""
+    failing, left_out = _failing(out), Store(out).left_out("metrics")
     parts = []
     for task, board in tables.wide.groupby("task", sort=True):
         metrics = tables.metrics[tables.metrics["task"] == task]
@@ -75,7 +81,40 @@ def boards_text(tables: Tables | None, out: Path) -> str:
         notes = _notes(board, metrics, absent, failing) + _hidden(board, metrics, out / "leaderboards" / f"{task}.csv")
         lines = [f"\n{task}: {board[Column.N_SAMPLES].max()} samples", *sentences(summary(board))]
         parts.append("\n".join([*lines, _board_table(board, metrics), *notes]))
-    return "\n".join(parts) + f"\n\n{LEGEND}\n"
+    return "\n".join(parts)
+
+
+def closing_text(out: Path) -> str:
+    """What holds for all leaderboards of a folder: what the profile left out, and what the columns mean."""
+    return f"{_left_out(run_facts.read(out), _failing(out))}{LEGEND}\n"
+
+
+def _failing(out: Path) -> set[str]:
+    """The metrics that fail their checks."""
+    verdicts = read_verdicts(out / VERDICTS_FILE)
+    return set(verdicts.loc[verdicts["verdict"] == "fail", "metric"])
+
+
+def _left_out(facts: Mapping[str, Any], failing: Collection[str]) -> str:
+    """A line with what the profile of a run left out, and how to add it; empty where that is nothing."""
+    names = {kind: [name for name in some if name not in failing] for kind, some in facts.get("left_out", {}).items()}
+    parts = [_counted(kind.removesuffix("s"), some) for kind, some in names.items() if some]
+    if not parts or "profile" not in facts:
+        return ""
+    more = (
+        "--profile standard takes more of them, full all" if facts["profile"] == "quick" else "--profile full takes all"
+    )
+    return f"profile {facts['profile']} leaves out {_in_words(parts)}; {more}, or name them\n"
+
+
+def _counted(kind: str, names: Sequence[str]) -> str:
+    """`task hmt_mosaic`, `5 methods`: the names where they are few."""
+    return f"{kind}{'s' * (len(names) > 1)} {_in_words(names)}" if len(names) <= FEW else f"{len(names)} {kind}s"
+
+
+def _in_words(words: Sequence[str]) -> str:
+    """`a, b and c`."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def _board_table(board: pd.DataFrame, metrics: pd.DataFrame) -> str:
@@ -102,10 +141,6 @@ def _notes(board: pd.DataFrame, metrics: pd.DataFrame, absent: Sequence[str], fa
         f"not counted in the rank, {reason}": ranking.loc[ranking[Column.EXCLUSION_REASON] == code, "metric"]
         for code, reason in EXCLUSION_REASONS.items()
     } | {
-        "left out, slow (--profile full, or by name)": [
-            *board.loc[board["status"] == NOT_RUN, "method"],
-            *(name for name in absent if name not in failing),
-        ],
         "left out, fail their checks (--profile full, or by name)": [name for name in absent if name in failing],
         "outdated, scored by an older version (run again)": [
             *board.loc[board[Column.OUTDATED] == YES, "method"],

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import gc
 import threading
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -44,10 +45,19 @@ class Writer:
         workers: processes that make tables and pictures beside the run: one while it goes on, all of them at its end.
             They are spawned, so the program needs the guard `if __name__ == "__main__":`. With 0, and for tasks of few
             scores, all is made in this process, and `task` returns when it is written.
+        made: called with what is made of a task when its leaderboard is written, from any thread.
     """
 
-    def __init__(self, out: Path, *, pictures: bool = True, svg: bool = False, workers: int = 0) -> None:
-        self.out, self._pictures, self._svg, self._workers = out, pictures, svg, workers
+    def __init__(
+        self,
+        out: Path,
+        *,
+        pictures: bool = True,
+        svg: bool = False,
+        workers: int = 0,
+        made: Callable[[Built], object] = lambda built: None,
+    ) -> None:
+        self.out, self._pictures, self._svg, self._workers, self._tell = out, pictures, svg, workers, made
         self.failures: list[str] = []  # what could not be made since a process died, one line each
         self._here, self._pool = Here(), Pool(min(1, workers))
         self._lock = threading.RLock()  # done-functions of several jobs can come at once
@@ -144,6 +154,7 @@ class Writer:
         self._built[built.task] = (key, built)
         if not all(path.is_file() for path in files.of_task(self.out, built.task)):
             files.write_task(self.out, built.task, built.tables)
+        self._tell(built)
         for name in built.pictures if self._pictures else ():
             if not self._is_drawn(f"{built.task}_{name}", key):
                 work = (self.out, built.task, built.fingerprint, built.tables, name, self._svg)

@@ -243,7 +243,10 @@ def test_slow_methods_and_metrics_wait_for_full_and_the_boards_say_so(tmp_path, 
         str(tmp_path),
     ]
     assert main(asked) == 0
-    assert f"left out, slow (--profile full, or by name): {', '.join(slow)}" in capsys.readouterr().out
+    assert (
+        f"profile standard leaves out {len(slow)} methods; --profile full takes all, or name them"
+        in capsys.readouterr().out
+    )
     board = pd.read_csv(tmp_path / "leaderboards" / "mnist1d.csv").set_index("method")
     assert board.loc[slow, "status"].tolist() == ["not run"] * len(slow)
     assert board.loc[slow, "n_samples"].tolist() == [0] * len(slow)
@@ -254,6 +257,43 @@ def test_slow_methods_and_metrics_wait_for_full_and_the_boards_say_so(tmp_path, 
     board = pd.read_csv(tmp_path / "leaderboards" / "mnist1d.csv").set_index("method")
     assert board.loc["lime[samples=20]", "n_samples"] == 2
     assert "not run" not in set(board["status"])
+
+
+def test_boards_are_printed_and_written_while_the_run_goes_on(tmp_path, capsys, monkeypatch):
+    from bench.engine import runner
+
+    written, load = {}, runner.load
+
+    def watched(task, ids, plan):
+        written[task.name] = sorted(path.name for path in tmp_path.glob("leaderboards/*.csv") if "_" not in path.name)
+        return load(task, ids, plan)
+
+    monkeypatch.setattr(runner, "load", watched)
+    words = ["run", "--task", "tissue", "mnist1d", "--method", "random", "saliency", "--metric", "drop", "--no-plots"]
+    assert main([*words, "--samples", "2", "--batch-size", "2", "--device", "cpu", "--out", str(tmp_path)]) == 0
+    assert written == {"mnist1d": [], "tissue": ["mnist1d.csv"]}  # cheap tasks come first
+    text = capsys.readouterr().out
+    assert 0 <= text.index("mnist1d: 2 samples") < text.index("tissue: 2 samples") < text.index("Rank: ")
+    assert text.count("\nsaliency ") == 4  # a sentence and a row of each board
+
+
+def test_a_run_with_a_budget_says_what_the_boards_rest_on(tmp_path, capsys, monkeypatch):
+    from bench.engine import schedule
+
+    monkeypatch.setattr(schedule, "ROUND_LIMITS", (3, 3))
+    monkeypatch.setattr(schedule.Budget, "left", property(lambda budget: 0.0 if budget.longest else 1e9))
+    words = ["run", "--task", "mnist1d", "--method", "random", "saliency", "--metric", "drop", "--no-plots"]
+    words += ["--samples", "5", "--batch-size", "2", "--device", "cpu", "--budget", "10m", "--out", str(tmp_path)]
+    assert main(words) == 0
+    text = capsys.readouterr().out
+    assert "mnist1d: 3 samples" in text
+    assert "the budget is used up; samples scored: mnist1d 3 of 5; the same command goes on from there" in text
+    assert facts(tmp_path)["tasks"]["mnist1d"]["samples"] == 3
+    assert facts(tmp_path)["budget_seconds"] == 600
+    assert main(words) == 0
+    text = capsys.readouterr().out
+    assert "mnist1d: 5 samples" in text
+    assert "used up" not in text
 
 
 def test_a_run_writes_every_file(first_run):

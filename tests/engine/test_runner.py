@@ -16,13 +16,15 @@ from conftest import signal_problem
 from torch import Tensor
 
 from bench.core.entries import Entry, Metric, Task
-from bench.core.errors import BenchError, ContractError, DataMissing
+from bench.core.errors import BenchError, ContractError, DataMissing, RequestError
 from bench.core.problem import Problem
-from bench.engine import plan as planning
-from bench.engine import runner
+from bench.engine import plan as planned
+from bench.engine import runner, schedule
 from bench.engine.plan import Plan
 from bench.engine.runner import run
 from bench.engine.sandbox import unchanged
+from bench.engine.schedule import Budget
+from bench.network.timing import Pace
 from bench.registry.decorators import METHODS, METRICS, TASKS
 from bench.registry.selection import with_params
 from bench.storage.maps import GALLERY_SIZE, MapStore
@@ -99,7 +101,8 @@ def test_every_cell_has_a_row_per_sample_and_the_bar_ends_full(tmp_path):
     outcome = run(plan(batch_size=None), Store(tmp_path), bar)  # the size that is found by timing
     assert len(scores(Store(tmp_path))) == 3 * 4 * 6
     assert outcome.rows == {"ok": 72}
-    assert bar.done == bar.total == 3 * (1 + 4)
+    assert bar.total is not None
+    assert bar.done == pytest.approx(bar.total)
 
 
 def test_a_second_run_asks_the_model_nothing(store):
@@ -119,7 +122,7 @@ def test_fresh_computes_all_again_and_finds_the_same(store):
 
 @pytest.mark.parametrize("batch_size", [1, 7, 64])
 def test_batch_size_and_chunks_do_not_change_a_score(tmp_path, monkeypatch, batch_size, of_twenty):
-    monkeypatch.setattr(planning, "CHUNK_LIMITS", (3, 3))
+    monkeypatch.setattr(schedule, "CHUNK_LIMITS", (3, 3))
     run(plan(20, batch_size=batch_size), Store(tmp_path), Silent())
     # percentages of float32 probabilities
     pd.testing.assert_series_equal(scores(Store(tmp_path)), of_twenty, atol=1e-4, rtol=0)
@@ -196,13 +199,13 @@ def test_all_that_can_change_a_score_is_in_the_fingerprint(change):
     task = TASKS["mnist1d"]
     ids = task.samples()[:1]
     other = replace(task, fn=lambda sample_ids: replace(task.fn(sample_ids), **change))
-    found = planning.load(other, ids, plan()).fingerprint
-    assert found != planning.load(task, ids, plan()).fingerprint
-    assert found == planning.load(other, ids, plan()).fingerprint
+    found = planned.load(other, ids, plan()).fingerprint
+    assert found != planned.load(task, ids, plan()).fingerprint
+    assert found == planned.load(other, ids, plan()).fingerprint
 
 
 def test_each_chunk_is_loaded_once_and_the_task_once_more_for_its_facts(tmp_path, monkeypatch):
-    monkeypatch.setattr(planning, "CHUNK_LIMITS", (4, 4))
+    monkeypatch.setattr(schedule, "CHUNK_LIMITS", (4, 4))
     task, loaded = TASKS["mnist1d"], []
 
     def counted(sample_ids: tuple[str, ...]) -> Problem:
@@ -409,9 +412,11 @@ def test_a_failure_is_tried_again_and_replaced(tmp_path):
 
 def test_a_run_that_is_stopped_leaves_whole_files_and_goes_on(tmp_path):
     class Stops(Silent):
+        steps = 0
+
         def update(self, n: float | None = 1) -> None:
-            super().update(n)
-            if self.done == 7:
+            self.steps += 1
+            if self.steps == 7:
                 raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -451,7 +456,7 @@ def test_random_subsets_are_shared_by_all_methods(tmp_path):
 
 
 def test_memory_of_a_run_is_bounded_by_the_chunk(tmp_path, monkeypatch):
-    monkeypatch.setattr(planning, "CHUNK_LIMITS", (4, 4))
+    monkeypatch.setattr(schedule, "CHUNK_LIMITS", (4, 4))
     sizes = []
 
     def watched(problem: Problem) -> Tensor:
@@ -654,9 +659,7 @@ def test_a_task_without_class_names_or_with_labels_never_predicted_has_a_gallery
 def test_memory_does_not_grow_with_the_samples(tmp_path, monkeypatch):
     from bench.network.cost import PeakMemory
 
-    known = runner.pace(TASKS["mnist1d"].fn(tuple(TASKS["mnist1d"].samples()[:2])))
-    monkeypatch.setattr(runner, "pace", lambda _: known)  # its largest batch depends on how busy the machine is
-    monkeypatch.setattr(planning, "CHUNK_LIMITS", (10, 10))
+    monkeypatch.setattr(schedule, "CHUNK_LIMITS", (10, 10))
     asked = plan(metrics=[m for m in METRICS.values() if m.family == "faithfulness"], batch_size=64)
     peaks = []
     for samples in (10, 40):
@@ -664,3 +667,77 @@ def test_memory_does_not_grow_with_the_samples(tmp_path, monkeypatch):
             run(replace(asked, samples=lambda _, n=samples: n), Store(tmp_path / str(samples)), Silent())
         peaks.append(memory.peak)
     assert peaks[1] < 1.05 * peaks[0]  # four chunks need what one needs
+
+
+# --- Budgets: rounds of samples
+
+
+@pytest.fixture
+def short_rounds(monkeypatch):
+    monkeypatch.setattr(schedule, "ROUND_LIMITS", (3, 3))
+
+
+def test_rounds_do_not_change_a_score(tmp_path, short_rounds, of_twenty):
+    outcome = run(plan(20, budget=Budget(1e9)), Store(tmp_path), Silent())
+    assert not outcome.stopped
+    assert outcome.tasks["mnist1d"]["samples"] == outcome.tasks["mnist1d"]["asked"] == 20
+    # percentages of float32 probabilities
+    pd.testing.assert_series_equal(scores(Store(tmp_path)), of_twenty, atol=1e-4, rtol=0)
+
+
+def test_a_budget_stops_after_whole_rounds_and_the_next_run_goes_on(tmp_path, short_rounds, monkeypatch):
+    monkeypatch.setattr(Budget, "left", property(lambda budget: 0.0 if budget.longest else 1e9))
+    tasks = [TASKS["mnist1d"], replace(TASKS["mnist1d"], name="again")]
+    for rounds in (1, 2, 3):
+        told: list[Task] = []
+        outcome = run(plan(7, tasks=tasks, budget=Budget(10)), Store(tmp_path), Silent(), told.append)
+        rows = Store(tmp_path).read()
+        numbers = rows.groupby(["task", "method", "metric"], observed=True)["sample_id"].nunique()
+        assert len(numbers) == 2 * 3 * 4
+        assert set(numbers) == {min(7, 3 * rounds)}  # all methods and metrics have the same samples
+        assert {facts["samples"] for facts in outcome.tasks.values()} == {min(7, 3 * rounds)}
+        assert outcome.stopped == (rounds < 3)
+        assert sorted(task.name for task in told) == ["again", "mnist1d"]
+    assert outcome.kept == 2 * 72
+
+
+def test_a_budget_that_is_over_in_the_first_round_is_refused_and_what_was_scored_is_kept(tmp_path, short_rounds):
+    with pytest.raises(RequestError, match=r"budget of 1 s is less than one round .* about .* \(3 of mnist1d\); "):
+        run(plan(6, budget=Budget(1e-9)), Store(tmp_path), Silent())
+
+
+def test_tasks_are_told_as_they_end_cheap_ones_first(tmp_path):
+    task = TASKS["mnist1d"]
+    large = replace(task, name="large", samples=lambda: task.samples()[:6])
+    small = replace(task, name="small", samples=lambda: task.samples()[:2])
+    told: list[tuple[str, int]] = []
+
+    def finished(task: Task) -> None:
+        told.append((task.name, len(Store(tmp_path).read(task.name))))
+
+    run(plan(tasks=[large, small]), Store(tmp_path), Silent(), finished)
+    assert told == [("small", 3 * 4 * 2), ("large", 3 * 4 * 6)]
+
+
+# --- Time: the model is timed beside the run
+
+
+def test_a_model_is_timed_once_for_a_task_and_after_each_chunk(tmp_path, monkeypatch):
+    monkeypatch.setattr(schedule, "CHUNK_LIMITS", (3, 3))
+    searches, checks = [], []
+    monkeypatch.setattr(runner, "pace", lambda problem: searches.append(1) or Pace(5, 1e-3, 2e-3))
+    monkeypatch.setattr(runner, "timed", lambda problem: checks.append(problem.batch_size) or Pace(5, 3e-3, 4e-3))
+    work = run(plan(6, batch_size=None), Store(tmp_path), Silent()).work["mnist1d"]
+    assert (len(searches), checks, work.batch_size) == (1, [5, 5], 5)
+    assert work.forwards > work.backwards > 0
+    # the first chunk is between both speeds, the second at the later one
+    slow = Pace(5, 3e-3, 4e-3).floor(work.forwards, work.backwards)
+    assert 0.75 * slow < work.floor < 0.95 * slow
+
+
+def test_a_given_batch_size_is_not_timed(tmp_path, monkeypatch):
+    monkeypatch.setattr(runner, "pace", None)
+    monkeypatch.setattr(runner, "timed", None)
+    work = run(plan(batch_size=7), Store(tmp_path), Silent()).work["mnist1d"]
+    assert (work.batch_size, work.pace) == (7, None)
+    assert np.isnan(work.floor)

@@ -15,7 +15,9 @@ from bench.analysis import task_tables
 from bench.analysis.task_tables import Tables
 from bench.core.entries import Task
 from bench.report import markup
-from bench.report.terminal import boards_text
+from bench.report.markup import LEGEND
+from bench.report.terminal import boards_text, closing_text
+from bench.storage import run_facts
 from bench.storage.scores import Store
 from bench.validation.ladders import COLUMNS
 
@@ -129,20 +131,44 @@ def test_the_terminal_says_the_answer_before_the_table_and_what_is_missing_after
     ]
     assert lines[5].split() == ["rank", "top", "vs", "random", "mean", "rank"]
     assert "not counted in the rank, fails its checks: down" in lines
-    assert "left out, slow (--profile full, or by name): slow one" in lines
     assert "outdated, scored by an older version (run again): same, third" in lines
     assert f"3 metrics hidden; {tmp_path / 'leaderboards' / 'toy.csv'} holds all" in lines
     assert not any(line.startswith("slow one ") for line in lines)
     assert boards_text(None, tmp_path) == "no leaderboard yet: nothing has been scored"
 
 
-def test_metrics_that_the_profile_left_out_are_listed_by_the_reason(tmp_path):
+def test_metrics_that_fail_and_were_left_out_are_listed(tmp_path):
     Store(tmp_path).mark_run(TOY, "weights", [], left_out={"metrics": ["slow_metric", "bad_metric", "up"]})
     verdict = {"metric": "bad_metric", "metric_id": "bad_metric@1", "verdict": "fail"}
     pd.DataFrame([verdict]).reindex(columns=["code", *COLUMNS]).to_csv(tmp_path / "conformance.csv", index=False)
     text = boards_text(tables_of(rows(THREE)), tmp_path)
-    assert "left out, slow (--profile full, or by name): slow_metric" in text
-    assert "left out, fail their checks (--profile full, or by name): bad_metric" in text
+    assert "left out, fail their checks (--profile full, or by name): bad_metric\n" in text
+
+
+@pytest.mark.parametrize(
+    ("profile", "left_out", "line"),
+    [
+        (
+            "quick",
+            {"tasks": ["planted"], "methods": ["lime", "rise"], "metrics": ["a", "b", "c", "d", "bad_metric"]},
+            "profile quick leaves out task planted, methods lime and rise and 4 metrics; --profile standard takes more of "
+            "them, full all, or name them",
+        ),
+        (
+            "standard",
+            {"tasks": [], "methods": ["lime"], "metrics": ["bad_metric"]},
+            "profile standard leaves out method lime; --profile full takes all, or name them",
+        ),
+        ("standard", {"metrics": ["bad_metric"]}, None),
+        ("full", {}, None),
+    ],
+)
+def test_a_line_says_what_the_profile_leaves_out_and_how_to_add_it(tmp_path, profile, left_out, line):
+    verdict = {"metric": "bad_metric", "metric_id": "bad_metric@1", "verdict": "fail"}
+    pd.DataFrame([verdict]).reindex(columns=["code", *COLUMNS]).to_csv(tmp_path / "conformance.csv", index=False)
+    run_facts.write(tmp_path, {"profile": profile, "left_out": left_out})
+    lines = closing_text(tmp_path).splitlines()
+    assert lines == ([line] if line else []) + [LEGEND]
 
 
 def test_numbers_without_a_value_are_empty_cells():

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from bench.core.problem import Problem
 from bench.core.random import numpy_state_kept
+from bench.metrics.quantus.draws import draws_per_sample
 from bench.metrics.quantus.models import Closed, ModelOf, Open
 from bench.metrics.robustness import neighbours
 from bench.perturbation.probe import Probe
@@ -196,30 +197,4 @@ def quiet() -> Iterator[None]:
         stack.enter_context(torch.random.fork_rng(devices))
         for name in ("_get_last_softmax_layer_index", "_get_model_with_linear_top"):
             stack.callback(getattr(PyTorchModel, name).cache_clear)
-        yield
-
-
-@contextmanager
-def draws_per_sample(seeds: Sequence[int]) -> Iterator[None]:
-    """Replaces NumPy's random functions, as Quantus calls them, by ones with a separate stream for each sample.
-
-    Quantus draws for all samples of a batch at once, or, with `choice`, for one sample after the other: call n is for sample n.
-    """
-    streams = [np.random.RandomState(seed % 2**32) for seed in seeds]
-    turns = itertools.cycle(streams)
-
-    def stacked(name: str, size: Any, *args: Any, **kwargs: Any) -> Any:
-        shape = tuple(np.atleast_1d(() if size is None else size).astype(int))
-        if len(streams) == 1:
-            return getattr(streams[0], name)(*args, size=size, **kwargs)
-        return np.stack([getattr(stream, name)(*args, size=shape[1:], **kwargs) for stream in streams])
-
-    fakes: dict[str, Any] = {
-        "choice": lambda *args, **kwargs: next(turns).choice(*args, **kwargs),
-        "uniform": lambda low=0.0, high=1.0, size=None: stacked("uniform", size, low, high),
-        "randint": lambda low, high=None, size=None: stacked("randint", size, low, high),
-        "randn": lambda *shape: stacked("normal", shape),
-        "seed": lambda *_: None,
-    }
-    with patch.multiple(np.random, **fakes):
         yield

@@ -19,7 +19,7 @@ from bench.registry.decorators import Explain, metric
 axiom = functools.partial(metric, family="axiom")
 
 
-@axiom(cite="sundararajan2017ig", higher_is_better=True, label="completeness (Quantus)", limits=(0, 1))
+@axiom(cite="sundararajan2017ig", higher_is_better=True, label="completeness (Quantus)", limits=(0, 1), cost="medium")
 def quantus_completeness(probe: Probe, attribution: Tensor) -> Tensor:
     """1 where the attributions sum to the logit's difference from the baseline's, to the last bit, else 0. (N,)"""
     problem = probe.problem
@@ -33,7 +33,13 @@ def quantus_completeness(probe: Probe, attribution: Tensor) -> Tensor:
     return numbers(ask(scorer, as_inputs(problem), maps, model=lambda _: model, classes=probe.targets))
 
 
-@axiom(cite="nguyen2020quantitative", higher_is_better=False, label="non-sensitivity (Quantus)", limits=(0, None))
+@axiom(
+    cite="nguyen2020quantitative",
+    higher_is_better=False,
+    label="non-sensitivity (Quantus)",
+    limits=(0, None),
+    cost="medium",
+)
 def quantus_non_sensitivity(
     probe: Probe, attribution: Tensor, *, eps: float = 1e-5, features: str = "patch64"
 ) -> Tensor:

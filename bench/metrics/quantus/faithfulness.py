@@ -24,7 +24,7 @@ lower = functools.partial(metric, family="faithfulness", higher_is_better=False)
 ABSENT = {"perturb_baseline": 0.0}  # of a presence map
 
 
-@higher(cite="bhatt2020faithfulness", label="faithfulness correlation (Quantus)", limits=(-1, 1))
+@higher(cite="bhatt2020faithfulness", label="faithfulness correlation (Quantus)", limits=(-1, 1), cost="medium")
 def quantus_faithfulness_correlation(
     probe: Probe, attribution: Tensor, rng: SampleRng, *, subsets: int = 32, share: float = 0.2
 ) -> Tensor:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -59,7 +60,33 @@ def quantus_attribution_localisation(probe: Probe, attribution: Tensor) -> Tenso
 @found(cite="fawcett2006roc", label="localisation AUC (Quantus)", limits=(0, 1))
 def quantus_auc(probe: Probe, attribution: Tensor) -> Tensor:
     """Area under the ROC curve of the attribution as a classifier of features inside the ground truth. (N,)"""
-    return _scored("AUC", probe, attribution)
+    from quantus.metrics.localisation import auc as module
+
+    with patch.object(module, "roc_curve", roc_curve), patch.object(module, "auc", trapezoid):
+        return _scored("AUC", probe, attribution)
+
+
+def roc_curve(y_true: np.ndarray, y_score: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """scikit-learn's `roc_curve` of (F,) bool and (F,) numbers, without its checks, which take ten times as long.
+
+    Returns false positive rates, true positive rates and thresholds; points inside a straight line are left out.
+    """
+    order = np.argsort(-y_score, kind="stable")
+    score, hit = y_score[order], y_true[order]
+    ends = np.append(np.flatnonzero(score[1:] != score[:-1]), len(score) - 1)  # of runs of equal scores
+    hits = np.cumsum(hit)[ends]
+    misses = 1 + ends - hits
+    if len(ends) > 2:
+        corners = np.r_[True, (np.diff(misses, 2) != 0) | (np.diff(hits, 2) != 0), True]
+        hits, misses, ends = hits[corners], misses[corners], ends[corners]
+    with np.errstate(invalid="ignore"):  # no feature inside, or none outside
+        fpr, tpr = (np.append(0, n) / n[-1] for n in (misses, hits))
+    return fpr, tpr, np.append(np.inf, score[ends])
+
+
+def trapezoid(x: np.ndarray, y: np.ndarray) -> float:
+    """scikit-learn's `auc` of a curve that never turns back, without its checks."""
+    return float(((x[1:] - x[:-1]) * (y[1:] + y[:-1]) / 2).sum())
 
 
 @found(cite="arias2022focus", label="Focus (Quantus)", limits=(0, 1))
