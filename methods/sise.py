@@ -26,7 +26,9 @@ EPSILON = 1e-6
 STEEPNESS = 100  # of the sigmoid that stands for the binary Otsu mask
 
 
-@method(cite="sattarzadeh2021sise", family="perturbation", needs={"layers"}, cost="medium", core=True, promises={"class"})
+@method(
+    cite="sattarzadeh2021sise", family="perturbation", needs={"layers"}, cost="medium", core=True, promises={"class"}
+)
 def sise(problem: Problem, *, threshold: float = 0.0, blocks: int | None = None) -> Tensor:
     """Feature maps as masks, weighted by the class probability that they preserve, fused over blocks. -> (N, *S)
 
