@@ -233,6 +233,7 @@ def test_slow_methods_and_metrics_wait_for_full_and_the_boards_say_so(tmp_path, 
         "mnist1d",
         "--metric",
         "drop",
+        "--no-plots",
         "--batch-size",
         "8",
         "--samples",
@@ -348,7 +349,7 @@ def test_a_second_run_asks_the_model_nothing_and_writes_the_same(out, capsys):
 
 def test_fresh_computes_all_anew_and_finds_the_same(out, capsys):
     queries, before = facts(out)["model_queries"], scores(out)
-    assert main([*SMALL, "--fresh", "--out", str(out)]) == 0
+    assert main([*SMALL, "--fresh", "--no-plots", "--out", str(out)]) == 0
     assert "new scores: 36 ok; kept: 0; " in capsys.readouterr().out
     assert facts(out)["model_queries"] == queries
     pd.testing.assert_series_equal(scores(out), before)
@@ -369,7 +370,7 @@ def test_the_terminal_shows_metrics_of_tasks_with_and_without_a_truth(tmp_path, 
         "--batch-size",
         "8",
     ]
-    assert main([*words, "--out", str(tmp_path / "results")]) == 0
+    assert main([*words, "--no-plots", "--out", str(tmp_path / "results")]) == 0
     told = capsys.readouterr().out
     assert told.count(" drop") == 2
     columns = list(pd.read_csv(tmp_path / "results" / "leaderboard.csv"))
@@ -425,7 +426,7 @@ def test_fetch_without_network_says_how_to_get_the_data(tmp_path, capsys):
 def test_a_method_that_raises_becomes_rows_and_the_others_are_complete(out, tmp_path, capsys):
     (tmp_path / "mine.py").write_text(FAULTY)
     before = scores(out)
-    command = [*SMALL, "--plugins", str(tmp_path / "mine.py"), "--out", str(out)]
+    command = [*SMALL, "--no-plots", "--plugins", str(tmp_path / "mine.py"), "--out", str(out)]
     command.insert(command.index("--metric"), "faulty")
     assert main(command) == 1
     note = "ValueError: no map today (mine.py:9)"
@@ -450,11 +451,11 @@ def test_a_method_that_raises_becomes_rows_and_the_others_are_complete(out, tmp_
 
 def test_rows_stay_in_the_leaderboard_when_the_plugin_is_gone(out, tmp_path):
     (tmp_path / "mine.py").write_text(FAULTY)
-    command = [*RUN, "--method", "faulty", "--metric", "drop", "--plugins", str(tmp_path / "mine.py")]
+    command = [*RUN, "--no-plots", "--method", "faulty", "--metric", "drop", "--plugins", str(tmp_path / "mine.py")]
     assert main([*command, "--out", str(out)]) == 1
     del decorators.METHODS["faulty"]
     before = tables(out)
-    assert main(["report", "--out", str(out)]) == 0
+    assert main(["report", "--no-plots", "--out", str(out)]) == 0
     for name, table in tables(out).items():  # which version is in use is not known without the plug-in
         pd.testing.assert_frame_equal(table.drop(columns="outdated"), before[name].drop(columns="outdated"))
 
