@@ -393,7 +393,7 @@ def guided_grad_cam(problem: Problem) -> Tensor:
 # --- perturbation
 
 
-def sise(problem: Problem, adaptive: bool = False) -> Tensor:
+def sise(problem: Problem, adaptive: bool = False, least_share: float = 0.0) -> Tensor:
     """One mask of one sample at a time; the threshold by scikit-image."""
     from skimage.filters import threshold_otsu
 
@@ -405,7 +405,7 @@ def sise(problem: Problem, adaptive: bool = False) -> Tensor:
             maps = head(one.inputs).detach().requires_grad_()
             p = tail(maps).softmax(1)[0, one.targets[0]]
             weight = torch.autograd.grad(p, maps)[0][0].flatten(1).mean(1)
-            least = 0.0
+            least = least_share
             levels = (weight[weight > 0] / weight.max() * 255).int().numpy().astype(np.uint8)
             if adaptive and len(np.unique(levels)) > 1:
                 least = (int(threshold_otsu(levels)) + 1) / 255
@@ -731,3 +731,11 @@ def test_ada_sise_keeps_the_feature_maps_above_otsus_threshold():
     assert kept.tolist() == [False, False, *(levels > best)]
     alike = torch.tensor([[0.5, 0.5, -1.0]])
     assert sys.modules["bench.methods.ada_sise"].above_otsu(alike).tolist() == [[True, True, False]]
+
+
+def test_sise_leaves_out_feature_maps_below_its_threshold():
+    problem = signal_problem(samples=2)
+    found = explain(entry("sise", threshold=0.3), problem, task="test", seed=0)[0].double()
+    expected = sise(problem, least_share=0.3)
+    torch.testing.assert_close(found, expected, rtol=0, atol=3e-4 * float(expected.max()))
+    assert not torch.allclose(found, sise(problem), atol=0.01)

@@ -170,9 +170,9 @@ def test_a_feature_that_the_model_ignores_gets_nothing(method):
 
 @promising("linear")
 def test_a_linear_model_gets_weight_times_distance(method):
-    problem = linear_problem(bias=True)
+    problem = replace(linear_problem(bias=True), baseline=torch.tensor([0.25, 0.5, 0.75]).view(3, 1, 1))
     weight = problem.model[1].weight[problem.targets].view_as(problem.inputs)
-    exact = (weight * problem.inputs).sum(1)
+    exact = (weight * (problem.inputs - problem.baseline)).sum(1)
     torch.testing.assert_close(asked(method, problem).double(), exact.double(), rtol=1e-3, atol=1e-5)
 
 
@@ -276,3 +276,11 @@ def test_a_method_that_reads_layers_is_skipped_where_a_task_names_none(name):
     explained = explain_all(METHODS[name], replace(signal_problem(samples=2), layers=()), task="test", seed=0)
     assert set(explained.status) == {"skipped"}
     assert explained.note[0] == f"{name} needs layers, which the task does not have"
+
+
+@pytest.mark.parametrize("settings", ["alpha=0.5,beta=-0.5", "alpha=2.0,beta=0.5"])
+def test_alpha_and_beta_differ_by_one_and_beta_is_not_negative(settings):
+    method = with_params(METHODS["lrp_alpha_beta"], settings)
+    explained = explain_all(method, signal_problem(samples=1), task="test", seed=0)
+    assert explained.status == ("failed",)
+    assert "alpha - beta must be 1 and beta at least 0" in explained.note[0]

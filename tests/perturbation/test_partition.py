@@ -61,6 +61,7 @@ def test_patches_of_a_signal_are_windows_and_the_last_may_be_shorter():
     assert labels_of("patch4", (1, 10)) == [
         [0, 0, 0, 0, 0, 1, 1, 1, 1, 1]
     ]  # two alike rather than four with a smaller one
+    assert labels_of("patch8", (1, 9)) == [[0, 0, 0, 1, 1, 1, 2, 2, 2]]  # three alike are more than a quarter of eight
     assert labels_of("patch5", (1, 10)) == [[0, 0, 1, 1, 2, 2, 3, 3, 4, 4]]
     assert labels_of("patch1", (1, 3)) == [[0, 0, 0]]
 
