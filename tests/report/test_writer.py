@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -309,9 +310,10 @@ def test_ctrl_c_ends_the_processes_without_a_traceback(one_task, tmp_path):
     out = one_task
     script = tmp_path / "script.py"
     script.write_text(SCRIPT.format(here=str(Path(__file__).parent), out=str(out)), encoding="utf-8")
-    started = subprocess.Popen(
-        [sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+    pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+    # a shell lets what it runs in the background ignore the signal, and programs started there inherit that
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    started = subprocess.Popen([sys.executable, str(script)], **pipes, preexec_fn=heed)
     while not list(out.glob("plots/*.pid")):
         assert started.poll() is None
         time.sleep(0.05)
