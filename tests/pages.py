@@ -33,7 +33,7 @@ def run(out: Path, plugin: Path) -> Path:
     """Signals and images with a truth, four samples of each, and a method that raises."""
     plugin.write_text(PLUGIN, encoding="utf-8")
     asked = ["run", "--task", "mnist1d", "planted_image", "--samples", "4", "--device", "cpu", "--plugins", str(plugin)]
-    asked += ["--batch-size", "16"]
+    asked += ["--batch-size", "16", "--no-plots"]
     assert main([*asked, "--method", *METHODS, "faulty", "--metric", *METRICS, "--out", str(out)]) == 1
     return out
 
