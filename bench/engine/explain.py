@@ -75,41 +75,41 @@ def explain_all(method: Entry, problem: Problem, *, task: str, seed: int) -> Att
     """Explains N samples in batches; only the samples that cause a failure fail."""
     size, no_map = len(problem), problem.inputs.new_zeros(problem.shape)
 
-    def attempt(rows: list[int]) -> list[tuple[Tensor, list[float]]]:
-        maps, meter = explain(method, problem.take(rows), task=task, seed=seed)
-        shares = [value / len(rows) for value in (meter.seconds, meter.forwards, meter.backwards)]
-        return [(values, shares) for values in maps]
+    def attempt(rows: list[int]) -> tuple[Tensor, Meter]:
+        return explain(method, problem.take(rows), task=task, seed=seed)
 
     missing = missing_fields(method, problem)
     batches = [] if missing else [rows.tolist() for rows in torch.arange(size).split(problem.batch_size)]
     peak = math.nan if missing else _peak_memory(method, problem.take([0]), task=task, seed=seed)
     results, failures = bisect_failures(batches, attempt)
-    unknown = (no_map, [math.nan] * 3)
-    like = next(iter(results.values()), unknown)[0]
-    values = torch.stack([results.get(row, unknown)[0].to(like) for row in range(size)])
+    values = next((maps for _, (maps, _) in results), no_map).new_zeros((size, *problem.shape))
+    costs = torch.full((size, 4), math.nan, dtype=torch.float64)
+    costs[:, 3] = peak
+    for rows, (maps, meter) in results:
+        values[rows] = maps.to(values)
+        costs[rows, :3] = torch.tensor([meter.seconds, meter.forwards, meter.backwards]).double() / len(rows)
     verdicts = [
         ("skipped", missing) if missing else failures.get(row, verdict)
         for row, verdict in enumerate(sandbox.map_status(values))
     ]
-    costs = torch.tensor([[*results.get(row, unknown)[1], peak] for row in range(size)], dtype=torch.float64)
     status, note = zip(*verdicts, strict=True)
     return Attributions(values, Cost(*costs.unbind(1)), status, note)
 
 
 def bisect_failures(
-    batches: Sequence[list[int]], attempt: Callable[[list[int]], Sequence[R]]
-) -> tuple[dict[int, R], dict[int, tuple[str, str]]]:
-    """Results by row, and (status, reason) by row, of an attempt that gives one result per row or raises.
+    batches: Sequence[list[int]], attempt: Callable[[list[int]], R]
+) -> tuple[list[tuple[list[int], R]], dict[int, tuple[str, str]]]:
+    """Rows with their result, and (status, reason) by row, of an attempt that answers for some rows or raises.
 
     A batch that raises is halved until only the rows that cause it fail; one that is too large for the memory, until it fits.
     """
-    results: dict[int, R] = {}
+    results: list[tuple[list[int], R]] = []
     failures: dict[int, tuple[str, str]] = {}
     queue = [rows for rows in batches if rows]
     while queue:
         rows = queue.pop(0)
         try:
-            results.update(zip(rows, attempt(rows), strict=True))
+            results.append((rows, attempt(rows)))
         except NotApplicable as error:  # holds for the task, not for a sample
             failures.update(dict.fromkeys(rows, ("skipped", reason(error))))
         except Exception as error:  # a plug-in may raise anything; the run goes on

@@ -58,11 +58,11 @@ def explained(method: Entry, problem: Problem, *, task: Task, seed: int) -> Expl
     """A method's attribution of a problem of a single sample; an error becomes its note."""
     missing = missing_fields(method, problem)
     results, failures = bisect_failures(
-        [] if missing else [[0]], lambda rows: [explain(method, problem, task=task.id, seed=seed)]
+        [] if missing else [[0]], lambda rows: explain(method, problem, task=task.id, seed=seed)
     )
-    if 0 not in results:
+    if not results:
         return Explanation(method.name, None, float("nan"), missing or failures[0][1])
-    attribution, meter = results[0]
+    _, (attribution, meter) = results[0]
     ((status, note),) = sandbox.map_status(attribution)
     shown = attribution[0].float().cpu().numpy() if status == "ok" else None
     return Explanation(method.name, shown, meter.seconds, note)

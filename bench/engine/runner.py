@@ -173,14 +173,16 @@ def _run_method(
         chunk.update(1 + len(pending))
         return
     chunk.step(method.name, "explaining")
-    maps = explain_all(method, probe.problem.take(rows), task=chunk.task.id, seed=chunk.plan.seed)
-    _store_maps(chunk, method, probe.take(rows), maps)
+    explained = probe.take(rows)
+    maps = explain_all(method, explained.problem, task=chunk.task.id, seed=chunk.plan.seed)
+    _store_maps(chunk, method, explained, maps)
+    place = {row: position for position, row in enumerate(rows)}
     chunk.update()
     for scores in pending:
         chunk.step(method.name, scores.metric.name)
         if scores.rows:
-            part = maps.take([rows.index(row) for row in scores.rows])
-            record = _record(chunk, method, scores, probe.take(scores.rows), part)
+            part = [place[row] for row in scores.rows]
+            record = _record(chunk, method, scores, explained.take(part), maps.take(part))
             writer.write(record, chunk.task, method, scores.metric)
             _record_outcome(chunk, method, record)
         chunk.update()

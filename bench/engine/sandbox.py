@@ -33,27 +33,37 @@ def isolated(problem: Problem) -> Problem:
     )
 
 
+Parts = list[tuple[nn.Module, dict[str, tuple[Any, dict[Any, Any] | None]]]]
+
+
+class Snapshot:
+    """What a problem and its model are before plug-ins work with them."""
+
+    def __init__(self, problem: Problem) -> None:
+        tensors = {name: getattr(problem, name) for name in ("inputs", "baseline", "targets", "truth")}
+        self.tensors = {name: value.detach().clone() for name, value in tensors.items() if value is not None}
+        self.state = {name: value.detach().clone() for name, value in problem.model.state_dict().items()}
+        self.traits, self.parts = _traits(problem.model), _parts(problem.model)
+
+
 @contextmanager
-def unchanged(problem: Problem) -> Iterator[None]:
+def unchanged(problem: Problem, before: Snapshot | None = None) -> Iterator[None]:
     """Raises ContractError when the block changes the problem, or the global state of torch, NumPy or Python.
 
-    Model, tensors and global state are restored first.
+    Model, tensors and global state are restored first. `before`: a snapshot of the problem, if there is one.
     """
-    tensors = {name: getattr(problem, name) for name in ("inputs", "baseline", "targets", "truth")}
-    kept = {name: value.detach().clone() for name, value in tensors.items() if value is not None}
-    state = {name: value.detach().clone() for name, value in problem.model.state_dict().items()}
-    traits, parts, state_before = _traits(problem.model), _parts(problem.model), _GlobalState()
+    before, global_state = before or Snapshot(problem), _GlobalState()
     try:
         yield
     finally:
         broken = [
-            *_restore_tensors(problem, kept),
-            *_differing_traits(problem.model, traits),
-            *_changed_weights(problem.model, state),
-            *state_before.restore(),
+            *_restore_tensors(problem, before.tensors),
+            *_differing_traits(problem.model, before.traits),
+            *_changed_weights(problem.model, before.state),
+            *global_state.restore(),
         ]
         if broken:
-            _restore_model(parts, problem.model, state)
+            _restore_model(before.parts, problem.model, before.state)
     if broken:
         raise ContractError(f"it {'; '.join(broken)}")
 
@@ -111,9 +121,6 @@ def _changed_weights(model: nn.Module, state: dict[str, Tensor]) -> list[str]:
     return []
 
 
-Parts = list[tuple[nn.Module, dict[str, tuple[Any, dict[Any, Any] | None]]]]
-
-
 def _parts(model: nn.Module) -> Parts:
     """Every attribute of every module, and what its dictionaries (hooks, children, parameters) hold."""
     return [
@@ -132,7 +139,7 @@ def _restore_model(parts: Parts, model: nn.Module, state: dict[str, Tensor]) -> 
                 value.update(content)
             vars(module)[name] = value
     for name, tensor in model.state_dict(keep_vars=True).items():
-        tensor.data = state[name]
+        tensor.data = state[name].clone()
 
 
 def _same(one: Tensor, other: Tensor) -> bool:

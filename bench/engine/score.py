@@ -48,16 +48,16 @@ def score(metric: Metric, method: Entry, probe: Probe, maps: Attributions, *, ta
             status[row], note[row] = "ok", ""
     view = dict(metric.view)
 
-    def attempt(rows: list[int]) -> list[Tensor]:  # NotApplicable where the task has no such baseline
-        return list(_measure(metric, method, probe.view(**view).take(rows), maps.take(rows), task=task, seed=seed))
+    def attempt(rows: list[int]) -> Tensor:  # NotApplicable where the task has no such baseline
+        return _measure(metric, method, probe.view(**view).take(rows), maps.take(rows), task=task, seed=seed)
 
     results, failures = bisect_failures([[row for row, state in enumerate(status) if state == "ok"]], attempt)
     for row, (state, why) in failures.items():
         status[row], note[row] = state, why
     features = _features(metric, probe.view(**view) if results else probe)
     numbers, curves = _summarise(results, len(status), features)
-    for row, number in enumerate(numbers):
-        if status[row] == "ok" and not np.isfinite(number):
+    for row in np.flatnonzero(~np.isfinite(numbers)).tolist():
+        if status[row] == "ok":
             status[row], note[row] = "undefined", f"{metric.name} is not finite here"
     values = np.where([state == "ok" for state in status], numbers, np.nan)
     return Scores(values, tuple(status), tuple(note), curves, features)
@@ -73,7 +73,7 @@ def _measure(metric: Metric, method: Entry, probe: Probe, maps: Attributions, *,
         "explain": _explainer(method, probe, maps.repeated, task=task, seed=seed),
         "cost": maps.cost,
     }
-    with sandbox.unchanged(problem):
+    with sandbox.unchanged(problem, probe.once("snapshot", lambda: sandbox.Snapshot(problem))):
         values = call(metric.fn, offered, metric.params)
     valid = isinstance(values, Tensor) and values.dim() in (1, 2) and len(values) == len(problem)
     if not valid or (values.dim() == 2 and not 2 <= values.shape[1] <= _features(metric, probe) + 1):
@@ -138,10 +138,13 @@ def _cached(
     return torch.stack([maps[name] for name in names])
 
 
-def _summarise(results: dict[int, Tensor], size: int, features: int) -> tuple[np.ndarray, np.ndarray | None]:
+def _summarise(
+    results: list[tuple[list[int], Tensor]], size: int, features: int
+) -> tuple[np.ndarray, np.ndarray | None]:
     """Scores (N,), NaN where there are none, and curves (N, steps + 1) where the metric returned curves."""
     if not results:
         return np.full(size, np.nan), None
-    missing = torch.full_like(next(iter(results.values())), torch.nan)
-    table = torch.stack([results.get(row, missing) for row in range(size)])
+    table = torch.full((size, *results[0][1].shape[1:]), torch.nan, dtype=torch.float64)
+    for rows, values in results:
+        table[rows] = values
     return (area(table, features).numpy(), table.numpy()) if table.dim() == 2 else (table.numpy(), None)

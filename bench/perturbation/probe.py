@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from hashlib import blake2b
 
 import torch
 from torch import Tensor
@@ -63,7 +62,9 @@ class Probe:
         self._queries.once(source, lambda: self)
 
     def take(self, rows: Sequence[int]) -> Probe:
-        """The same probe for some of its samples."""
+        """The same probe for some of its samples; itself for all of them in their order."""
+        if list(rows) == list(range(len(self._view.rows))):
+            return self
         return self._at(replace(self._view, rows=tuple(self._view.rows[row] for row in rows)))
 
     def view(self, *, output: str = OUTPUTS[0], features: str = "pixel", baseline: str = OWN_BASELINE) -> Probe:
@@ -213,13 +214,11 @@ class Probe:
         """
         inputs, rows = self.problem.inputs, rows.to(self._rows.device)
         on_device, owners = present.to(rows.device), self._rows[rows]
-        masks = [blake2b(mask.tobytes(), digest_size=16).digest() for mask in present.flatten(1).cpu().numpy()]
-        keys = [(self._view.baseline, row, mask) for row, mask in zip(owners.tolist(), masks, strict=True)]
 
         def make(queries: Tensor) -> Tensor:
             return blend(inputs[rows[queries]], self._absent(rows[queries]), on_device[queries])
 
-        return self._read(self._queries.by_key(keys, owners, make))
+        return self._read(self._queries.masked(present, owners, self._view.baseline, make))
 
     def answers(self, inputs: Tensor, read: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
         """What the model says to M other versions of the inputs, (M, N, C, *S) -> (M, N, ...).

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 from typing import TypeVar, cast
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from bench.core.hashing import digest
 from bench.core.problem import Problem
 from bench.core.random import SampleRng
 from bench.core.vocabulary import OUTPUTS
 from bench.network.device import out_of_memory
 from bench.perturbation.baselines import BASELINES, OWN_BASELINE
 
+BATCHES_KEPT = 256  # batches of masks whose answers are kept as one
 T = TypeVar("T")
 Make = Callable[[slice], Tensor]  # which of the queries -> their inputs (B, C, *S)
 Read = Callable[[Tensor, slice], Tensor]  # logits (B, K), of which queries -> what is read of them (B, ...)
@@ -102,12 +106,30 @@ class Queries:
         """The values of absent features of these samples, under OWN_BASELINE or one of BASELINES; broadcast to (M, C, *S)."""
         return self.problem.baseline if baseline == OWN_BASELINE else self._baseline(baseline)[rows]
 
-    def by_key(self, keys: Sequence[Hashable], rows: Tensor, make: Callable[[Tensor], Tensor]) -> Tensor:
-        """OUTPUTS for queries about the samples `rows` (M,), of equal keys only the first is asked: (M, 2).
+    def masked(self, present: Tensor, rows: Tensor, baseline: str, make: Callable[[Tensor], Tensor]) -> Tensor:
+        """OUTPUTS for masks (M, *S) of the samples `rows` (M,), of equal queries only the first is asked: (M, 2).
 
-        `make` turns positions (B,) in the keys into inputs.
+        `make` turns positions (B,) in the masks into inputs. Answers to masks that were asked together are also kept together,
+        since libraries ask alike for each method.
         """
-        known: dict[Hashable, list[float]] = self.once("by key", dict)
+        flat = present.flatten(1).cpu().numpy()
+        batch = digest(baseline, rows, np.packbits(flat, axis=1), flat.shape[1])
+        batches: dict[str, Tensor] = self.once("batches of masks", dict)
+        if batch in batches:
+            answers = batches.pop(batch)
+            self.tally.shared += len(answers)
+        else:
+            answers = self._each_masked(flat, rows, baseline, make)
+        batches[batch] = answers  # the latest is last
+        if len(batches) > BATCHES_KEPT:
+            del batches[next(iter(batches))]
+        return answers
+
+    def _each_masked(self, flat: np.ndarray, rows: Tensor, baseline: str, make: Callable[[Tensor], Tensor]) -> Tensor:
+        """See `masked`: each mask is looked up by itself."""
+        masks = [blake2b(mask.tobytes(), digest_size=16).digest() for mask in flat]
+        keys = [(baseline, row, mask) for row, mask in zip(rows.tolist(), masks, strict=True)]
+        known: dict[Hashable, list[float]] = self.once("masks", dict)
         first_seen = {key: m for m, key in reversed(list(enumerate(keys))) if key not in known}
         fresh = torch.tensor(sorted(first_seen.values()), dtype=torch.long, device=rows.device)
         answers = self.outputs(rows[fresh], lambda part: make(fresh[part])).tolist()

@@ -58,12 +58,19 @@ def test_other_draws_go_on_where_the_choices_ended(before):
     np.testing.assert_array_equal(fresh[2], [stream.uniform(size=3) for stream in streams])
 
 
-def test_what_is_handed_out_may_be_changed_in_place():
-    first = drawn(choices(4, 4))
-    first[0][:] = -1
-    second = drawn(choices(4, 4))
-    second[1][:] = -1
-    assert [values.tolist() for values in drawn(choices(4, 4))] == expected(4, 4)
+def test_what_is_handed_out_and_kept_cannot_be_changed_in_place():
+    for values in (*drawn(choices(4, 4)), *drawn(choices(4, 4))):
+        with pytest.raises(ValueError, match="read-only"):
+            values[:] = -1
+
+
+def test_choices_among_values_are_not_kept():
+    among = [("choice", (np.array([7, 8, 9]), 2), {"replace": False})]
+    streams = [np.random.RandomState(SEEDS[0]) for _ in range(2)]
+    found = [drawn([*among, *choices(4)]) for _ in range(2)]
+    for one, stream in zip(found, streams, strict=True):
+        assert one[0].tolist() == stream.choice([7, 8, 9], 2, replace=False).tolist()
+        assert one[1].tolist() == np.random.RandomState(SEEDS[1]).choice(30, 4, replace=False).tolist()
 
 
 def test_few_choices_are_kept(monkeypatch):

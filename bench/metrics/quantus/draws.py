@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 from unittest.mock import patch
 
@@ -32,7 +32,7 @@ def draws_per_sample(seeds: Sequence[int]) -> Iterator[None]:
 
 
 @lru_cache(maxsize=4)
-def _kept_choices(seeds: tuple[int, ...]) -> list[tuple[str, Any]]:
+def _kept_choices(seeds: tuple[int, ...]) -> list[tuple[tuple[Any, ...], dict[str, Any], np.ndarray]]:
     """The first calls of `choice` with these seeds: arguments and result of each. All methods draw the same ones."""
     return []
 
@@ -41,23 +41,32 @@ class _Draws:
     """Streams of N samples. What `choice` draws before anything else is kept, and not drawn again."""
 
     def __init__(self, seeds: tuple[int, ...]) -> None:
-        self._streams = [np.random.RandomState(seed % 2**32) for seed in seeds]
-        self._kept, self._calls = _kept_choices(seeds), 0
-        self._skipped: list[tuple[Any, Any]] = []  # calls answered from memory, which the streams have not made
+        self._seeds, self._kept = seeds, _kept_choices(seeds)
+        self._calls = 0
+        self._behind = 0  # calls answered from memory, the first ones, which the streams have not made
+
+    @cached_property
+    def _streams(self) -> list[np.random.RandomState]:
+        return [np.random.RandomState(seed % 2**32) for seed in self._seeds]
 
     def choice(self, *args: Any, **kwargs: Any) -> Any:
-        """For the sample whose turn it is."""
-        call, turn = repr((args, kwargs)), self._calls
+        """For the sample whose turn it is; not to be changed in place."""
+        turn = self._calls
         self._calls += 1
+        of_numbers = bool(args) and args[0].__class__ is int  # not among given values
         if turn < len(self._kept):
-            if self._kept[turn][0] == call:
-                self._skipped.append((args, kwargs))
-                return np.copy(self._kept[turn][1])
+            call = self._kept[turn]
+            if of_numbers and call[0] == args and call[1] == kwargs:
+                self._behind = turn + 1
+                return call[2]
+            self._catch_up()
             self._kept = []  # other draws than before
         self._catch_up()
-        drawn = self._streams[turn % len(self._streams)].choice(*args, **kwargs)
-        if turn == len(self._kept) and turn * np.size(drawn) < VALUES_KEPT:
-            self._kept.append((call, np.copy(drawn)))
+        drawn = self._streams[turn % len(self._seeds)].choice(*args, **kwargs)
+        if of_numbers and turn == len(self._kept) and turn * np.size(drawn) < VALUES_KEPT:
+            drawn = np.asarray(drawn)
+            drawn.flags.writeable = False
+            self._kept.append((args, kwargs, drawn))
         return drawn
 
     def stacked(self, name: str, size: Any, *args: Any, **kwargs: Any) -> Any:
@@ -65,12 +74,12 @@ class _Draws:
         self._catch_up()
         self._kept = []  # what follows depends on more than the choices
         shape = tuple(np.atleast_1d(() if size is None else size).astype(int))
-        if len(self._streams) == 1:
+        if len(self._seeds) == 1:
             return getattr(self._streams[0], name)(*args, size=size, **kwargs)
         return np.stack([getattr(stream, name)(*args, size=shape[1:], **kwargs) for stream in self._streams])
 
     def _catch_up(self) -> None:
-        """Makes the calls that were answered from memory, which are the first, so that the streams are where they belong."""
-        for turn, (args, kwargs) in enumerate(self._skipped):
-            self._streams[turn % len(self._streams)].choice(*args, **kwargs)
-        self._skipped = []
+        """Makes the calls that were answered from memory, so that the streams are where they belong."""
+        for turn, (args, kwargs, _) in enumerate(self._kept[: self._behind]):
+            self._streams[turn % len(self._seeds)].choice(*args, **kwargs)
+        self._behind = 0
