@@ -14,6 +14,7 @@ import pytest
 import torch
 
 import bench
+from bench.api import judging
 from bench.cli.main import main
 from bench.core.problem import Problem
 from bench.registry.decorators import METHODS, TASKS
@@ -236,3 +237,13 @@ def test_a_precision_that_does_not_exist_is_refused_on_the_command_line(capsys):
     assert re.search(
         r"--precision: invalid choice: 'float16' \(choose from '?float32'?, '?bfloat16'?\)", capsys.readouterr().err
     )
+
+
+def test_a_comparison_notes_other_versions_and_other_weights():
+    before = pd.DataFrame({"metric": ["drop"], "metric_id": ["drop@1"], "fingerprint": ["weights"]})
+    assert judging._notes("toy", before, before) == []
+    assert judging._notes("toy", before, before.iloc[:0]) == []  # the task is gone
+    (other,) = judging._notes("toy", before, before.assign(fingerprint="others"))
+    assert other == "toy: the model's weights or the task's settings differ"
+    (newer,) = judging._notes("toy", before, before.assign(metric_id="drop@2"))
+    assert newer == "toy: not compared, the version differs: drop"

@@ -1,0 +1,32 @@
+"""Values of options: what is taken, and what is refused with the reason."""
+
+from __future__ import annotations
+
+import argparse
+
+import pytest
+
+from bench.cli import options
+
+
+def test_a_batch_size_is_auto_or_a_number():
+    assert options.batch_size("auto") is None
+    assert options.batch_size("8") == 8
+    with pytest.raises(argparse.ArgumentTypeError, match="'none' is not a whole number of at least 1"):
+        options.batch_size("none")
+
+
+@pytest.mark.parametrize(
+    ("read", "least", "most"),
+    [(options.positive, 1, None), (options.seed, 0, 2**63 - 1), (options.port, 0, 65535)],
+    ids=["amount", "seed", "port"],
+)
+def test_numbers_lie_within_their_limits(read, least, most):
+    assert read(str(least)) == least
+    for wrong in (str(least - 1), "1.5", "", "one"):
+        with pytest.raises(argparse.ArgumentTypeError, match=f"'{wrong}' is not a "):
+            read(wrong)
+    if most is not None:
+        assert read(str(most)) == most
+        with pytest.raises(argparse.ArgumentTypeError, match=f"'{most + 1}' is not a "):
+            read(str(most + 1))
