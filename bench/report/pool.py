@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import heapq
 import multiprocessing
-import os
 import signal
 import threading
 import traceback
@@ -22,6 +21,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from bench.core.errors import BenchError
+from bench.core.processes import processors
 
 MOST = 4  # processes; more only wait for each other
 CONTEXT = multiprocessing.get_context("spawn")
@@ -30,8 +30,7 @@ PATIENCE = 0.5  # seconds that a process gets to end
 
 def usable() -> int:
     """How many processes this machine has processors for, at most MOST."""
-    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(MOST, processors)
+    return min(MOST, processors())
 
 
 class WorkerDied(Exception):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
@@ -17,6 +16,7 @@ import torch
 from bench.core.entries import Metric
 from bench.core.files import atomic
 from bench.core.hashing import digest
+from bench.core.processes import can_spawn, processors
 from bench.core.progress import Progress
 from bench.engine.loading import load_all
 from bench.registry.decorators import METRICS
@@ -62,7 +62,7 @@ def up_to_date(
     """The table of these metrics, written to `out`. Only metrics without a stored verdict for their code are checked.
 
     Verdicts are stored in `out` and in the package; `fresh` ignores both. Many metrics are checked by several processes,
-    which load `plugins` themselves.
+    which load `plugins` themselves, where the program can start some.
     """
     asked = [(metric, code_hash(metric)) for metric in judged(metrics)]
     lines = {} if fresh else _stored(out)
@@ -93,8 +93,8 @@ def _checked(
     metrics: list[tuple[Metric, str]], plugins: Sequence[Path]
 ) -> Iterator[tuple[Metric, str, dict[Any, Any]]]:
     """Each metric and hash of its code with its line of the table, in the order in which the checks end."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if len(metrics) < FEW or cores < 2:
+    cores = processors()
+    if len(metrics) < FEW or cores < 2 or not can_spawn():
         yield from ((metric, code, check(metric).row()) for metric, code in metrics)
         return
     context = multiprocessing.get_context("spawn")
