@@ -12,6 +12,7 @@ from test_probe import sigmoid, votes
 from bench.core.errors import BenchError, NotApplicable
 from bench.core.problem import PREDICTED, Problem
 from bench.core.random import SampleRng
+from bench.perturbation import queries
 from bench.perturbation.baselines import BASELINES
 from bench.perturbation.masking import count
 from bench.perturbation.probe import Probe
@@ -294,3 +295,20 @@ def test_imputed_values_get_noise_of_a_share_of_the_inputs_range():
     span = float((problem.inputs.amax((1, 2, 3)) - problem.inputs.amin((1, 2, 3))).mean())
     # thousands of normal numbers, whose spread is a tenth of the range
     assert float(added.std()) == pytest.approx(0.1 * span, rel=0.1)
+
+
+def test_masks_that_are_asked_together_again_are_answered_together(monkeypatch):
+    monkeypatch.setattr(queries, "BATCHES_KEPT", 2)
+    problem = image_problem(samples=3, size=24)
+    probe, rows = Probe(problem), torch.tensor([0, 2])
+    some = [torch.rand(2, 24, 24, generator=torch.Generator().manual_seed(seed)) > 0.5 for seed in range(3)]
+    first = [probe.masked(present, rows) for present in some]
+    asked = probe.tally.asked
+    for present, p in zip(some, first, strict=True):  # the first batch has been forgotten as a batch, not its masks
+        shared = probe.tally.shared
+        assert torch.equal(probe.masked(present, rows), p)
+        assert probe.tally.shared == shared + 2
+    logits = probe.view(output="logit").masked(some[0], rows)
+    assert not torch.equal(logits, first[0])
+    assert probe.tally.asked == asked == 6
+    assert torch.equal(probe.masked(some[0], rows.flip(0)).flip(0), Probe(problem).masked(some[0].flip(0), rows))
