@@ -66,7 +66,7 @@ def test_the_search_ends_two_doublings_after_the_last_gain(monkeypatch):
 def test_the_fastest_batch_is_chosen(monkeypatch, costs, size):
     known = {2**power: float(costs[min(power, len(costs) - 1)]) for power in range(13)}
     found = paced(monkeypatch, known, Sized())
-    assert (found.batch_size, found.forward) == (size, 1.0)
+    assert (found.batch_size, found.forward) == (size, known[size])
     assert found.backward == pytest.approx(0.5)
 
 
