@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
+from itertools import islice
 from typing import TypeVar, cast
 
 import numpy as np
@@ -23,6 +24,7 @@ from bench.network.device import out_of_memory
 from bench.perturbation.baselines import BASELINES, OWN_BASELINE
 
 BATCHES_KEPT = 256  # batches of masks whose answers are kept as one
+MASKS_KEPT = 2**20  # single masks whose answers are kept, a third of a kilobyte each
 T = TypeVar("T")
 Make = Callable[[slice], Tensor]  # which of the queries -> their inputs (B, C, *S)
 Read = Callable[[Tensor, slice], Tensor]  # logits (B, K), of which queries -> what is read of them (B, ...)
@@ -135,7 +137,10 @@ class Queries:
         answers = self.outputs(rows[fresh], lambda part: make(fresh[part])).tolist()
         known.update(zip((keys[m] for m in fresh.tolist()), answers, strict=True))
         self.tally.shared += len(keys) - len(first_seen)
-        return torch.tensor([known[key] for key in keys], dtype=torch.float64, device=rows.device)
+        found = torch.tensor([known[key] for key in keys], dtype=torch.float64, device=rows.device)
+        for key in list(islice(known, max(0, len(known) - MASKS_KEPT))):  # the oldest
+            del known[key]
+        return found
 
     def table(
         self,

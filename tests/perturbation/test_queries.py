@@ -312,3 +312,17 @@ def test_masks_that_are_asked_together_again_are_answered_together(monkeypatch):
     assert not torch.equal(logits, first[0])
     assert probe.tally.asked == asked == 6
     assert torch.equal(probe.masked(some[0], rows.flip(0)).flip(0), Probe(problem).masked(some[0].flip(0), rows))
+
+
+def test_few_masks_are_kept(monkeypatch):
+    monkeypatch.setattr(queries, "BATCHES_KEPT", 0)
+    monkeypatch.setattr(queries, "MASKS_KEPT", 3)
+    problem = image_problem(samples=2, size=24)
+    probe, rows = Probe(problem), torch.tensor([0, 1])
+    some = [torch.rand(2, 24, 24, generator=torch.Generator().manual_seed(seed)) > 0.5 for seed in range(3)]
+    first = [probe.masked(present, rows) for present in some]
+    assert probe.tally.asked == 6
+    assert torch.equal(probe.masked(some[2], rows), first[2])
+    assert probe.tally.asked == 6  # the latest are kept
+    assert torch.equal(probe.masked(some[0], rows), first[0])
+    assert probe.tally.asked == 8
