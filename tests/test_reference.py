@@ -22,6 +22,7 @@ from bench.core.problem import Problem
 from bench.engine.explain import explain_all
 from bench.engine.score import score
 from bench.metrics.faithfulness import drop, increase
+from bench.network.device import keep_freed_memory
 from bench.perturbation.probe import Probe
 from bench.registry.decorators import METHODS, METRICS
 from bench.task_tools.data import Data
@@ -53,6 +54,7 @@ def signals() -> Problem:
 @pytest.fixture(scope="module")
 def tiles() -> Problem:
     """The 16 test tiles of the reference maps, at the course's size."""
+    keep_freed_memory()  # as a run does: without it half of the time goes to the system
     names = values("hmt_maps")["files"]
     inputs = hmt_inputs(names)
     problem = Problem(
