@@ -59,6 +59,8 @@ def _print_costs(outcome: Outcome) -> None:
         alone = (
             "the bare model was not timed, since the batch size was given"
             if work.pace is None
+            else "the bare model was not timed, since the task failed"
+            if not work.floor
             else f"the model alone needs {work.floor:.0f} s for these in batches of {work.batch_size}: ratio "
             f"{work.seconds / work.floor:.2f}"
         )

@@ -66,7 +66,6 @@ class Outcome:
     tasks: dict[str, dict[str, Any]] = field(default_factory=dict)  # task -> fingerprint, samples
     work: dict[str, Work] = field(default_factory=dict)  # task -> queries of methods and metrics
     tally: Tally = field(default_factory=Tally)  # queries of the metrics alone
-
     stopped: bool = False  # by the budget, before all samples were scored
 
     @property

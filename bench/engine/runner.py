@@ -111,7 +111,7 @@ def run(
 
 
 def _start(plan: Plan, task: Task, store: Store, outcome: Outcome) -> Job:
-    """The samples asked for, and how costly the model is; marks the task in the store."""
+    """The samples asked for, and the work for a chunk of them; marks the task in the store."""
     ids = call(task.samples, {"data": plan.data})[: plan.samples(task)]
     if not ids:
         raise ContractError("it has no samples")

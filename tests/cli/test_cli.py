@@ -297,6 +297,24 @@ def test_a_run_with_a_budget_says_what_the_boards_rest_on(tmp_path, capsys, monk
     assert "used up" not in text
 
 
+def test_costs_of_a_task_that_failed_are_printed_too(capsys):
+    from bench.cli.output import _print_costs
+    from bench.engine.plan import Outcome, Work
+    from bench.network.timing import Pace
+
+    timed = Work(8, Pace(8, 1e-3, 1e-3), seconds=3.0, forwards=10, floor=2.0)
+    works = {
+        "good": timed,
+        "failed": Work(8, Pace(8, 1e-3, 1e-3), seconds=1.0),
+        "given": Work(8, None, floor=float("nan")),
+    }
+    _print_costs(Outcome(work=works))
+    good, failed, given, _ = capsys.readouterr().out.splitlines()
+    assert good.endswith("the model alone needs 2 s for these in batches of 8: ratio 1.50")
+    assert failed.endswith("the bare model was not timed, since the task failed")
+    assert given.endswith("the bare model was not timed, since the batch size was given")
+
+
 def test_a_run_writes_every_file(first_run):
     assert {p.name for p in first_run.iterdir()} >= {"scores", "leaderboards", "plots", "leaderboard.csv", "run.json"}
     assert all((first_run / name).is_file() for name in BOARDS)
