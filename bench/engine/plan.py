@@ -15,9 +15,9 @@ from bench.core.hashing import digest
 from bench.core.problem import Problem
 from bench.core.vocabulary import FLOAT32
 from bench.engine.schedule import Budget
+from bench.engine.work import Work
 from bench.network.device import place
 from bench.network.precision import in_bfloat16
-from bench.network.timing import Pace
 from bench.perturbation.queries import Tally
 from bench.registry.decorators import call
 from bench.task_tools.data import Data
@@ -40,18 +40,6 @@ class Plan:
     left_out: Mapping[str, Sequence[str]] = field(default_factory=dict)  # kind -> names that the profile leaves out
     budget: Budget | None = None  # None: all samples
     for_reports: bool = True  # are the scores shown in leaderboards, plots and page? Those of a sweep are not
-
-
-@dataclass
-class Work:
-    """The model's work for a task, and how long it took."""
-
-    batch_size: int
-    pace: Pace | None  # of the bare model, timed last; None where the batch size was given
-    seconds: float = 0.0
-    forwards: int = 0
-    backwards: int = 0
-    floor: float = 0.0  # seconds that the model alone would need for these queries; NaN where it was not timed
 
 
 @dataclass

@@ -7,7 +7,6 @@ shared, and a run that is stopped leaves the same samples for every method.
 from __future__ import annotations
 
 import gc
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,12 +18,12 @@ from bench.core.problem import Problem
 from bench.core.progress import Progress
 from bench.core.records import Record, ScoreKey
 from bench.engine.explain import Attributions, explain_all, reason
-from bench.engine.plan import Outcome, Plan, Work, load, sample_digests
+from bench.engine.plan import Outcome, Plan, load, sample_digests
 from bench.engine.schedule import Forecast, Job, cheap_first, legs
 from bench.engine.score import score
-from bench.network.cost import Meter, measured
+from bench.engine.work import Work
 from bench.network.device import describe
-from bench.network.timing import pace, timed
+from bench.network.timing import pace
 from bench.perturbation.probe import Probe
 from bench.registry.decorators import call
 from bench.storage.background import BackgroundWriter
@@ -150,10 +149,11 @@ def _run_chunk(chunk: Chunk) -> None:
         outcome.work[chunk.task.name] = Work(found.batch_size if found else plan.batch_size or 1, found)
     work = outcome.work[chunk.task.name]
     chunk.problem = replace(chunk.problem, batch_size=work.batch_size)
-    with _counting(work, chunk.problem), BackgroundWriter(chunk.store) as writer:
+    with work.watched(chunk.problem) as laps, BackgroundWriter(chunk.store) as writer:
         probe = Probe(chunk.problem, names=(plan.seed, chunk.task.id), tally=outcome.tally)
         for method, of_method in zip(plan.methods, pending, strict=True):
             _run_method(chunk, method, of_method, probe, writer)
+            laps.lap()
 
 
 def _pending(chunk: Chunk, method: Entry, metric: Metric) -> PendingScores:
@@ -224,25 +224,6 @@ def _store_maps(chunk: Chunk, method: Entry, explained: Probe, maps: Attribution
         stored.write_inputs(chunk.task, problem.take(rows), explained.targets[rows], explained.full[rows])
         chunk.inputs_stored = True
     stored.write_maps(chunk.task, method, problem.take(rows), maps.attribution[rows])
-
-
-@contextmanager
-def _counting(work: Work, problem: Problem) -> Iterator[None]:
-    """Adds the model's work in the block, also when it raises, and what it would take the bare model.
-
-    The model is timed before and after, because the speed of a machine changes while it works.
-    """
-    meter, start = Meter(), time.perf_counter()
-    try:
-        with measured(problem.model) as meter:
-            yield
-    finally:
-        work.forwards += meter.forwards
-        work.backwards += meter.backwards
-        work.seconds += time.perf_counter() - start
-    before, work.pace = work.pace, work.pace and timed(problem)
-    paces = [found.floor(meter.forwards, meter.backwards) for found in (before, work.pace) if found]
-    work.floor += sum(paces) / len(paces) if paces else math.nan
 
 
 @contextmanager

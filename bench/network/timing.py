@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from statistics import median
 
 import torch
@@ -44,7 +45,9 @@ def pace(problem: Problem) -> Pace:
         repeats = -(-size // len(problem))
         batch = torch.cat([problem.inputs] * repeats)[:size] if repeats > 1 else problem.inputs[:size]
         try:
-            times[size] = _seconds(lambda batch=batch: _forward(problem.model, batch), rounds=2, least=0.01) / size  # type: ignore[misc]
+            ask: Callable[[], None] = partial(_forward, problem.model, batch)
+            ask()  # warms up
+            times[size] = _seconds(ask, rounds=2, least=0.01) / size
         except (RuntimeError, MemoryError) as error:
             if size == 1 or not out_of_memory(error):
                 raise
@@ -56,21 +59,20 @@ def pace(problem: Problem) -> Pace:
     # operations around the model take a few microseconds per batch.
     good = [size for size, seconds in times.items() if seconds <= 1.05 * min(times.values())]
     best = next((size for size in good if size >= SMALLEST_BATCH), good[-1])
-    return timed(replace(problem, batch_size=best))
+    return timed(replace(problem, batch_size=best), rounds=3)
 
 
-def timed(problem: Problem) -> Pace:
-    """The speed of the bare model in batches of the problem's batch size."""
+def timed(problem: Problem, *, rounds: int = 1) -> Pace:
+    """The speed of the bare model in batches of the problem's batch size. A single round suits a model that is warm."""
     size = problem.batch_size
     batch = torch.cat([problem.inputs] * -(-size // len(problem)))[:size]
-    forward = _seconds(lambda: _forward(problem.model, batch))
-    both = _seconds(lambda: _gradient(problem.model, batch), rounds=2)
+    forward = _seconds(lambda: _forward(problem.model, batch), rounds=rounds, least=0.02)
+    both = _seconds(lambda: _gradient(problem.model, batch), rounds=rounds, least=0.02)
     return Pace(size, forward / size, max(0.0, both - forward) / size)
 
 
-def _seconds(ask: Callable[[], object], *, rounds: int = 3, least: float = 0.02) -> float:
-    """Median over a few rounds, each long enough to be timed, after a first call that warms up."""
-    ask()
+def _seconds(ask: Callable[[], object], *, rounds: int, least: float) -> float:
+    """Median over a few rounds, each long enough to be timed."""
     times: list[float] = []
     for _ in range(rounds):
         calls, start = 0, time.perf_counter()

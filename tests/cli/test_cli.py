@@ -299,7 +299,8 @@ def test_a_run_with_a_budget_says_what_the_boards_rest_on(tmp_path, capsys, monk
 
 def test_costs_of_a_task_that_failed_are_printed_too(capsys):
     from bench.cli.output import _print_costs
-    from bench.engine.plan import Outcome, Work
+    from bench.engine.plan import Outcome
+    from bench.engine.work import Work
     from bench.network.timing import Pace
 
     timed = Work(8, Pace(8, 1e-3, 1e-3), seconds=3.0, forwards=10, floor=2.0)

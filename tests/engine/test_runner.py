@@ -19,7 +19,7 @@ from bench.core.entries import Entry, Metric, Task
 from bench.core.errors import BenchError, ContractError, DataMissing, RequestError
 from bench.core.problem import Problem
 from bench.engine import plan as planned
-from bench.engine import runner, schedule
+from bench.engine import runner, schedule, work
 from bench.engine.plan import Plan
 from bench.engine.runner import run
 from bench.engine.sandbox import unchanged
@@ -722,22 +722,57 @@ def test_tasks_are_told_as_they_end_cheap_ones_first(tmp_path):
 # --- Time: the model is timed beside the run
 
 
-def test_a_model_is_timed_once_for_a_task_and_after_each_chunk(tmp_path, monkeypatch):
+def test_the_batch_size_is_found_once_for_a_task_and_the_model_timed_in_each_chunk(tmp_path, monkeypatch):
     monkeypatch.setattr(schedule, "CHUNK_LIMITS", (3, 3))
+    monkeypatch.setattr(work, "SHARE", 0.0)  # at the end of a chunk, and after its first method
     searches, checks = [], []
     monkeypatch.setattr(runner, "pace", lambda problem: searches.append(1) or Pace(5, 1e-3, 2e-3))
-    monkeypatch.setattr(runner, "timed", lambda problem: checks.append(problem.batch_size) or Pace(5, 3e-3, 4e-3))
-    work = run(plan(6, batch_size=None), Store(tmp_path), Silent()).work["mnist1d"]
-    assert (len(searches), checks, work.batch_size) == (1, [5, 5], 5)
-    assert work.forwards > work.backwards > 0
-    # the first chunk is between both speeds, the second at the later one
-    slow = Pace(5, 3e-3, 4e-3).floor(work.forwards, work.backwards)
-    assert 0.75 * slow < work.floor < 0.95 * slow
+    monkeypatch.setattr(work, "timed", lambda problem: checks.append(problem.batch_size) or Pace(5, 3e-3, 4e-3))
+    done = run(plan(6, batch_size=None), Store(tmp_path), Silent()).work["mnist1d"]
+    assert (len(searches), set(checks), done.batch_size) == (1, {5}, 5)
+    assert len(checks) == 4
+    assert done.forwards > done.backwards > 0
+    # the first part is between both speeds, the others at the later one
+    slow = Pace(5, 3e-3, 4e-3).floor(done.forwards, done.backwards)
+    assert 0.75 * slow < done.floor < 0.99 * slow
+
+
+def test_each_part_of_a_run_is_held_against_the_speed_that_the_model_has_then(monkeypatch):
+    """A machine on which everything takes three times as long from the second part on: the ratio does not change."""
+    clock, slower = [0.0], [1.0]
+    monkeypatch.setattr(work.time, "perf_counter", lambda: clock[0])
+
+    def timed(problem: Problem) -> Pace:
+        clock[0] += 5.0
+        return Pace(1, slower[0], slower[0])
+
+    def use(forwards: int, backwards: int) -> None:
+        for _ in range(forwards):
+            with torch.no_grad():
+                problem.model(problem.inputs)
+        if backwards:
+            problem.model(problem.inputs.clone().requires_grad_()).sum().backward()
+        clock[0] += 1.5 * slower[0] * (forwards + 2 * backwards)
+
+    monkeypatch.setattr(work, "timed", timed)
+    monkeypatch.setattr(work, "SHARE", 1.0)
+    problem, done = signal_problem(samples=1), work.Work(1, Pace(1, 1.0, 1.0))
+    with done.watched(problem) as laps:
+        use(9, 1)
+        laps.lap()
+        slower[0] = 3.0
+        laps.lap()  # nothing was done: the model is not timed, and counts as before
+        use(20, 1)
+        laps.lap()
+        use(30, 0)
+    assert (done.forwards, done.backwards) == (61, 2)
+    assert done.seconds == pytest.approx(1.5 * (11 + 3 * 22 + 3 * 30))  # without the timing itself
+    assert done.floor == pytest.approx(11 + 2 * 22 + 3 * 30)  # the second part has one end before the change
 
 
 def test_a_given_batch_size_is_not_timed(tmp_path, monkeypatch):
     monkeypatch.setattr(runner, "pace", None)
-    monkeypatch.setattr(runner, "timed", None)
-    work = run(plan(batch_size=7), Store(tmp_path), Silent()).work["mnist1d"]
-    assert (work.batch_size, work.pace) == (7, None)
-    assert np.isnan(work.floor)
+    monkeypatch.setattr(work, "timed", None)
+    done = run(plan(batch_size=7), Store(tmp_path), Silent()).work["mnist1d"]
+    assert (done.batch_size, done.pace) == (7, None)
+    assert np.isnan(done.floor)
