@@ -72,6 +72,10 @@ class PeakMemory(TorchDispatchMode):
         self.now = self.peak = 0
         self._alive: set[int] = set()
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # nothing is compiled here, and torch would load its compiler to say so, which takes a second or two
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         known = {t.untyped_storage()._cdata for t in _tensors(args)} | {
             t.untyped_storage()._cdata for t in _tensors((kwargs or {}).values())
