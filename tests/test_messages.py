@@ -35,7 +35,7 @@ from bench.engine import loading
 from bench.registry import decorators
 from bench.registry.selection import select
 from bench.report import serve
-from bench.storage.scores import SCHEMA
+from bench.storage.parts import SCHEMA
 
 LONGEST = 220  # characters
 OLD_WORDS = (

@@ -11,7 +11,7 @@ from bench.core.hashing import digest
 
 @dataclass(frozen=True)
 class ScoreKey:
-    """What a file of scores is about: all that can change them but the sample."""
+    """What scores are about: all that can change them but the sample."""
 
     task: str  # ids
     method: str
@@ -21,8 +21,13 @@ class ScoreKey:
 
     @property
     def hash(self) -> str:
-        """The stem of the file's name."""
+        """A short name of the key."""
         return digest(self.task, self.method, self.metric, self.seed, self.fingerprint)[:16]
+
+    @property
+    def stem(self) -> str:
+        """What file names begin with: the same for all metrics."""
+        return digest(self.task, self.method, self.seed, self.fingerprint)[:16]
 
 
 @dataclass(frozen=True)

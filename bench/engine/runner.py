@@ -137,7 +137,7 @@ def _key(plan: Plan, task: Task, method: Entry, metric: Metric, problem: Problem
 
 def _run_chunk(chunk: Chunk) -> None:
     plan, outcome = chunk.plan, chunk.outcome
-    pending = [[_pending(chunk, method, metric) for metric in plan.metrics] for method in plan.methods]
+    pending = [_pending(chunk, method) for method in plan.methods]
     missing = sum(len(scores.rows) for of_method in pending for scores in of_method)
     outcome.kept += len(plan.methods) * len(plan.metrics) * len(chunk.problem) - missing
     if not missing:
@@ -156,12 +156,18 @@ def _run_chunk(chunk: Chunk) -> None:
             laps.lap()
 
 
-def _pending(chunk: Chunk, method: Entry, metric: Metric) -> PendingScores:
-    """The rows whose sample has no score of its present input in the store."""
-    key = _key(chunk.plan, chunk.task, method, metric, chunk.problem)
-    done = {} if chunk.plan.fresh else chunk.store.done(chunk.store.path(key, chunk.task, method))
-    samples = zip(chunk.problem.sample_ids, chunk.digests, strict=True)
-    return PendingScores(metric, key, [row for row, (name, digest) in enumerate(samples) if done.get(name) != digest])
+def _pending(chunk: Chunk, method: Entry) -> list[PendingScores]:
+    """For each metric the rows whose sample has no score of its present input in the store."""
+    plan, samples = chunk.plan, list(zip(chunk.problem.sample_ids, chunk.digests, strict=True))
+    keys = [_key(plan, chunk.task, method, metric, chunk.problem) for metric in plan.metrics]
+    done = chunk.store.done(chunk.task, method, keys[0]) if keys and not plan.fresh else {}
+    found = []
+    for metric, key in zip(plan.metrics, keys, strict=True):
+        known = done.get(metric.id, {})
+        found.append(
+            PendingScores(metric, key, [r for r, (name, digest) in enumerate(samples) if known.get(name) != digest])
+        )
+    return found
 
 
 def _run_method(

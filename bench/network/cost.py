@@ -74,7 +74,9 @@ class PeakMemory(TorchDispatchMode):
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        return False  # nothing is compiled here, and torch would load its compiler to say so, which takes a second or two
+        return (
+            False  # nothing is compiled here, and torch would load its compiler to say so, which takes a second or two
+        )
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         known = {t.untyped_storage()._cdata for t in _tensors(args)} | {

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.storage import run_facts
-from bench.storage.scores import SCHEMA
+from bench.storage.parts import SCHEMA, read
 
 MARK_FIELDS = ("task_id", "fingerprint")
 VERSIONED = ("method_id", "metric_id")
@@ -62,17 +62,16 @@ def _flaw_of_scores(path: Path) -> str:
     other = [name for name in SCHEMA.names if schema.field(name).type != SCHEMA.field(name).type]
     if other:
         return f"its column {other[0]} is {schema.field(other[0]).type}, not {SCHEMA.field(other[0]).type}"
-    return _flaw_of_ids(metadata)
+    return _flaw_of_ids(path)
 
 
-def _flaw_of_ids(metadata: pq.FileMetaData) -> str:
-    """Ids of methods and metrics hold their version, `name@2`; read off the statistics, so that no row has to be."""
-    for group in range(metadata.num_row_groups):
-        for index, name in enumerate(metadata.schema.names):
-            statistics = metadata.row_group(group).column(index).statistics if name in VERSIONED else None
-            for value in (statistics.min, statistics.max) if statistics and statistics.has_min_max else ():
-                if not re.search(r"@\d", value):
-                    return f"its {name} '{value}' has no version"
+def _flaw_of_ids(path: Path) -> str:
+    """Ids of methods and metrics hold their version, `name@2`."""
+    table = read(path, list(VERSIONED), VERSIONED)
+    for name in VERSIONED:
+        for value in table[name].combine_chunks().dictionary.to_pylist():
+            if not re.search(r"@\d", value):
+                return f"its {name} '{value}' has no version"
     return ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -45,15 +46,40 @@ def hand_over(store: Store, number: int, then: BaseException | None = None) -> N
 
 
 def written(store: Store) -> set[int]:
-    numbers = [store.path(record(number).key, TASK, METHOD).is_file() for number in range(100)]
-    return {number for number, there in enumerate(numbers) if there}
+    """Which of the metrics have scores."""
+    store.mark_run(TASK, "weights", [record(number).key for number in range(100)])
+    return {int(name.removeprefix("metric_")) for name in store.read()["metric"]}
 
 
 def test_all_is_written_at_the_end_of_the_block(tmp_path, monkeypatch):
-    monkeypatch.setattr(background, "WAITING", 3)
     store = Store(tmp_path)
     hand_over(store, 20)
+    assert len(list(tmp_path.rglob("*.parquet"))) == 1  # all of a method
     assert written(store) == set(range(20))
+
+
+def test_no_record_waits_long_for_the_next(tmp_path, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(background.time, "monotonic", lambda: clock[0])
+    with BackgroundWriter(Store(tmp_path)) as writer:
+        for number in range(6):
+            writer.write(record(number), TASK, METHOD, metric(number))
+            clock[0] += 2.0  # the third after it is 6 s later
+    assert written(Store(tmp_path)) == set(range(6))
+    assert len(list(tmp_path.rglob("*.parquet"))) == 2
+
+
+def test_records_of_another_seed_or_method_are_written_apart(tmp_path):
+    other = replace(METHOD, name="other")
+    with BackgroundWriter(Store(tmp_path)) as writer:
+        for method, seed in ((METHOD, 0), (METHOD, 1), (other, 1)):
+            key = ScoreKey(TASK.id, method.id, metric(0).id, seed, "weights")
+            writer.write(replace(record(0), key=key), TASK, method, metric(0))
+    assert sorted(path.parent.name for path in tmp_path.rglob("*.parquet")) == [
+        "method=grad",
+        "method=grad",
+        "method=other",
+    ]
 
 
 def test_what_was_handed_over_is_written_also_when_the_block_is_stopped(tmp_path):
@@ -64,42 +90,43 @@ def test_what_was_handed_over_is_written_also_when_the_block_is_stopped(tmp_path
     assert not list(tmp_path.rglob("*.part"))
 
 
-@pytest.mark.parametrize("broken", [0, 7, 19])
-def test_a_file_that_cannot_be_written_ends_the_block(tmp_path, monkeypatch, broken):
-    class Full(Store):
-        def write(self, record, task, method, metric):
-            if metric.name == f"metric_{broken}":
-                raise OSError("no space left on device")
-            super().write(record, task, method, metric)
+def one_by_one(store: Store, number: int) -> None:
+    """Hands over a record of each of so many methods, which are not written together."""
+    with BackgroundWriter(store) as writer:
+        for one in range(number):
+            method = replace(METHOD, name=f"method_{one}")
+            key = replace(record(one).key, method=method.id)
+            writer.write(replace(record(one), key=key), TASK, method, metric(one))
+            store.handed_over = one + 1
 
-    monkeypatch.setattr(background, "WAITING", 2)
+
+@pytest.mark.parametrize("broken", [0, 7, 19])
+def test_a_file_that_cannot_be_written_ends_the_block(tmp_path, broken):
+    class Full(Store):
+        handed_over = 0
+
+        def write_all(self, scored, task, method):
+            if method.name == f"method_{broken}":
+                raise OSError("no space left on device")
+            super().write_all(scored, task, method)
+
     with pytest.raises(OSError, match="no space left"):
-        hand_over(Full(tmp_path), 20)
+        one_by_one(Full(tmp_path), 20)
     assert broken not in written(Store(tmp_path))
 
 
-def test_few_records_wait(tmp_path, monkeypatch):
-    monkeypatch.setattr(background, "WAITING", 4)
-    may_write, handed_over = threading.Event(), []
+def test_few_writings_wait(tmp_path):
+    may_write = threading.Event()
 
     class Slow(Store):
-        def write(self, record, task, method, metric):
+        def write_all(self, scored, task, method):
             may_write.wait(30)
 
-    def hand_all_over():
-        with BackgroundWriter(Slow(tmp_path)) as writer:
-            for number in range(10):
-                writer.write(record(number), TASK, METHOD, metric(number))
-                handed_over.append(number)
-
-    thread = threading.Thread(target=hand_all_over)
+    store = Slow(tmp_path)
+    thread = threading.Thread(target=one_by_one, args=(store, 10))
     thread.start()
-    for _ in range(300):
-        if len(handed_over) == 4:
-            break
-        thread.join(0.01)
-    thread.join(0.2)
-    assert len(handed_over) == 4  # the fifth waits until there is room
+    thread.join(1.0)
+    assert store.handed_over == background.WAITING + 1  # and one is held; the next waits until there is room
     may_write.set()
     thread.join(30)
-    assert len(handed_over) == 10
+    assert store.handed_over == 10
