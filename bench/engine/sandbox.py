@@ -191,17 +191,18 @@ class _GlobalState:
             broken.append("changed torch's global grad mode or default dtype")
         if _global_hooks() != self.hooks:
             broken.append("left a global module hook")
-        drew = {
-            "torch": not torch.equal(torch.get_rng_state(), self.torch),
-            "NumPy": not all(map(np.array_equal, np.random.get_state(), self.numpy)),
-            "Python": random.getstate() != self.python,
-        }
-        torch.set_rng_state(self.torch)
-        np.random.set_state(self.numpy)
-        random.setstate(self.python)
-        if any(drew.values()):
-            who = " and ".join(name for name, changed in drew.items() if changed)
-            broken.append(f"drew from the global random state of {who}; draw from `rng` instead")
+        drew = []
+        if not torch.equal(torch.get_rng_state(), self.torch):
+            torch.set_rng_state(self.torch)
+            drew.append("torch")
+        if not all(map(np.array_equal, np.random.get_state(), self.numpy)):
+            np.random.set_state(self.numpy)
+            drew.append("NumPy")
+        if random.getstate() != self.python:
+            random.setstate(self.python)
+            drew.append("Python")
+        if drew:
+            broken.append(f"drew from the global random state of {' and '.join(drew)}; draw from `rng` instead")
         return broken
 
 
