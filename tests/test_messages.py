@@ -36,6 +36,7 @@ from bench.registry import decorators
 from bench.registry.selection import select
 from bench.report import serve
 from bench.storage.parts import SCHEMA
+from bench.task_tools import images
 
 LONGEST = 220  # characters
 OLD_WORDS = (
@@ -103,6 +104,50 @@ def image(name: str, mode: str) -> str:
 def folder(name: str) -> str:
     Path(name).mkdir()
     return name
+
+
+def photos(*names: str, torn: tuple[str, ...] = (), images: object = "photos", **changed: Any) -> bench.Problem:
+    """A problem from a folder of images of 9 x 9 pixels, with some arguments changed."""
+    for row, name in enumerate(names or ("cat/a.png", "dog/b.png")):
+        path = Path("photos", name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (9, 9), (row, 0, 0)).save(path)
+    for name in torn:
+        Path("photos", name).write_text("no image")
+    model = nn.Sequential(nn.AdaptiveAvgPool2d(8), linear(2))
+    return bench.image_folder(**({"images": images, "model": model, "transform": scaled} | changed))
+
+
+def scaled(image: Image.Image) -> torch.Tensor:
+    """A transform: 8 x 8 pixels, 0 to 1."""
+    return torch.tensor(np.array(image.resize((8, 8))), dtype=torch.float32).permute(2, 0, 1) / 255
+
+
+def mask(name: str, *, size: tuple[int, int] = (9, 9), values: tuple[int, ...] = (0, 1), torn: bool = False) -> Path:
+    """The folder of masks of both photos, one of them wrong."""
+    for one in ("masks/cat/a.png", "masks/dog/b.png"):
+        Path(one).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (9, 9)).save(one)
+    drawn = np.resize(np.array(values, dtype=np.uint8), size[::-1])
+    Image.fromarray(drawn).save(name)
+    if torn:
+        Path(name).write_text("no image")
+    return Path("masks")
+
+
+def arrays(**changed: Any) -> bench.Problem:
+    """A problem from arrays, with some arguments changed."""
+    given = {"inputs": npy("inputs.npy", INPUTS.numpy()), "model": linear()}
+    return bench.arrays(**(given | changed))
+
+
+def saved(name: str, state: object) -> str:
+    torch.save(state, name)
+    return name
+
+
+def little_memory() -> AbstractContextManager[Any]:
+    return mock.patch.object(images, "LARGEST", 3 * 8 * 8 * 4)
 
 
 def explain(task: str, file: object, output: str = "maps.png") -> int:
@@ -537,6 +582,337 @@ TABLE = (
         "max_sensitivity",
         "metric max_sensitivity asks the method for other maps, so it cannot score given maps; use bench.evaluate with "
         "the method",
+    ),
+    # --- images, arrays and models of the user in files
+    Row(
+        run("run --task image_foldr"),
+        "image_foldr",
+        "unknown task 'image_foldr'; did you mean 'image_folder'? (allowed: image_folder, arrays, hmt, "
+        "hmt_mosaic, mnist1d, tissue, planted_signal, planted_image)",
+    ),
+    Row(
+        run("run --task image_folder mnist1d"),
+        "mnist1d",
+        "--task image_folder stands alone; run mnist1d by a command of its own, with the same --out if you like",
+    ),
+    Row(
+        run("run --task mnist1d --images photos"),
+        "--images",
+        "--images belongs to --task image_folder; add it or leave --images out",
+    ),
+    Row(
+        run("run --task image_folder --images photos --truth masks.npy"),
+        "--truth",
+        "--truth belongs to --task arrays; add it or leave --truth out",
+    ),
+    Row(
+        run("run --task image_folder --model timm:resnet18"),
+        "--images",
+        "--task image_folder needs --images; `python -m bench run --help` shows its options",
+    ),
+    Row(
+        run("run --task arrays --inputs x.npy"),
+        "--model",
+        "--task arrays needs --model; `python -m bench run --help` shows its options",
+    ),
+    Row(
+        lambda: photos(images="nowhere"), "nowhere", "--images nowhere: no such folder; a folder with images is needed"
+    ),
+    Row(
+        lambda: photos(images=folder("empty")),
+        "empty",
+        "--images empty: none of its 0 files is an image; .png, .jpg, .jpeg, .webp, .tif, .tiff, .bmp, .gif, .ppm, .pgm "
+        "are allowed",
+    ),
+    Row(
+        lambda: photos("train/cat/a.png", "train/dog/b.png"),
+        "train/cat/a.png",
+        "--images photos: train/cat/a.png lies deeper than a class folder; images must lie in FOLDER/CLASS/ or FOLDER/",
+    ),
+    Row(
+        lambda: photos("cat/a.png", "b.png"),
+        "b.png",
+        "--images photos: b.png lies beside class folders; move it into one, or name all files and their classes in a CSV "
+        "(--labels)",
+    ),
+    Row(
+        lambda: photos(labels="labels.csv"),
+        "labels.csv",
+        "--labels labels.csv: cannot be read (FileNotFoundError: [Errno 2] No such file or directory: 'labels.csv'); a CSV "
+        "with the columns file and label is needed",
+    ),
+    Row(
+        lambda: photos(labels=write("labels.csv", "file;label\ncat/a.png;cat\n")),
+        "file;label",
+        "--labels labels.csv: its columns are file;label; file and label are needed, separated by a comma",
+    ),
+    Row(
+        lambda: photos(labels=write("labels.csv", "file,label\n")),
+        "labels.csv",
+        "--labels labels.csv: it lists no file; a row with file and label is needed for each image",
+    ),
+    Row(
+        lambda: photos(labels=write("labels.csv", "file,label\ncat/a.png,\n")),
+        "cat/a.png",
+        "--labels labels.csv: cat/a.png has no label; every row needs one",
+    ),
+    Row(
+        lambda: photos(labels=write("labels.csv", "file,label\ncat/a.png,0\ncat/a.png,1\n")),
+        "cat/a.png",
+        "--labels labels.csv: cat/a.png is listed twice; list every file once",
+    ),
+    Row(
+        lambda: photos(labels=write("labels.csv", "file,label\na.png,0\ndog/b.png,1\n")),
+        "a.png",
+        "--labels labels.csv: 1 of 2 files is (a.png) not in photos; names relative to that folder are needed",
+    ),
+    Row(
+        lambda: photos(labels=write("labels.csv", "file,label\ncat/a.png,0\ndog/b.png,2\n")),
+        "label 2",
+        "--labels labels.csv: label 2 of dog/b.png is no output of the model; 0 to 1 are allowed",
+    ),
+    Row(
+        lambda: photos("cat/a.png", "dog/b.png", "fox/c.png"),
+        "3 classes",
+        "the class folders of photos hold 3 classes, the model has 2 outputs; name these in their order with --classes FILE, "
+        "one a line",
+    ),
+    Row(
+        lambda: photos("2/a.png", "10/b.png"),
+        "10, 2",
+        "the order of the class folders of photos is not certain: 10, 2 (torchvision) or 2, 10 (timm); name the model's "
+        "outputs in their order with --classes FILE, one a line",
+    ),
+    Row(
+        lambda: photos(classes="names.txt"),
+        "names.txt",
+        "--classes names.txt: cannot be read (FileNotFoundError); a text file with a name a line is needed",
+    ),
+    Row(
+        lambda: photos(classes=write("names.txt", "cat\ndog\nfox\n")),
+        "3 names",
+        "--classes names.txt: it holds 3 names, the model has 2 outputs; a name for each is needed",
+    ),
+    Row(
+        lambda: photos(classes=write("names.txt", "cat\ncat\n")),
+        "cat",
+        "--classes names.txt: cat is listed twice; every output needs a name of its own",
+    ),
+    Row(
+        lambda: photos(classes=write("names.txt", "cat\ndogs\n")),
+        "dog",
+        "unknown class 'dog' of --classes names.txt; did you mean 'dogs'? (allowed: cat, dogs)",
+    ),
+    Row(
+        lambda: photos(torn=("dog/b.png",)),
+        "dog/b.png",
+        "--images photos: 1 of 2 images cannot be read: dog/b.png (UnidentifiedImageError: cannot identify image file "
+        "'photos/dog/b.png'); repair or remove them",
+    ),
+    Row(
+        lambda: photos("cat/a.png", torn=("cat/a.png",)),
+        "photos",
+        "--images photos: none of its 1 images can be read; other files are needed",
+    ),
+    Row(
+        lambda: photos(transform=lambda image: torch.rand(3, 8, 8)),
+        "cat/a.png",
+        "--model: its transform makes two different inputs of cat/a.png; one without random changes is needed",
+    ),
+    Row(
+        lambda: photos(transform=lambda image: image.undo()),
+        "cat/a.png",
+        "--model: its transform failed on cat/a.png (AttributeError: 'Image' object has no attribute 'undo'); it must take "
+        "a PIL image and return a tensor (C, H, W)",
+    ),
+    Row(
+        lambda: photos(transform=lambda image: image),
+        "Image",
+        "--model: its transform made Image of cat/a.png; a floating-point tensor (C, H, W) is needed, so end it with "
+        "ToTensor or ToDtype(float32, scale=True)",
+    ),
+    Row(
+        lambda: photos(transform=lambda image: scaled(image)[..., : 8 - image.getpixel((0, 0))[0] % 2]),
+        "dog/b.png",
+        "--model: its transform makes (3, 8, 8) of cat/a.png and (3, 8, 7) of dog/b.png; one size is needed, so end it with "
+        "Resize((H, W)) or CenterCrop",
+    ),
+    Row(
+        within(little_memory, lambda: photos()),
+        "2 images",
+        "--images photos: 2 images of shape (3, 8, 8) need 0 GB; take fewer with --samples N, at most 1",
+    ),
+    Row(
+        lambda: photos(masks="nowhere"),
+        "nowhere",
+        "--masks nowhere: no such folder; a folder with a mask for each image is needed",
+    ),
+    Row(
+        lambda: photos(masks=folder("masks"), transform=lambda image: scaled(image) - scaled(image).mean()),
+        "masks",
+        "--masks masks: the model's transform changes pixels by more than size, crop and fixed mean and deviation, so masks "
+        "cannot follow; another transform is needed",
+    ),
+    Row(
+        lambda: photos(masks=folder("masks")),
+        "cat/a.png",
+        "--masks masks: 2 of 2 images are (cat/a.png, dog/b.png) without a mask; one of the same name is needed for each",
+    ),
+    Row(
+        lambda: photos(masks=mask("masks/cat/a.png", torn=True)),
+        "masks/cat/a.png",
+        "--masks: masks/cat/a.png cannot be read (UnidentifiedImageError: cannot identify image file 'masks/cat/a.png'); an "
+        "image of 0 and one other value is needed",
+    ),
+    Row(
+        lambda: photos(masks=mask("masks/cat/a.png", size=(5, 4))),
+        "5x4",
+        "--masks: masks/cat/a.png has 5x4 pixels, its image 9x9; the same is needed",
+    ),
+    Row(
+        lambda: photos(masks=mask("masks/cat/a.png", values=(0, 1, 2))),
+        "3 values",
+        "--masks: masks/cat/a.png holds 3 values from 0 to 2; 0 and one other value are needed (as .png, since .jpg blurs)",
+    ),
+    Row(
+        lambda: photos(model=print),
+        "builtin_function_or_method",
+        "the model is of type builtin_function_or_method; a torch.nn.Module, 'timm:NAME' or 'FILE.py:FUNCTION' is needed",
+    ),
+    Row(
+        lambda: photos(weights="weights.pt"),
+        "weights",
+        "weights were given beside a module; load them into it, or name the model as 'FILE.py:FUNCTION'",
+    ),
+    Row(
+        lambda: photos(size=64),
+        "--size 64",
+        "--size 64: Sequential brings its own transform; the size must be set there",
+    ),
+    Row(
+        lambda: photos(transform=None),
+        "Sequential",
+        "--model Sequential: how it reads images is not known; return a pair (module, transform), where transform turns a PIL "
+        "image into a tensor (C, H, W); it is needed for models not of timm",
+    ),
+    Row(
+        lambda: photos(model=linear(2), transform=lambda image: scaled(image)[:, :7]),
+        "(1, 3, 7, 8)",
+        "--model Sequential fails on cat/a.png of shape (1, 3, 7, 8): RuntimeError: mat1 and mat2 shapes cannot be multiplied "
+        "(1x168 and...; inputs of the shape that it takes are needed",
+    ),
+    Row(
+        lambda: photos(model="resnet18"),
+        "resnet18",
+        "--model resnet18: timm:NAME, or FILE.py:FUNCTION, is needed; did you mean 'timm:resnet18'?",
+    ),
+    Row(
+        lambda: photos(model="weights.pt"),
+        "weights.pt",
+        "--model weights.pt: timm:NAME, or FILE.py:FUNCTION, is needed",
+    ),
+    Row(
+        lambda: photos(model="timm:resnet81"),
+        "resnet81",
+        "--model: unknown network 'resnet81' of timm; did you mean 'resnet18'? (resnet18, resnet61q, resnet51q, ... N in all; "
+        "`timm.list_models()` shows them)",
+    ),
+    Row(
+        lambda: photos(model="timm:resnet18"),
+        "timm:resnet18",
+        "--model timm:resnet18 without weights is a network of random numbers, whose explanations mean nothing; give its "
+        "weights with --weights FILE (.safetensors, or a saved state dict)",
+    ),
+    Row(
+        lambda: photos(model="timm:resnet18", weights="weights.pt"),
+        "weights.pt",
+        "--weights weights.pt: no such file; a .safetensors file or a saved state dict is needed",
+    ),
+    Row(
+        lambda: photos(model="timm:resnet18", weights=write("weights.pt", "no weights")),
+        "weights.pt",
+        "--weights weights.pt: not weights alone, or damaged (not tensors); a .safetensors file, or "
+        "torch.save(model.state_dict(), FILE), is needed",
+    ),
+    Row(
+        lambda: photos(model="timm:resnet18", weights=saved("weights.pt", {"epoch": 3})),
+        "weights.pt",
+        "--weights weights.pt: it holds no state dict; torch.save(model.state_dict(), FILE) writes one that can be read",
+    ),
+    Row(
+        lambda: photos(model="timm:test_resnet", weights=saved("weights.pt", linear().state_dict())),
+        "conv1.0.weight",
+        "--weights weights.pt does not fit timm:test_resnet: missing conv1.0.weight, conv1.1.weight, ... (77 in all); "
+        "unexpected 1.weight, 1.bias; weights of this network are needed",
+    ),
+    Row(
+        lambda: photos(model="mine.py"),
+        "mine.py",
+        "--model mine.py names no function; mine.py:build is needed, where build() returns the model",
+    ),
+    Row(
+        lambda: photos(model="mine.py:build"),
+        "mine.py",
+        "--model mine.py:build: there is no file mine.py; the path of a Python file is needed",
+    ),
+    Row(
+        lambda: photos(model=f"{write('mine.py', '1 / 0')}:build"),
+        "mine.py",
+        "--model mine.py:build: mine.py could not be loaded: ZeroDivisionError: division by zero",
+    ),
+    Row(
+        lambda: photos(model=f"{write('mine.py', 'def built(): pass')}:build"),
+        "'build'",
+        "--model: unknown function 'build' of mine.py; did you mean 'built'? (allowed: built)",
+    ),
+    Row(
+        lambda: photos(model=f"{write('mine.py', 'def build(classes): pass')}:build"),
+        "mine.py:build",
+        "--model mine.py:build: build takes arguments (TypeError: missing a required argument: 'classes'); a function that "
+        "needs none is needed",
+    ),
+    Row(
+        lambda: photos(model=f"{write('mine.py', 'def build(): return 1 / 0')}:build"),
+        "mine.py:build",
+        "--model mine.py:build: build() failed: ZeroDivisionError: division by zero",
+    ),
+    Row(
+        lambda: photos(model=f"{write('mine.py', 'def build(): return {}')}:build"),
+        "dict",
+        "--model mine.py:build: build() returned dict; a torch.nn.Module is needed, or a pair (module, transform)",
+    ),
+    Row(lambda: arrays(inputs="x.npy"), "x.npy", "--inputs x.npy: no such file; an array as .npy is needed"),
+    Row(
+        lambda: arrays(inputs=npy("x.npy", np.array([{}]))),
+        "x.npy",
+        "--inputs x.npy: not a complete .npy file of numbers (ValueError: Array can't be memory-mapped: Python objects in "
+        "dtype); numpy.save(FILE, array) writes one",
+    ),
+    Row(
+        lambda: arrays(labels=npy("y.npy", np.array(["cat"] * 5))),
+        "<U3",
+        "--labels y.npy: it holds <U3; one array of numbers is needed, as numpy.save writes",
+    ),
+    Row(
+        lambda: arrays(inputs=npy("x.npy", np.zeros((5, 3, 8, 8), dtype=np.uint8))),
+        "uint8",
+        "--inputs x.npy: it holds uint8 of shape (5, 3, 8, 8); floating-point values as the model reads them, (N, C, L) or "
+        "(N, C, H, W), are needed",
+    ),
+    Row(
+        lambda: arrays(labels=npy("y.npy", np.zeros(4))),
+        "(4,)",
+        "--labels y.npy: its shape is (4,); one class number for each of the 5 inputs is needed",
+    ),
+    Row(
+        lambda: arrays(labels=npy("y.npy", np.full(5, 0.5))),
+        "0.5",
+        "--labels y.npy: it holds 0.5; class numbers 0, 1, 2, ... are needed",
+    ),
+    Row(
+        lambda: arrays(truth=npy("m.npy", np.zeros((4, 8, 8)))),
+        "4 masks",
+        "--truth m.npy: it holds 4 masks for 5 inputs; one for each is needed",
     ),
     # --- plug-ins
     Row(

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from bench.api.evaluation import evaluate
     from bench.api.judging import Comparison, check, compare
     from bench.api.listing import list_methods, list_metrics, list_tasks
+    from bench.api.own_data import arrays, image_folder
     from bench.api.results import Results
     from bench.api.sweeping import SweepResults, sweep
     from bench.api.task_models import TaskEvaluation, evaluate_model, fetch, train
@@ -20,6 +21,7 @@ __all__ = [
     "Results",
     "SweepResults",
     "TaskEvaluation",
+    "arrays",
     "attribute",
     "check",
     "compare",
@@ -27,6 +29,7 @@ __all__ = [
     "evaluate_model",
     "explain",
     "fetch",
+    "image_folder",
     "list_methods",
     "list_metrics",
     "list_tasks",
@@ -40,6 +43,7 @@ _MODULES = {
     "evaluation": ("evaluate",),
     "judging": ("Comparison", "check", "compare"),
     "listing": ("list_methods", "list_metrics", "list_tasks"),
+    "own_data": ("arrays", "image_folder"),
     "results": ("Results",),
     "sweeping": ("SweepResults", "sweep"),
     "task_models": ("TaskEvaluation", "evaluate_model", "fetch", "train"),

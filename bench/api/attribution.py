@@ -27,6 +27,7 @@ from bench.api.request import (
     one_task,
     own_task,
 )
+from bench.core.display import in_unit_range
 from bench.core.entries import Entry, Metric, Task
 from bench.core.errors import BenchError, NotApplicable, RequestError
 from bench.core.nearest import several
@@ -229,7 +230,8 @@ def explain(
             shown.set_description_str(method.name)
             found.append(one_sample.explained(method, single, task=entry, seed=seed))
             shown.update()
-    return Explanations(one_sample.caption(single, entry), single.inputs[0].cpu().numpy(), tuple(found))
+    shown = in_unit_range(single.inputs, single.bounds)[0].cpu().numpy()
+    return Explanations(one_sample.caption(single, entry), shown, tuple(found))
 
 
 def _one_method(name: str) -> Entry:

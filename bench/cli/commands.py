@@ -10,7 +10,8 @@ from signal import SIGTERM, default_int_handler, signal
 
 from bench import api, plots
 from bench.api.progress import bar
-from bench.cli import output
+from bench.api.request import OWN_MODEL
+from bench.cli import output, own_data
 from bench.core.errors import RequestError
 from bench.engine import loading
 from bench.page import NAME as PAGE
@@ -25,6 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not (arguments.all or arguments.task or arguments.method or arguments.metric):
         raise RequestError("no task, method or metric was given; use --all, or some of --task, --method and --metric")
     start = time.perf_counter()
+    problem = own_data.problem(arguments)
     with Writer(
         arguments.out,
         pictures=not arguments.no_plots,
@@ -33,7 +35,9 @@ def run(arguments: argparse.Namespace) -> int:
         made=lambda built: output.print_board(built.tables, arguments.out),
     ) as writer:
         results = api.evaluate(
-            task=arguments.task,
+            problem,
+            task=arguments.task if problem is None else None,
+            name=arguments.name or own_data.word(arguments) or OWN_MODEL,
             methods=arguments.method,
             metrics=arguments.metric,
             profile=arguments.profile,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.api.request import named, one_task
+from bench.cli import own_data
 from bench.core.entries import Entry
 from bench.core.errors import RequestError
+from bench.core.nearest import unknown
 from bench.core.vocabulary import COSTS
 from bench.engine.catalogue import Registered, registered
 from bench.registry.selection import select
@@ -48,11 +51,22 @@ def _select(arguments: argparse.Namespace, known: Registered) -> None:
     if arguments.command in ONE_TASK:
         one_task(arguments.task, known.tasks)
     elif getattr(arguments, "task", None):
-        select(known.tasks, named(arguments.task), "task")
+        select_tasks(arguments, known)
     if getattr(arguments, "method", None):
         select(known.methods, named(arguments.method), "method")
     if getattr(arguments, "metric", None):
         select(known.metrics, named(arguments.metric), "metric")
+
+
+def select_tasks(arguments: argparse.Namespace, known: Registered) -> None:
+    """The registered tasks of a run, unless it explains data of the user's own."""
+    if arguments.command == "run" and own_data.word(arguments):
+        return
+    asked = named(arguments.task)
+    for name in asked:
+        if arguments.command == "run" and difflib.get_close_matches(name.split("[")[0], own_data.TASKS, cutoff=0.8):
+            raise RequestError(unknown("task", name, [*own_data.TASKS, *known.tasks]))
+    select(known.tasks, asked, "task")
 
 
 def print_entries(entries: Mapping[str, Sequence[Entry]]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import __version__
-from bench.cli import model_parser, options
+from bench.cli import model_parser, options, own_data
 from bench.core.vocabulary import BASELINES, FEATURES, PRECISIONS
 
 SHOWN = "integrated_gradients,grad_cam,lrp_composite,smoothgrad,sise,random"  # by explain, if no method is named
@@ -16,6 +16,7 @@ examples:
   python -m bench run --all                               every task, method and metric
   python -m bench run --task mnist1d --method 'lrp*' sise random --profile quick
   python -m bench run --all --plugins my_method.py        with a method of your own
+  python -m bench run --task image_folder --images photos --model timm:resnet18 --weights resnet18.safetensors
   python -m bench explain tissue --method grad_cam,sise   the maps of one input, side by side
   python -m bench list methods
 """
@@ -51,12 +52,14 @@ def _add_run(commands: Any) -> None:
         "run",
         "score methods on tasks; write leaderboards, plots and the report page",
         "Scores methods on tasks with metrics. Scores that the results folder holds already are not computed again.",
+        own_data.EXAMPLES,
     )
     choice = run.add_argument_group("what to run (wildcards are allowed: 'lrp*')")
     choice.add_argument(
         "--all", action="store_true", help="all tasks, methods and metrics that the options below do not narrow"
     )
     options.add_names(choice, ("task", "method", "metric"))
+    own_data.add_options(run)
     how_much = run.add_argument_group("how much")
     options.add_amount(
         how_much,

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
+from bench.core.display import in_unit_range
 from bench.core.entries import Entry
 from bench.core.files import atomic
 from bench.core.hashing import digest
@@ -34,11 +35,11 @@ class MapStore:
         classes = 1 + int(max(targets.max(), labels.max()))
         names = np.array([*problem.class_names, *map(str, range(len(problem.class_names), classes))])
         arrays = _identity(problem) | {
-            "inputs": problem.inputs.cpu().contiguous().numpy(),
+            "inputs": in_unit_range(problem.inputs, problem.bounds).cpu().contiguous().numpy(),
             "explained": names[targets.cpu().numpy()],
             "label": names[labels.cpu().numpy()],
             "probability": probability.cpu().numpy(),
-            "baseline": problem.baseline.cpu().numpy(),
+            "baseline": in_unit_range(problem.baseline, problem.bounds).cpu().numpy(),
         }
         if problem.truth is not None:
             arrays["truth"] = problem.truth.cpu().numpy()

@@ -1,0 +1,111 @@
+"""The options of `run` for data and models of one's own, and the problem that they describe."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.cli import options
+
+if TYPE_CHECKING:
+    from bench.core.problem import Problem
+
+IMAGES, ARRAYS = TASKS = ("image_folder", "arrays")  # words for --task that stand for the user's files
+EXAMPLES = """\
+examples with your own files (task image_folder or arrays):
+  python -m bench run --task image_folder --images DIR --model timm:resnet18 --weights FILE.safetensors
+  python -m bench run --task arrays --inputs X.npy --labels y.npy --model my_model.py:build
+"""
+# option -> the tasks that it belongs to
+BELONGS = {
+    "images": (IMAGES,),
+    "masks": (IMAGES,),
+    "size": (IMAGES,),
+    "inputs": (ARRAYS,),
+    "truth": (ARRAYS,),
+    "model": TASKS,
+    "weights": TASKS,
+    "labels": TASKS,
+    "classes": TASKS,
+    "name": TASKS,
+}
+
+
+def add_options(run: argparse.ArgumentParser) -> None:
+    """--images, --inputs, --model and what goes with them."""
+    images = run.add_argument_group(f"images of your own (--task {IMAGES})")
+    _add_file(images, "images", "DIR", "folder with images, best in class folders: DIR/CLASS/a.png")
+    _add_file(images, "masks", "DIR", "masks of the images' names, not 0 where the evidence is; adds localisation")
+    images.add_argument(
+        "--size",
+        type=options.positive,
+        metavar="N",
+        help="pixels of a side, for a model of timm (default: the model's own)",
+    )
+    arrays = run.add_argument_group(f"arrays of your own (--task {ARRAYS})")
+    _add_file(arrays, "inputs", "X.npy", "inputs (N, C, L) or (N, C, H, W), as the model reads them")
+    _add_file(arrays, "truth", "M.npy", "masks (N, L) or (N, H, W) of where the evidence is; adds localisation")
+    both = run.add_argument_group(f"the model, for {IMAGES} and {ARRAYS}")
+    both.add_argument(
+        "--model",
+        metavar="MODEL",
+        help="timm:NAME with --weights, or FILE.py:FUNCTION, a function without arguments that returns the torch module; "
+        "for images (module, transform)",
+    )
+    _add_file(both, "weights", "FILE", ".safetensors, or a state dict that torch.save wrote")
+    _add_file(
+        both, "labels", "FILE", "images: a CSV with the columns file and label; arrays: class numbers (N,) as .npy"
+    )
+    _add_file(both, "classes", "FILE", "names of the model's outputs, one a line")
+    both.add_argument("--name", metavar="NAME", help="what the board is called (default: the task's name)")
+
+
+def _add_file(group: Any, name: str, metavar: str, text: str) -> None:
+    group.add_argument(f"--{name}", type=Path, metavar=metavar, help=text)
+
+
+def word(arguments: argparse.Namespace) -> str | None:
+    """Which of TASKS is asked for; None for registered tasks. Raises RequestError where options and task do not match."""
+    from bench.api.request import named
+    from bench.core.errors import RequestError
+
+    asked = named(arguments.task) if arguments.task else []
+    task = next((name for name in asked if name in TASKS), None)
+    if task is not None and len(asked) > 1:
+        others = ", ".join(name for name in asked if name != task)
+        raise RequestError(
+            f"--task {task} stands alone; run {others} by a command of its own, with the same --out if you like"
+        )
+    given = [option for option in BELONGS if getattr(arguments, option) is not None]
+    wrong = next((option for option in given if task not in BELONGS[option]), None)
+    if wrong is not None:
+        raise RequestError(
+            f"--{wrong} belongs to {' or '.join(f'--task {name}' for name in BELONGS[wrong])}; add it or leave --{wrong} out"
+        )
+    if task is not None:
+        data = "images" if task == IMAGES else "inputs"
+        missing = next((option for option in (data, "model") if option not in given), None)
+        if missing is not None:
+            raise RequestError(f"--task {task} needs --{missing}; `python -m bench run --help` shows its options")
+    return task
+
+
+def problem(arguments: argparse.Namespace) -> Problem | None:
+    """The problem of the user's files; None for registered tasks. Prints what was converted or left out."""
+    from bench import api
+
+    task = word(arguments)
+    if task is None:
+        return None
+    common = {key: getattr(arguments, key) for key in ("weights", "labels", "classes", "samples")}
+    if task == IMAGES:
+        return api.image_folder(
+            arguments.images, arguments.model, masks=arguments.masks, size=arguments.size, notify=_tell, **common
+        )
+    return api.arrays(arguments.inputs, arguments.model, truth=arguments.truth, notify=_tell, **common)
+
+
+def _tell(note: str) -> None:
+    print(f"bench: {note}", file=sys.stderr)

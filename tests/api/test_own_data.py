@@ -1,0 +1,209 @@
+"""Problems from files are those that a few lines of Python make, in every score."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import timm
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from timm.data import ImageDataset, create_transform, resolve_model_data_config
+from torch import nn
+
+import bench
+from bench.cli.main import main
+from bench.core.display import in_unit_range
+from bench.storage.maps import MapStore
+
+pytestmark = [
+    pytest.mark.usefixtures("one_thread"),
+    # timm's data set leaves it to the garbage collector to close its files
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+NETWORK = "timm:test_resnet"
+SIZE = 32
+METHODS, METRICS = ["saliency", "random"], ["drop", "deletion"]
+SIGNAL_MODEL = """
+import torch
+from torch import nn
+
+def build():
+    torch.manual_seed(3)
+    return nn.Sequential(nn.Conv1d(2, 4, 5), nn.ReLU(), nn.AdaptiveAvgPool1d(4), nn.Flatten(), nn.Linear(16, 3))
+"""
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory) -> Path:
+    """Five images of two classes with masks, and a network's weights."""
+    here = tmp_path_factory.mktemp("photos")
+    rng = np.random.default_rng(0)
+    for name in ("cat/a", "cat/b", "cat/c", "dog/d", "dog/e"):
+        for kind in ("images", "masks"):
+            (here / kind / name).parent.mkdir(parents=True, exist_ok=True)
+        values = rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)
+        Image.fromarray(values).save(here / "images" / f"{name}.png")
+        mask = np.zeros((40, 50), dtype=np.uint8)
+        mask[10:20, 20:30] = 1
+        Image.fromarray(mask).save(here / "masks" / f"{name}.png")
+    torch.manual_seed(0)
+    network = timm.create_model("test_resnet", num_classes=2)
+    save_file(network.state_dict(), here / "w.safetensors")
+    return here
+
+
+def by_hand(photos: Path) -> bench.Problem:
+    """The images as timm's own data set reads them, in its order."""
+    network = timm.create_model("test_resnet", num_classes=2)
+    from safetensors.torch import load_file
+
+    network.load_state_dict(load_file(photos / "w.safetensors"))
+    config = resolve_model_data_config(network, args={"img_size": SIZE})
+    data = ImageDataset(str(photos / "images"), transform=create_transform(**config, is_training=False))
+    inputs, labels = zip(*data, strict=True)
+    ids = [data.filename(row, absolute=False) for row in range(len(data))]
+    return bench.Problem.from_model(network, torch.stack(inputs), labels=list(labels), sample_ids=ids)
+
+
+def folder(photos: Path, **given: object) -> bench.Problem:
+    notes: list[str] = []
+    problem = bench.image_folder(
+        photos / "images", NETWORK, weights=photos / "w.safetensors", size=SIZE, notify=notes.append, **given
+    )
+    assert len(notes) == 1
+    assert notes[0].startswith("the model predicts the label of ")
+    return problem
+
+
+def test_a_folder_is_the_problem_that_timm_s_data_set_gives(photos):
+    found, expected = folder(photos), by_hand(photos)
+    order = [expected.sample_ids.index(name) for name in found.sample_ids]
+    expected = expected.take(order)
+    assert found.sample_ids == ("cat/a.png", "dog/d.png", "cat/b.png", "dog/e.png", "cat/c.png")
+    assert torch.equal(found.inputs, expected.inputs)
+    assert torch.equal(found.labels, expected.labels)
+    assert (found.fingerprint, found.layers) == (expected.fingerprint, expected.layers)
+    assert found.class_names == ("cat", "dog")
+    assert found.baseline.tolist() == [[[0.0]], [[0.0]], [[0.0]]]
+    assert found.bounds.flatten(1).tolist() == [[-1.0] * 3, [1.0] * 3]  # test_resnet's mean and deviation are 0.5
+    assert found.truth is None
+
+
+def test_the_command_line_the_function_and_a_problem_by_hand_give_the_same_scores(photos, tmp_path):
+    options = f"--images {photos}/images --model {NETWORK} --weights {photos}/w.safetensors --size {SIZE} --device cpu"
+    words = (
+        f"run --task image_folder {options} --method saliency random --metric drop deletion --no-plots --batch-size 4"
+    )
+    assert main([*words.split(), "--out", str(tmp_path)]) == 0
+    command = bench.Results(tmp_path).scores
+    assert set(command["task"]) == {"image_folder"}
+    expected = by_hand(photos)
+    names = sorted(folder(photos).sample_ids)
+    for problem in (folder(photos), expected.take([expected.sample_ids.index(name) for name in names])):
+        scores = bench.evaluate(
+            problem, methods=METHODS, metrics=METRICS, name="image_folder", device="cpu", batch_size=4, progress=False
+        ).scores
+        key = ["method", "metric", "sample_id"]
+        both = [one.sort_values(key).set_index(key)["score"] for one in (command, scores)]
+        pd.testing.assert_series_equal(*both, check_exact=True)
+
+
+def test_masks_become_truth_and_samples_are_limited(photos):
+    problem = folder(photos, masks=photos / "masks", samples=2)
+    assert problem.sample_ids == ("cat/a.png", "dog/d.png")
+    assert problem.truth.shape == (2, SIZE, SIZE)
+    assert 0.03 < problem.truth.float().mean() < 0.12  # 100 of the 40 x 40 pixels that the crop keeps, at most
+
+
+def test_labels_come_from_a_csv_by_name_or_number(photos, tmp_path):
+    table, names = tmp_path / "labels.csv", tmp_path / "names.txt"
+    names.write_text("dog\ncat\n")
+    for rows, given, expected in (
+        ("cat/a.png,1\ndog/d.png,0\n", {}, ([0, 1], ())),
+        ("cat/a.png,zebra\ndog/d.png,ape\n", {}, ([0, 1], ("ape", "zebra"))),
+        ("cat/a.png,cat\ndog/d.png,dog\n", {"classes": names}, ([1, 0], ("dog", "cat"))),
+    ):
+        table.write_text("file,label\n" + rows)
+        problem = folder(photos, labels=table, **given)
+        assert (problem.labels.tolist(), problem.class_names) == expected
+        assert set(problem.sample_ids) == {"cat/a.png", "dog/d.png"}
+
+
+def test_pictures_show_normalised_images_in_their_colours(photos, tmp_path):
+    problem = folder(photos)
+    bench.evaluate(problem, methods="saliency", metrics="drop", out=tmp_path, name="mine", progress=False)
+    shown = MapStore(tmp_path).read("mine")["inputs"]
+    np.testing.assert_allclose(shown["inputs"], (problem.inputs.numpy() + 1) / 2, atol=1e-6)
+    assert shown["baseline"].flatten().tolist() == [0.5] * 3
+    assert set(shown["explained"]) <= {"cat", "dog"}
+    assert in_unit_range(problem.inputs, None) is problem.inputs
+
+
+@pytest.fixture
+def signals(tmp_path) -> Path:
+    rng = np.random.default_rng(1)
+    np.save(tmp_path / "x.npy", rng.normal(size=(6, 2, 30)))
+    np.save(tmp_path / "y.npy", np.array([[0], [0], [0], [1], [1], [2]]))
+    np.save(tmp_path / "m.npy", rng.random((6, 30)) > 0.5)
+    (tmp_path / "mine.py").write_text(SIGNAL_MODEL)
+    return tmp_path
+
+
+def test_arrays_are_the_problem_that_from_model_gives(signals):
+    notes: list[str] = []
+    found = bench.arrays(
+        signals / "x.npy",
+        f"{signals}/mine.py:build",
+        labels=signals / "y.npy",
+        truth=signals / "m.npy",
+        notify=notes.append,
+    )
+    order = [0, 3, 5, 1, 4, 2]  # balanced over the labels
+    space: dict[str, object] = {}
+    exec(SIGNAL_MODEL, space)
+    expected = bench.Problem.from_model(
+        space["build"](),
+        np.load(signals / "x.npy")[order],
+        truth=np.load(signals / "m.npy")[order],
+        labels=np.array([0, 1, 2, 0, 1, 0]),
+        sample_ids=order,
+    )
+    assert len(notes) == 1
+    for field in ("inputs", "truth", "labels", "baseline"):
+        assert torch.equal(getattr(found, field), getattr(expected, field)), field
+    for field in ("sample_ids", "layers", "fingerprint", "class_names", "bounds"):
+        assert getattr(found, field) == getattr(expected, field), field
+
+
+def test_arrays_run_on_the_command_line(signals, capsys):
+    words = f"--inputs {signals}/x.npy --labels {signals}/y.npy --truth {signals}/m.npy --model {signals}/mine.py:build"
+    how = "--method saliency random oracle --metric drop pointing_game --no-plots --name ecg --samples 4"
+    assert main([*f"run --task arrays {words} {how} --out {signals}/out".split()]) == 0
+    scores = bench.Results(signals / "out").scores
+    assert set(scores["task"]) == {"ecg"}
+    assert set(scores["sample_id"]) == {"0", "3", "5", "1"}
+    assert (scores["status"] == "ok").all()
+    assert "bench: the model predicts the label of " in capsys.readouterr().err
+
+
+def test_notes_are_warnings_where_nobody_takes_them(signals):
+    with pytest.warns(UserWarning, match="the model predicts the label of") as caught:
+        bench.arrays(signals / "x.npy", f"{signals}/mine.py:build", labels=signals / "y.npy")
+    assert caught[0].filename == __file__
+
+
+def test_a_module_is_taken_as_it_is(photos):
+    class Mean(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.mean((2, 3))[:, :2]
+
+    def transform(image: Image.Image) -> torch.Tensor:
+        return torch.from_numpy(np.asarray(image.resize((8, 8)), dtype=np.float32).copy()).permute(2, 0, 1) / 255
+
+    problem = bench.image_folder(photos / "images", Mean(), transform=transform, notify=str)
+    assert problem.inputs.shape == (5, 3, 8, 8)
+    assert problem.baseline.flatten().tolist() == [0.5] * 3
