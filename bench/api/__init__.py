@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bench.api.attribution import Explanations, attribute, explain, score
+    from bench.api.authoring import check_methods, check_plugins
     from bench.api.evaluation import evaluate
     from bench.api.judging import Comparison, check, compare
     from bench.api.listing import list_methods, list_metrics, list_tasks
     from bench.api.own_data import arrays, image_folder
     from bench.api.results import Results
+    from bench.api.scaffold import init, new
     from bench.api.sweeping import SweepResults, sweep
     from bench.api.task_models import TaskEvaluation, evaluate_model, fetch, train
 
@@ -24,15 +26,19 @@ __all__ = [
     "arrays",
     "attribute",
     "check",
+    "check_methods",
+    "check_plugins",
     "compare",
     "evaluate",
     "evaluate_model",
     "explain",
     "fetch",
     "image_folder",
+    "init",
     "list_methods",
     "list_metrics",
     "list_tasks",
+    "new",
     "score",
     "sweep",
     "train",
@@ -40,11 +46,13 @@ __all__ = [
 
 _MODULES = {
     "attribution": ("Explanations", "attribute", "explain", "score"),
+    "authoring": ("check_methods", "check_plugins"),
     "evaluation": ("evaluate",),
     "judging": ("Comparison", "check", "compare"),
     "listing": ("list_methods", "list_metrics", "list_tasks"),
     "own_data": ("arrays", "image_folder"),
     "results": ("Results",),
+    "scaffold": ("init", "new"),
     "sweeping": ("SweepResults", "sweep"),
     "task_models": ("TaskEvaluation", "evaluate_model", "fetch", "train"),
 }

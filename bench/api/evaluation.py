@@ -65,6 +65,7 @@ def evaluate(
     progress: bool | None = None,
     finished: Callable[[str], object] | None = None,
     command: str = "",
+    config: str | Path | None = None,
 ) -> Results:
     """Scores attribution methods with metrics, on a problem of one's own or on registered tasks.
 
@@ -97,6 +98,7 @@ def evaluate(
         progress: False shows no progress bar.
         finished: called with the name of each task when it has all its scores, cheap tasks first.
         command: what the run is called in run.json.
+        config: the file that the request was read from, for run.json.
 
     Returns:
         The results: `leaderboard`, `scores`, `failures` and `report(path)`.
@@ -133,7 +135,7 @@ def evaluate(
         left_out={"tasks": other_tasks, "methods": other_methods, "metrics": other_metrics},
     )
     judge = profile != "full" and metrics is None  # leave out metrics that fail their checks
-    about = {"command": command, "profile": profile, "precision": precision}
+    about = {"command": command, "config": config and str(config), "profile": profile, "precision": precision}
     run_in = partial(_run, plan, plugins=files, about=about, judge=judge, progress=progress, finished=finished)
     if out is not None:
         return run_in(Path(out))

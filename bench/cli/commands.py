@@ -12,14 +12,14 @@ from bench import api, plots
 from bench.api.progress import bar
 from bench.api.request import OWN_MODEL
 from bench.cli import output, own_data
+from bench.cli.checking import check as check
 from bench.core.errors import RequestError
 from bench.engine import loading
 from bench.page import NAME as PAGE
 from bench.report import pool
 from bench.report import serve as server
-from bench.report.terminal import NOTHING, conformance_text
+from bench.report.terminal import NOTHING
 from bench.report.writer import Writer
-from bench.validation import verdicts
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -54,6 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
             plugins=arguments.plugins,
             finished=writer.task,
             command=shlex.join(["python", "-m", "bench", *arguments.words]),
+            config=arguments.config,
         )
         with bar(None, unit="file") as shown:
             tables = writer.close(shown)
@@ -146,24 +147,6 @@ def sweep(arguments: argparse.Namespace) -> int:
     )
     output.print_sweep(found, arguments.profile, time.perf_counter() - start)
     return 1 if found.outcome.failed else 0
-
-
-def check(arguments: argparse.Namespace) -> int:
-    start = time.perf_counter()
-    before = verdicts.read_verdicts(verdicts.SHIPPED_VERDICTS)
-    table = api.check(arguments.metric, out=arguments.out, use_cached=arguments.use_cached, plugins=arguments.plugins)
-    if table.empty:
-        print("none of these metrics has a check: costs are measurements")
-        return 0
-    picture = arguments.out / "plots" / "conformance"
-    plots.save(plots.conformance(table), picture, svg=True)
-    print(conformance_text(table))
-    print(
-        f"{(table['verdict'] == 'pass').sum()} of {len(table)} metrics pass; {time.perf_counter() - start:.0f} s; "
-        f"written to {arguments.out / verdicts.VERDICTS_FILE} and {picture}.png"
-    )
-    failed = set(table.loc[table["verdict"] == "fail", "metric_id"])
-    return 1 if failed - set(before.loc[before["verdict"] == "fail", "metric_id"]) else 0
 
 
 def train(arguments: argparse.Namespace) -> int:

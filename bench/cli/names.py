@@ -6,6 +6,7 @@ import argparse
 import difflib
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from bench.api.request import named, one_task
@@ -18,6 +19,8 @@ from bench.engine.catalogue import Registered, registered
 from bench.registry.selection import select
 
 ONE_TASK = ("explain", "sweep", "train", "evaluate", "fetch")  # commands that take one task
+COMMANDS = ("list_entries",)  # of this module
+KINDS = ("methods", "metrics")  # what `check` takes beside files
 NAMED = ("run", "check", *ONE_TASK)  # commands whose names are those of registered things
 
 
@@ -38,13 +41,14 @@ def check(arguments: argparse.Namespace) -> None:
     asked = (getattr(arguments, kind, None) for kind in ("task", "method", "metric"))
     if arguments.command not in NAMED or not any(asked):
         return
-    known = registered(arguments.plugins)
+    plugins = [*arguments.plugins, *(Path(one) for one in getattr(arguments, "what", ()) if one not in KINDS)]
+    known = registered(plugins)
     try:
         _select(arguments, known)
     except RequestError:
         if known.certain:
             raise
-        _select(arguments, registered(arguments.plugins, load=True))
+        _select(arguments, registered(plugins, load=True))
 
 
 def _select(arguments: argparse.Namespace, known: Registered) -> None:

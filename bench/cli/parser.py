@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from bench import __version__
-from bench.cli import model_parser, options, own_data
+from bench.cli import author_parser, model_parser, options, own_data
 from bench.core.vocabulary import BASELINES, FEATURES, PRECISIONS
 
 SHOWN = "integrated_gradients,grad_cam,lrp_composite,smoothgrad,sise,random"  # by explain, if no method is named
@@ -15,14 +16,17 @@ EPILOG = """\
 examples:
   python -m bench run --all                               every task, method and metric
   python -m bench run --task mnist1d --method 'lrp*' sise random --profile quick
-  python -m bench run --all --plugins my_method.py        with a method of your own
   python -m bench run --task image_folder --images photos --model timm:resnet18 --weights resnet18.safetensors
+  python -m bench new method my_method                    a method of your own, to start from
+  python -m bench check my_method.py                      is it sound?
+  python -m bench run --all --plugins my_method.py        run it beside the others
   python -m bench explain tissue --method grad_cam,sise   the maps of one input, side by side
   python -m bench list methods
 """
 
 
-def parser() -> argparse.ArgumentParser:
+def parser(run_defaults: Mapping[str, Any] | None = None) -> argparse.ArgumentParser:
+    """`run_defaults`: values for options of `run` that are not given, by option."""
     top = argparse.ArgumentParser(
         prog="python -m bench",
         description="Measures which attribution methods explain a model faithfully, and how certain the answer is.",
@@ -31,13 +35,15 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"bench {__version__}")
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    _add_run(commands)
+    _add_run(commands).set_defaults(**(run_defaults or {}))
     _add_list(commands)
     _add_report(commands)
     _add_serve(commands)
     _add_compare(commands)
     _add_explain(commands)
-    _add_check(commands)
+    author_parser.add_check(commands)
+    author_parser.add_new(commands)
+    author_parser.add_init(commands)
     _add_sweep(commands)
     model_parser.add_train(commands)
     model_parser.add_evaluate(commands)
@@ -45,13 +51,14 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def _add_run(commands: Any) -> None:
+def _add_run(commands: Any) -> Any:
     run = options.add_command(
         commands,
         "run",
         "run",
         "score methods on tasks; write leaderboards, plots and the report page",
-        "Scores methods on tasks with metrics. Scores that the results folder holds already are not computed again.",
+        "Scores methods on tasks with metrics. Scores that the results folder holds already are not computed again.\n"
+        "What bench.toml in the current folder says holds where no option says otherwise; `python -m bench init` writes one.",
         own_data.EXAMPLES,
     )
     choice = run.add_argument_group("what to run (wildcards are allowed: 'lrp*')")
@@ -59,6 +66,9 @@ def _add_run(commands: Any) -> None:
         "--all", action="store_true", help="all tasks, methods and metrics that the options below do not narrow"
     )
     options.add_names(choice, ("task", "method", "metric"))
+    choice.add_argument(
+        "--config", type=Path, metavar="FILE", help="file of settings instead of bench.toml; see `python -m bench init`"
+    )
     own_data.add_options(run)
     how_much = run.add_argument_group("how much")
     options.add_amount(
@@ -87,6 +97,7 @@ def _add_run(commands: Any) -> None:
     plotted.add_argument("--no-plots", action="store_true", help="write tables and the page, but no plots")
     options.add_svg(plotted)
     shown.add_argument("--verbose", action="store_true", help="print what each task cost, beside the bare model")
+    return run
 
 
 def _add_list(commands: Any) -> None:
@@ -247,24 +258,3 @@ def _add_sweep(commands: Any) -> None:
     )
     options.add_speed(sweep.add_argument_group("how (no score depends on these)"))
     options.add_paths(sweep)
-
-
-def _add_check(commands: Any) -> None:
-    check = options.add_command(
-        commands,
-        "check",
-        "check",
-        "check metrics on problems whose exact attribution is known",
-        "Runs metrics on closed-form problems (linear, additive, AND/OR, gate, live patch; 1-D, grey, RGB). A "
-        "metric passes if it "
-        "ranks the exact attribution above noisy ones, these above random numbers and its negative last, and if "
-        "no score depends "
-        "on the batch. The exit code is 1 where a metric fails that was not known to fail.",
-    )
-    check.add_argument("kind", choices=("metrics",), help="what to check")
-    check.add_argument("--metric", nargs="+", metavar="NAME", help="these metrics, with wildcards (default: all)")
-    check.add_argument(
-        "--use-cached", action="store_true", help="take verdicts that are known and still valid; check the others"
-    )
-    options.add_out(check)
-    options.add_plugins(check)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Iterable
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 
@@ -39,9 +39,21 @@ def load_all(plugins: Iterable[Path] = ()) -> None:
         METHODS[name] = METHODS.pop(name)
     for kind in ("tasks", "methods", "metrics"):
         for point in entry_points(group=f"bench.{kind}"):
-            point.load()
+            _load(point)
     for path in plugins:
         discover(path, "bench.plugins")
+
+
+def _load(point: EntryPoint) -> None:
+    """Imports what an installed package names, so that its decorators register what it holds."""
+    package = f" of the package {point.dist.name}" if point.dist else ""
+    try:
+        point.load()
+    except Exception as error:
+        said = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
+        raise RequestError(
+            f"entry point '{point.name} = {point.value}'{package} could not be loaded: {said}; correct or uninstall it"
+        ) from error
 
 
 def _run_file(path: Path, name: str) -> None:

@@ -1,6 +1,6 @@
 """Every command and every code block of the documentation runs.
 
-A fenced block is Python or shell. A comment before it changes what happens to it:
+A fenced block is Python or shell; one of TOML is a file. A comment before it changes what happens to it:
 `<!-- not run: reason -->` (its commands are parsed only) or `<!-- file: name.py -->` (it is saved under that name).
 Blocks of a page run in order and share their variables; all pages share one folder, so that scores are computed once.
 """
@@ -70,6 +70,7 @@ def test_every_block_of_a_page_runs(page, folder, capsys):
     variables: dict[str, object] = {"__name__": "__main__"}
     for block in filter(is_run, blocks(page)):
         if block.mark == "file":
+            (folder / block.argument).parent.mkdir(parents=True, exist_ok=True)
             (folder / block.argument).write_text(block.text, encoding="utf-8")
         elif block.language == "python":
             exec(compile(block.text, page.name, "exec"), variables)
@@ -90,7 +91,7 @@ def test_the_example_ranks_two_methods_above_random(folder):
 def test_a_block_is_run_or_says_why_not(page):
     """Shell blocks that are run hold bench commands alone; a block that is not run gives a reason."""
     for block in blocks(page):
-        assert block.language in {"python", "bash", "text"} or block.language.startswith("{"), block
+        assert block.language in {"python", "bash", "text", "toml"} or block.language.startswith("{"), block
         if block.mark == "not run":
             assert len(block.argument.split()) >= 3
         elif block.language == "bash":

@@ -1,8 +1,7 @@
-"""Laws that every registered method keeps. What each computes is compared in test_method_references.py."""
+"""Laws that every registered method keeps (bench.validation.laws). What each computes: test_method_references.py."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import replace
 
 import pytest
@@ -11,12 +10,14 @@ from conftest import image_problem, signal_problem, with_targets
 from torch import Tensor, nn
 
 from bench.core.problem import Problem
-from bench.core.random import SampleRng
 from bench.core.vocabulary import COSTS, PROMISES
 from bench.engine.explain import explain, explain_all
-from bench.engine.sandbox import HOOKS
 from bench.registry.decorators import METHODS
 from bench.registry.selection import with_params
+from bench.validation import laws
+from bench.validation.asking import maps_of
+from bench.validation.law_problems import half_seen, linear
+from bench.validation.laws import LAWS
 
 SMALLER = {  # of the slow ones, fewer questions: the laws hold for any number
     "rise": "masks=60",
@@ -63,117 +64,46 @@ def small(model: nn.Module, shape: tuple[int, ...], **fields) -> Problem:
     return with_targets(problem, 4)
 
 
-def linear_problem(bias: bool = False) -> Problem:
-    torch.manual_seed(0)
-    return small(nn.Sequential(nn.Flatten(), nn.Linear(3 * 5 * 5, 4, bias=bias)), (3, 5, 5))
-
-
-class Blinkered(nn.Module):
-    """A network that never sees the right half of its input."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv, self.relu = nn.Conv2d(3, 6, 3, padding=1), nn.ReLU()
-        self.pool, self.flatten, self.dense = nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(24, 4)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.dense(self.flatten(self.pool(self.relu(self.conv(x[..., :4])))))
-
-
 @every_method
-def test_every_sample_gets_a_map_of_its_own_that_says_something(method, problem):
-    explained = explain_all(method, problem, task="test", seed=0)
-    assert explained.attribution.shape == (len(problem), *problem.shape)
-    if method.name in NOT_ON_SIGNALS and len(problem.shape) == 1:
-        assert set(explained.status) == {"skipped"}
-        assert "global average pooling" in explained.note[0]
-        return
-    assert set(explained.status) == {"undefined" if method.name in SAYS_NOTHING else "ok"}
-    assert torch.equal(explained.attribution[0], explained.attribution[1]) == (method.name in THE_SAME_FOR_ALL)
-
-
-@every_method
-def test_batch_size_and_order_do_not_change_a_map(method, problem):
+@pytest.mark.parametrize("law", [law for law in LAWS if not law.promise], ids=lambda law: law.name)
+def test_every_method_keeps_the_law(law, method, problem):
     served(method, problem)
-    whole = explain_all(method, replace(problem, batch_size=64), task="test", seed=0).attribution
-    order = list(reversed(range(len(problem))))
-    for changed in (replace(problem, batch_size=1), replace(problem, batch_size=4).take(order)):
-        back = order if changed.sample_ids != problem.sample_ids else list(range(len(problem)))
-        maps = explain_all(method, changed, task="test", seed=0).attribution[back]
-        # float32 sums in another order: a few units in the last place of the largest value
-        torch.testing.assert_close(maps, whole, rtol=0, atol=2e-5 * float(whole.abs().max()))
+    exceptions = {"finite": SAYS_NOTHING, "own": THE_SAME_FOR_ALL}
+    # the tolerance: a few units in the last place of the largest value
+    strict = {"tolerance": 2e-5} if law.name in ("batch", "order") else {}
+    assert bool(law.broken(method, problem, **strict)) == (method.name in exceptions.get(law.name, ()))
+
+
+@pytest.mark.parametrize("name", sorted(NOT_ON_SIGNALS))
+def test_a_method_that_cannot_serve_a_network_is_skipped_with_the_reason(name):
+    explained = explain_all(METHODS[name], signal_problem(), task="test", seed=0)
+    assert set(explained.status) == {"skipped"}
+    assert "global average pooling" in explained.note[0]
 
 
 @every_method
-def test_same_seed_same_map_and_only_methods_that_draw_heed_the_seed(method, problem):
+def test_only_methods_that_draw_heed_the_seed(method, problem):
     served(method, problem)
-
-    def maps(**which: int) -> Tensor:
-        return explain(method, problem, task="test", **({"seed": 0} | which))[0]
-
-    first = maps()
-    assert torch.equal(first, maps())
+    first = maps_of(method, problem)
     draws = "rng" in method.injected and method.name != "negated"  # which hands it on
-    assert torch.equal(first, maps(seed=1)) != draws
-    assert torch.equal(first, maps(draw=1)) != draws
-
-
-@every_method
-def test_inputs_weights_modes_and_hooks_stay_as_they_were(method, problem):
-    served(method, problem)
-    inputs, state = problem.inputs.clone(), {k: v.clone() for k, v in problem.model.state_dict().items()}
-    asked(method, problem)
-    assert torch.equal(problem.inputs, inputs)
-    assert not problem.inputs.requires_grad
-    assert all(torch.equal(problem.model.state_dict()[name], value) for name, value in state.items())
-    assert not any(module.training for module in problem.model.modules())
-    assert hooks_of(problem.model) == 0
-
-
-@every_method
-def test_no_hook_is_left_when_the_model_raises(method, problem):
-    if method.family == "control" and method.name != "negated":
-        pytest.skip("asks the model nothing")
-
-    class Breaks(nn.Module):
-        def forward(self, x: Tensor) -> Tensor:
-            return x.reshape(7919)  # not while it is traced, but when it runs
-
-    children = OrderedDict(problem.model.named_children())
-    model = nn.Sequential(OrderedDict([*children.items(), ("broken", Breaks())])).eval()
-    broken = replace(problem, model=model)
-    with pytest.raises(RuntimeError, match="7919"):
-        asked(method, broken)
-    assert hooks_of(model) == 0
+    assert torch.equal(first, maps_of(method, problem, seed=1)) != draws
+    assert torch.equal(first, maps_of(method, problem, draw=1)) != draws
 
 
 @promising("complete")
 def test_attributions_sum_to_what_the_logit_gained(method, problem):
-    maps = asked(
-        with_params(METHODS["integrated_gradients"], "steps=1000") if method.name == "integrated_gradients" else method,
-        problem,
-    )
-    ends = problem.model(torch.cat([problem.inputs, problem.baseline.expand_as(problem.inputs[:1])]))
-    gained = ends[:-1].gather(1, problem.targets[:, None])[:, 0] - ends[-1, problem.targets]
-    torch.testing.assert_close(maps.double().flatten(1).sum(1), gained.double(), rtol=1e-3, atol=1e-3)
+    many = with_params(method, "steps=1000") if method.name == "integrated_gradients" else method
+    assert laws.complete(many, problem, 1e-3) == ""
 
 
 @promising("null")
 def test_a_feature_that_the_model_ignores_gets_nothing(method):
-    torch.manual_seed(0)
-    problem = small(Blinkered(), (3, 8, 8), layers=("relu",))
-    maps = asked(method, problem)
-    assert maps[..., :4].abs().max() > 0
-    # least squares and sums over orders leave rounding; the others leave nothing
-    assert maps[..., 4:].abs().max() <= 1e-5 * maps.abs().max()
+    assert laws.null(method, half_seen()) == ""
 
 
 @promising("linear")
 def test_a_linear_model_gets_weight_times_distance(method):
-    problem = replace(linear_problem(bias=True), baseline=torch.tensor([0.25, 0.5, 0.75]).view(3, 1, 1))
-    weight = problem.model[1].weight[problem.targets].view_as(problem.inputs)
-    exact = (weight * (problem.inputs - problem.baseline)).sum(1)
-    torch.testing.assert_close(asked(method, problem).double(), exact.double(), rtol=1e-3, atol=1e-5)
+    assert laws.weight_times_distance(method, linear()) == ""
 
 
 def test_lrp_without_biases_is_gradient_times_input_and_sums_to_the_logit():
@@ -191,11 +121,7 @@ def test_lrp_without_biases_is_gradient_times_input_and_sums_to_the_logit():
 @promising("class")
 def test_another_class_gets_another_map(method, problem):
     served(method, problem)
-    classes = problem.model(problem.inputs).shape[1]
-    other = replace(problem, targets=(problem.targets + 1) % classes)
-    one, two = (asked(method, each).double().flatten(1) for each in (problem, other))
-    scale = [values / values.abs().amax(1, keepdim=True).clamp_min(1e-12) for values in (one, two)]
-    assert ((scale[0] - scale[1]).abs().amax(1) > 1e-3).all()
+    assert laws.other_class(method, problem) == ""
 
 
 def test_a_promise_is_one_of_those_the_harness_knows():
@@ -257,18 +183,6 @@ def test_any_method_can_be_negated_but_not_an_unknown_one():
     assert torch.equal(found, -run("saliency", problem))
     explained = explain_all(with_params(METHODS["negated"], "of=saliensy"), problem, task="test", seed=0)
     assert "did you mean 'saliency'" in explained.note[0]
-
-
-def asked(method, problem: Problem) -> Tensor:
-    """The map by the method itself, without the harness around it."""
-    offered = {"problem": problem, "rng": SampleRng((0,), problem.sample_ids)}
-    return method.fn(
-        **{name: value for name, value in offered.items() if name in method.injected}, **dict(method.params)
-    )
-
-
-def hooks_of(model: nn.Module) -> int:
-    return sum(len(getattr(module, kind)) for module in model.modules() for kind in HOOKS)
 
 
 @pytest.mark.parametrize("name", [name for name, method in METHODS.items() if "layers" in method.needs])

@@ -1,0 +1,102 @@
+"""`bench.toml`: the settings of a run in a file. It is read into the values of the command line's own options."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bench.core.errors import RequestError
+from bench.core.nearest import unknown
+from bench.core.vocabulary import DEVICES, PRECISIONS, PROFILES
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+NAME = "bench.toml"
+NAMES = ("task", "method", "metric")  # options that `run --all` takes from no file
+
+
+def chosen(given: Path | None) -> Path | None:
+    """The file to read: the one that was given, else that of the current folder, if there is one."""
+    if given is not None and not given.is_file():
+        raise RequestError(f"--config {given}: no such file; `python -m bench init` writes one")
+    return given or (Path(NAME) if Path(NAME).is_file() else None)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Option of `run` -> value. Raises RequestError for an unknown key, and for a value of another type than is needed."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise RequestError(f"{path} cannot be read as TOML: {error}; correct that line") from error
+    values = {}
+    for key, value in content.items():
+        if key not in KEYS:
+            raise RequestError(unknown("key", key, KEYS, of=str(path), listing="python -m bench run --help"))
+        option, needed, take = KEYS[key]
+        taken = take(value, path.parent)
+        if taken is None:
+            raise RequestError(f"{path}: {key} is {_shown(value)}; {needed} is needed")
+        values[option] = taken
+    return values
+
+
+def _shown(value: Any) -> str:
+    text = {True: "true", False: "false"}.get(value, repr(value)) if isinstance(value, bool) else repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+# Each takes a value of the file and the file's folder, and returns the option's value, or None where it is of another type.
+
+
+def _texts(value: Any, _folder: Path) -> list[str] | None:
+    texts = [value] if isinstance(value, str) else value
+    good = isinstance(texts, list) and texts and all(isinstance(text, str) and text.strip() for text in texts)
+    return texts if good else None
+
+
+def _paths(value: Any, folder: Path) -> list[Path] | None:
+    return [] if value == [] else [folder / text for text in _texts(value, folder) or []] or None
+
+
+def _path(value: Any, folder: Path) -> Path | None:
+    return folder / value if isinstance(value, str) and value else None
+
+
+def _number(least: int) -> Callable[[Any, Path], int | None]:
+    return lambda value, _: value if type(value) is int and least <= value < 2**63 else None
+
+
+def _choice(allowed: tuple[str, ...]) -> Callable[[Any, Path], str | None]:
+    return lambda value, _: value if value in allowed else None
+
+
+def _duration(value: Any, _folder: Path) -> str | None:
+    return str(value) if isinstance(value, str) or (type(value) in (int, float) and value > 0) else None
+
+
+def _switch(value: Any, _folder: Path) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+_LIST = "a name, or a list of names, such as"
+KEYS: dict[str, tuple[str, str, Callable[[Any, Path], Any]]] = {  # key -> option, what is needed, how it is taken
+    "tasks": ("task", f'{_LIST} ["mnist1d"],', _texts),
+    "methods": ("method", f'{_LIST} ["grad_cam", "smoothgrad[samples=8]"],', _texts),
+    "metrics": ("metric", f'{_LIST} ["drop", "deletion"],', _texts),
+    "profile": ("profile", f"one of {', '.join(PROFILES)}", _choice(PROFILES)),
+    "samples": ("samples", "a whole number of at least 1", _number(1)),
+    "budget": ("budget", 'a duration such as "10m"', _duration),
+    "precision": ("precision", f"one of {', '.join(PRECISIONS)}", _choice(PRECISIONS)),
+    "seed": ("seed", "a whole number of at least 0", _number(0)),
+    "device": ("device", f"one of {', '.join(DEVICES)}", _choice(DEVICES)),
+    "batch_size": ("batch_size", "a whole number of at least 1", _number(1)),
+    "out": ("out", "the path of a folder, as text,", _path),
+    "data": ("data", "the path of a folder, as text,", _path),
+    "offline": ("offline", "true or false", _switch),
+    "plugins": ("plugins", 'a list of files or folders, such as ["my_method.py"],', _paths),
+}
