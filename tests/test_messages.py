@@ -11,7 +11,7 @@ import re
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
@@ -180,6 +180,15 @@ def without_gpu() -> AbstractContextManager[Any]:
 def task_without_quick() -> AbstractContextManager[Any]:
     short = Task("short", print, "", "", 1, (), ("sample_ids",), samples=list, profiles=(("full", None),))
     return mock.patch.dict(decorators.TASKS, short=short)
+
+
+@contextmanager
+def broken_package() -> Iterator[None]:
+    """An installed package whose entry point names a module that does not exist."""
+    write("their_package-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: their-package\nVersion: 1.0\n")
+    write("their_package-1.0.dist-info/entry_points.txt", "[bench.methods]\ntheirs = not_there\n")
+    with mock.patch.object(sys, "path", [str(Path.cwd()), *sys.path]):
+        yield
 
 
 def port_in_use() -> None:
@@ -913,6 +922,74 @@ TABLE = (
         lambda: arrays(truth=npy("m.npy", np.zeros((4, 8, 8)))),
         "4 masks",
         "--truth m.npy: it holds 4 masks for 5 inputs; one for each is needed",
+    # --- files of authors
+    Row(
+        lambda: main(["check", str(write("empty.py", "import bench\n"))]),
+        "empty.py",
+        "empty.py registers nothing; put @bench.method(...), @bench.metric(...) or @bench.task(...) before a function",
+    ),
+    Row(
+        run("check metrics methods"),
+        "metrics methods",
+        "check metrics methods: files, `methods` and `metrics` are checked one at a time; give one of them",
+    ),
+    Row(
+        run("check metrics --method saliency"),
+        "--method",
+        "check metrics takes --metric, not --method; did you mean `check methods`?",
+    ),
+    Row(
+        lambda: api.new("methd", "mine"),
+        "methd",
+        "unknown kind 'methd'; did you mean 'method'? (allowed: method, metric, task)",
+    ),
+    Row(
+        run("new method my-method"),
+        "my-method",
+        "'my-method' cannot be the name of a function; letters, digits and '_' are allowed, a letter first, for example "
+        "my_method",
+    ),
+    Row(
+        run("new method saliency"),
+        "saliency",
+        "method 'saliency' is registered already; choose another name, for example my_saliency",
+    ),
+    Row(
+        lambda: [write("mine.py", ""), main(["new", "metric", "mine"])][1],
+        "mine.py",
+        "mine.py exists and is not overwritten; move it away, or give another folder with --to",
+    ),
+    Row(
+        lambda: [write("file", ""), main(["init", "--to", "file"])][1],
+        "file",
+        "--to file is a file; the path of a folder is needed",
+    ),
+    Row(
+        run("run --config missing.toml"),
+        "missing.toml",
+        "--config missing.toml: no such file; `python -m bench init` writes one",
+    ),
+    Row(
+        lambda: [write("bench.toml", "tasks = [mnist1d]"), main(["run"])][1],
+        "bench.toml",
+        "bench.toml cannot be read as TOML: Invalid value (at line 1, column 10); correct that line",
+    ),
+    Row(
+        lambda: [write("bench.toml", "method = 'saliency'"), main(["run"])][1],
+        "method",
+        "unknown key 'method' of bench.toml; did you mean 'methods'? (methods, metrics, seed, ... N in all; `python -m "
+        "bench init --to example` shows them)",
+    ),
+    Row(
+        lambda: [write("bench.toml", "samples = 'many'"), main(["run"])][1],
+        "many",
+        "bench.toml: samples is 'many'; a whole number of at least 1 is needed",
+    ),
+    Row(
+        within(broken_package, loading.load_all),
+        "their-package",
+        "entry point 'theirs = not_there' of the package their-package could not be loaded: ModuleNotFoundError: No module "
+        "named 'not_there'; correct or uninstall it",
     ),
     # --- plug-ins
     Row(

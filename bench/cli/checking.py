@@ -26,7 +26,7 @@ def check(arguments: argparse.Namespace) -> int:
         )
     for kind, others in (("metrics", "method"), ("methods", "metric")):
         if asked == {kind} and getattr(arguments, others):
-            raise RequestError(f"check {kind} takes --{kind[:-1]}, not --{others}")
+            raise RequestError(f"check {kind} takes --{kind[:-1]}, not --{others}; did you mean `check {others}s`?")
     if asked == {"metrics"}:
         return _check_metrics(arguments)
     if asked == {"methods"}:

@@ -36,7 +36,7 @@ def read(path: Path) -> dict[str, Any]:
     values = {}
     for key, value in content.items():
         if key not in KEYS:
-            raise RequestError(unknown("key", key, KEYS, of=str(path), listing="python -m bench run --help"))
+            raise RequestError(unknown("key", key, KEYS, of=str(path), listing="python -m bench init --to example"))
         option, needed, take = KEYS[key]
         taken = take(value, path.parent)
         if taken is None:
@@ -46,7 +46,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def _shown(value: Any) -> str:
-    text = {True: "true", False: "false"}.get(value, repr(value)) if isinstance(value, bool) else repr(value)
+    text = str(value).lower() if isinstance(value, bool) else repr(value)
     return text if len(text) <= 40 else f"{text[:37]}..."
 
 
