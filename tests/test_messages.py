@@ -922,6 +922,7 @@ TABLE = (
         lambda: arrays(truth=npy("m.npy", np.zeros((4, 8, 8)))),
         "4 masks",
         "--truth m.npy: it holds 4 masks for 5 inputs; one for each is needed",
+    ),
     # --- files of authors
     Row(
         lambda: main(["check", str(write("empty.py", "import bench\n"))]),
