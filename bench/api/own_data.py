@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from bench.api.request import at_least_one
 from bench.core.errors import RequestError
 from bench.core.problem import Problem
 from bench.task_tools import image_files, own_arrays, own_labels
@@ -58,6 +59,9 @@ def image_folder(
     Raises:
         RequestError: a file, a label or an option cannot be used; the message names it and the way out.
     """
+    for number, what in ((samples, "samples"), (size, "size")):
+        if number is not None:
+            at_least_one(number, what)
     listing = image_files.listed(Path(images), _path(labels))
     network = _network(model, weights, transform)
     chosen = _transform(network, size)
@@ -65,7 +69,9 @@ def image_folder(
     example, first = readers.first_input(listing, names, chosen)
     readers.check_size(listing, len(names), first.shape)
     outputs = _outputs(network, first[None], example)
-    numbers, class_names = own_labels.class_numbers(listing.labels, listing.source, _path(classes), outputs)
+    numbers, class_names = own_labels.class_numbers(
+        listing.labels, listing.source, _path(classes), outputs, numbers=listing.numbers
+    )
     inputs, notes = readers.read(listing, names, chosen)
     scale = readers.pixels(chosen, (first.shape[-1], first.shape[-2]))
     truth = None if masks is None else readers.masks(Path(masks), listing, names, chosen, scale)
@@ -108,6 +114,8 @@ def arrays(
     Raises:
         RequestError: a file, a label or an option cannot be used; the message names it and the way out.
     """
+    if samples is not None:
+        at_least_one(samples, "samples")
     values = own_arrays.array(Path(inputs), "inputs")
     if values.ndim < 2 or not len(values) or values.dtype.kind != "f":
         raise RequestError(
@@ -118,7 +126,7 @@ def arrays(
     outputs = _outputs(network, _tensor(values[:1]), str(inputs))
     known = None if labels is None else own_arrays.labels(Path(labels), len(values))
     texts = None if known is None else {str(row): str(label) for row, label in enumerate(known)}
-    numbers, class_names = own_labels.class_numbers(texts, str(labels), _path(classes), outputs)
+    numbers, class_names = own_labels.class_numbers(texts, f"--labels {labels}", _path(classes), outputs, numbers=True)
     rows = (list(range(len(values))) if known is None else interleaved(known.tolist()))[:samples]
     masks = None if truth is None else own_arrays.array(Path(truth), "truth")
     if masks is not None and len(masks) != len(values):

@@ -25,6 +25,7 @@ class Folder:
     files: Mapping[str, Path]
     labels: Mapping[str, str] | None  # sample id -> class, as written; None where no class is known
     source: str  # of the labels, for messages
+    numbers: bool  # may labels be numbers of the model's outputs?
     left_out: Sequence[str]  # names of files that are no images
 
     def first(self, samples: int | None) -> list[str]:
@@ -64,7 +65,7 @@ def listed(folder: Path, labels: Path | None = None) -> Folder:
         )
     files = {one.as_posix(): folder / one for one in images}
     classes = None if loose else {name: name.split("/")[0] for name in files}
-    return Folder(folder, files, classes, f"the class folders of {folder}", left_out)
+    return Folder(folder, files, classes, f"the class folders of {folder}", False, left_out)
 
 
 def _of_csv(folder: Path, path: Path) -> Folder:
@@ -96,9 +97,8 @@ def _of_csv(folder: Path, path: Path) -> Folder:
         raise RequestError(
             f"--labels {path}: {some(missing, len(names), 'file')} not in {folder}; names relative to that folder are needed"
         )
-    return Folder(
-        folder, files, {name: row["label"].strip() for name, row in zip(names, rows, strict=True)}, str(path), []
-    )
+    classes = {name: row["label"].strip() for name, row in zip(names, rows, strict=True)}
+    return Folder(folder, files, classes, f"--labels {path}", True, [])
 
 
 def some(names: Sequence[str], of: int, what: str) -> str:

@@ -151,7 +151,7 @@ def transformed(transform: Transform, image: Image.Image, name: str) -> Tensor:
             f"--model: its transform made {kind} of {name}; a floating-point tensor (C, H, W) is needed, so end it "
             "with ToTensor or ToDtype(float32, scale=True)"
         )
-    return values.detach()
+    return values.detach().as_subclass(Tensor)  # torchvision's newer transforms return a kind of their own
 
 
 def check_size(folder: Folder, samples: int, shape: Sequence[int]) -> None:

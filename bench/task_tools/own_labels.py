@@ -25,12 +25,13 @@ def class_file(path: Path) -> list[str]:
 
 
 def class_numbers(
-    labels: Mapping[str, str] | None, source: str, classes: Path | None, outputs: int
+    labels: Mapping[str, str] | None, source: str, classes: Path | None, outputs: int, *, numbers: bool
 ) -> tuple[dict[str, int] | None, tuple[str, ...]]:
     """Sample id -> class number, and the names of the classes, in the order of the model's outputs.
 
-    `labels`: sample id -> name or number. Names without a file of classes are numbered in alphabetical order, as torchvision
-    and timm do. Raises RequestError where they do not match the outputs, or where these two would order them differently.
+    `labels`: sample id -> name or, where `numbers` are allowed, the number of an output. Names without a file of classes are
+    numbered in alphabetical order, as torchvision and timm do. Raises RequestError where they do not match the outputs, or
+    where these two would order them differently.
     """
     names = [] if classes is None else class_file(classes)
     if classes is not None and len(names) != outputs:
@@ -39,8 +40,10 @@ def class_numbers(
         )
     if labels is None:
         return None, tuple(names)
-    if classes is None and not source.startswith("the class") and all(map(_is_number, labels.values())):
-        return {sample: _in_range(int(label), sample, source, outputs) for sample, label in labels.items()}, ()
+    if numbers and all(map(_is_number, labels.values())) and not set(labels.values()) <= set(names):
+        return {sample: _in_range(int(label), sample, source, outputs) for sample, label in labels.items()}, tuple(
+            names
+        )
     names = names or _ordered(set(labels.values()), source, outputs)
     for label in labels.values():
         if label not in names:
@@ -56,7 +59,7 @@ def _ordered(found: set[str], source: str, outputs: int) -> list[str]:
             f"{source} hold {len(names)} classes, the model has {outputs} outputs; name these in their order with "
             "--classes FILE, one a line"
         )
-    by_number = sorted(names, key=lambda name: [int(part) if part.isdigit() else part for part in _parts(name)])
+    by_number = sorted(names, key=lambda name: [int(part) if part.isdecimal() else part for part in _parts(name)])
     if by_number != names:
         raise RequestError(
             f"the order of {source} is not certain: {_start(names)} (torchvision) or {_start(by_number)} (timm); name the "
@@ -80,6 +83,6 @@ def _is_number(text: str) -> bool:
 def _in_range(label: int, sample: str, source: str, outputs: int) -> int:
     if not 0 <= label < outputs:
         raise RequestError(
-            f"--labels {source}: label {label} of {sample} is no output of the model; 0 to {outputs - 1} are allowed"
+            f"{source}: label {label} of {sample} is no output of the model; 0 to {outputs - 1} are allowed"
         )
     return label

@@ -126,6 +126,7 @@ def test_labels_come_from_a_csv_by_name_or_number(photos, tmp_path):
         ("cat/a.png,1\ndog/d.png,0\n", {}, ([0, 1], ())),
         ("cat/a.png,zebra\ndog/d.png,ape\n", {}, ([0, 1], ("ape", "zebra"))),
         ("cat/a.png,cat\ndog/d.png,dog\n", {"classes": names}, ([1, 0], ("dog", "cat"))),
+        ("cat/a.png,0\ndog/d.png,1\n", {"classes": names}, ([0, 1], ("dog", "cat"))),
     ):
         table.write_text("file,label\n" + rows)
         problem = folder(photos, labels=table, **given)

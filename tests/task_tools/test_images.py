@@ -177,3 +177,12 @@ def test_masks_go_through_the_geometry_of_the_images(tmp_path, value):
     assert truth.shape == (1, 16, 16)
     assert torch.equal(truth, inputs.mean(1) > pixels.bounds().mean((0, 1)).item())
     assert 0.15 < truth.float().mean() < 0.35  # 20 x 20 of 40 x 40 pixels that are left, a little more after the crop
+
+
+def test_transforms_of_torchvision_s_second_kind_are_read(tmp_path):
+    from torchvision.transforms import v2
+
+    newer = v2.Compose([v2.ToImage(), v2.Resize((16, 16)), v2.ToDtype(torch.float32, scale=True)])
+    values = images.transformed(newer, photo(), "a")
+    assert type(values) is torch.Tensor
+    assert values.shape == (3, 16, 16)
