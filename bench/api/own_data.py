@@ -185,14 +185,15 @@ def _outputs(network: _Network, inputs: Tensor, example: str) -> int:
     """How many classes the model knows, by its answer to one input (1, C, *S). Raises RequestError if it has none."""
     try:
         with torch.no_grad():
-            answer = network.module(inputs.to(next(network.module.parameters(), inputs).dtype))
+            network.module(inputs.to(next(network.module.parameters(), inputs).dtype))
     except Exception as error:  # of the user's network
         raise RequestError(
             f"--model {network.name} fails on {example} of shape {tuple(inputs.shape)}: {short(error)}; inputs of the "
             "shape that it takes are needed"
         ) from error
-    Problem.from_model(network.module, inputs)  # refuses before all files are read
-    return max(2, int(answer.shape[1]))
+    single = Problem.from_model(network.module, inputs)  # refuses what cannot be explained, before all files are read
+    with torch.no_grad():
+        return int(single.model(single.inputs).shape[1])
 
 
 def _finished(problem: Problem, notes: Sequence[str], notify: Notify) -> Problem:
