@@ -10,6 +10,7 @@ import ast
 import re
 import socket
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -93,6 +94,30 @@ def write(name: str, text: str) -> Path:
 
 def npy(name: str, values: np.ndarray) -> str:
     np.save(name, values)
+    return name
+
+
+def npz(name: str, **arrays: np.ndarray) -> str:
+    np.savez(name, **arrays)  # type: ignore[arg-type]
+    return name
+
+
+def maps(*ids: str, samples: int = 5, **changed: Any) -> Callable[[], object]:
+    """`evaluate` with a file of maps of the given samples (by default all of them), some arrays changed."""
+    names = list(ids) or [str(number) for number in range(samples)]
+    arrays = {"sample_ids": np.array(names), "maps": np.ones((len(names), 8, 8))} | changed
+    kept = {name: values for name, values in arrays.items() if values is not None}
+    return lambda: evaluate(npz("maps.npz", **kept))
+
+
+def evaluate(given: Any, name: Any = "mine", **asked: Any) -> object:
+    """A problem with maps that were made elsewhere."""
+    return bench.evaluate(problem(), methods="random", metrics="drop", maps={name: given}, **asked)
+
+
+def zipped(name: str, entry: str) -> str:
+    with zipfile.ZipFile(name, "w") as archive:
+        archive.writestr(entry, "text")
     return name
 
 
@@ -578,13 +603,8 @@ TABLE = (
     Row(
         lambda: bench.score(problem(), torch.zeros(5, 8), metrics="drop"),
         "(5, 8)",
-        "maps are torch.float32 of shape (5, 8); floating-point values of shape (5, 8, 8) are needed",
-    ),
-    Row(
-        lambda: bench.score(problem(), torch.zeros(5, 3, 8, 8), metrics="drop"),
-        "(5, 3, 8, 8)",
-        "maps are torch.float32 of shape (5, 3, 8, 8); floating-point values of shape (5, 8, 8) are needed; sum them "
-        "over the channels",
+        "maps are torch.float32 of shape (5, 8); floating-point values of shape (5, 8, 8) are needed, or (5, 3, 8, 8), which "
+        "are summed over the channels",
     ),
     Row(
         lambda: bench.score(problem(), torch.rand(5, 8, 8), metrics="max_sensitivity"),
@@ -991,6 +1011,165 @@ TABLE = (
         "their-package",
         "entry point 'theirs = not_there' of the package their-package could not be loaded: ModuleNotFoundError: No module "
         "named 'not_there'; correct or uninstall it",
+    # --- maps that were made elsewhere
+    Row(
+        lambda: bench.evaluate(problem(), maps=torch.zeros(5, 8, 8)),  # type: ignore[arg-type]
+        "Tensor",
+        "maps are of type Tensor; a mapping from names to maps is needed, for example {'radiologist': 'maps.npz'}",
+    ),
+    Row(
+        lambda: evaluate("maps.npz", name="a b"),
+        "a b",
+        "'a b' cannot be the name of maps; letters, digits, '_', '-' and '.' are allowed, but no '.' first",
+    ),
+    Row(
+        run("run --task mnist1d --maps saliency=maps.npz"),
+        "saliency",
+        "'saliency' is the name of a registered method; give the maps another name",
+    ),
+    Row(
+        run("run --task mnist1d --maps maps.npz"),
+        "maps.npz",
+        "--maps maps.npz: a name and a file are needed, NAME=FILE, for example radiologist=maps.npz",
+    ),
+    Row(
+        run("run --task mnist1d --maps a=1.npz a=2.npz"),
+        "'a'",
+        "--maps a=2.npz: 'a' is given twice; give each file a name of its own",
+    ),
+    Row(
+        run("run --task mnist1d --maps mine=missing.npz"),
+        "missing.npz",
+        "maps file missing.npz does not exist; the path of a .npz or .safetensors file is needed",
+    ),
+    Row(
+        lambda: evaluate(npy("maps.npy", np.zeros((5, 8, 8)))),
+        "maps.npy",
+        "maps file maps.npy cannot be read; the name of a file of maps must end in .npz or .safetensors",
+    ),
+    Row(
+        lambda: evaluate(write("maps.npz", "torn")),
+        "maps.npz",
+        "maps file maps.npz is no whole .npz file (it is no zip archive); write it with numpy.savez",
+    ),
+    Row(
+        lambda: evaluate(write("maps.safetensors", "torn")),
+        "maps.safetensors",
+        "maps file maps.safetensors is no whole .safetensors file (...); write it with safetensors' save_file",
+    ),
+    Row(
+        maps(sample_ids=np.array(list("01234"), dtype=object)),
+        "pickled",
+        "maps file maps.npz holds pickled objects, which are never loaded; save arrays of numbers, and sample_ids as "
+        "np.array(ids, dtype=str)",
+    ),
+    Row(
+        lambda: evaluate(zipped("maps.npz", "notes.txt")),
+        "notes.txt",
+        "maps file maps.npz: 'notes.txt' is no array; write the file with numpy.savez",
+    ),
+    Row(
+        lambda: evaluate(npz("maps.npz")),
+        "maps.npz",
+        "maps file maps.npz holds no map; one array for each sample id is needed",
+    ),
+    Row(
+        maps(scores=np.zeros(5)),
+        "scores",
+        "maps file maps.npz: unknown array 'scores' (allowed: sample_ids, maps, task)",
+    ),
+    Row(
+        maps(sample_ids=None),
+        "sample_ids",
+        "maps file maps.npz has no array sample_ids; it needs both sample_ids and maps, or an array for each id",
+    ),
+    Row(
+        maps(sample_ids=np.array(["0", "1"])),
+        "(2,)",
+        "maps file maps.npz: sample_ids are <U1 of shape (2,) and maps of shape (5, 8, 8); one name for each of the maps (N, "
+        "*S) is needed",
+    ),
+    Row(
+        maps(*"01230"),
+        "'0'",
+        "maps file maps.npz: sample id '0' occurs twice; one map for each sample is needed",
+    ),
+    Row(
+        maps(maps=np.ones((5, 8, 8), dtype=np.uint8)),
+        "uint8",
+        "maps mine (maps.npz): the map of sample '0' is of type uint8; a floating-point type is needed, for example "
+        "values.astype('float32')",
+    ),
+    Row(
+        maps(maps=np.full((5, 8, 8), np.inf)),
+        "'0'",
+        "maps mine (maps.npz): the map of sample '0' is not finite; replace its NaN and infinite values",
+    ),
+    Row(
+        maps(maps=np.ones((5, 9, 9))),
+        "(9, 9)",
+        "maps mine (maps.npz): the map of sample '0' has the shape (9, 9); (8, 8) is needed, or (3, 8, 8), which is summed "
+        "over the channels",
+    ),
+    Row(
+        maps("0", "1"),
+        "'2'",
+        "maps mine (maps.npz): 3 of the 5 samples of model have no map, for example '2'; add them, or ask for 2 samples",
+    ),
+    Row(
+        maps("1", "2"),
+        "'0'",
+        "maps mine (maps.npz): 3 of the 5 samples of model have no map, for example '0'; add them, or score the others alone "
+        "with bench.score",
+    ),
+    Row(
+        maps(*"01234", "5"),
+        "'5'",
+        "maps mine (maps.npz): unknown sample '5' of model (allowed: 0, 1, 2, 3, 4); maps are keyed by the ids of samples",
+    ),
+    Row(
+        lambda: evaluate(torch.zeros(4, 8, 8)),
+        "(4, 8, 8)",
+        "maps mine are torch.float32 of shape (4, 8, 8); floating-point values of shape (5, 8, 8) are needed, or (5, 3, 8, "
+        "8), which are summed over the channels",
+    ),
+    Row(
+        lambda: bench.evaluate(task=["mnist1d", "tissue"], maps={"mine": torch.zeros(4, 40)}),
+        "mine",
+        "maps mine are an array, and several tasks are asked for; maps keyed by sample id are needed",
+    ),
+    Row(
+        lambda: main(f"run --task mnist1d tissue --maps mine={npz('m.npz', **{'test/0010': np.zeros(40)})}".split()),
+        "test/0010",
+        "maps mine (m.npz): 'test/0010' is a sample of mnist1d and of tissue; ask for one of these tasks, or let `bench "
+        "attribute` write the file, which notes the task",
+    ),
+    Row(
+        lambda: main(
+            f"run --task mnist1d --maps mine={npz('m.npz', task=np.array('tissue@1'), a=np.zeros(40))}".split()
+        ),
+        "tissue@1",
+        "maps mine (m.npz) are of task tissue@1, not of mnist1d@1; ask for that task, or give maps of this one",
+    ),
+    Row(
+        run("attribute mnist1d --method saliency random -o maps.npz"),
+        "maps.npz",
+        "-o maps.npz is one file, and 2 methods are asked for; the path of a folder is needed, which gets a file for each",
+    ),
+    Row(
+        run("attribute mnist1d --method saliency -o maps.npy"),
+        "maps.npy",
+        "-o maps.npy is neither a folder nor a file of maps; its name must end in .npz or .safetensors",
+    ),
+    Row(
+        lambda: bench.attribute(problem(), "saliency", out="maps.npy"),
+        "maps.npy",
+        "maps cannot be written to maps.npy; its name must end in .npz or .safetensors",
+    ),
+    Row(
+        lambda: bench.attribute(problem(), "saliency", out="missing/maps.npz"),
+        "missing/maps.npz",
+        "maps cannot be written to missing/maps.npz; the path of a file in an existing folder is needed",
     ),
     # --- plug-ins
     Row(
@@ -1079,7 +1258,8 @@ def answer(row: Row, where: Path) -> Answer:
 
 
 def normal(message: str, where: Path) -> str:
-    """The message without the folder, the number of registered names, which grows, times, and a port that is free."""
+    """The message without the folder, the number of registered names, times, a free port, and words of other libraries."""
+    message = re.sub(r"(\.safetensors file) \(.*?\);", r"\1 (...);", message)
     message = re.sub(r"about \d+ s", "about N s", message.replace(f"{where}/", ""))
     return re.sub(r"^port \d+", "port N", re.sub(r"\.\.\. \d+ in all", "... N in all", message))
 

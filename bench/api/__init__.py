@@ -6,9 +6,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bench.api.attribution import Explanations, attribute, explain, score
+    from bench.api.attribution import attribute, score
     from bench.api.authoring import check_methods, check_plugins
     from bench.api.evaluation import evaluate
+    from bench.api.explanation import Explanations, explain
     from bench.api.judging import Comparison, check, compare
     from bench.api.listing import list_methods, list_metrics, list_tasks
     from bench.api.own_data import arrays, image_folder
@@ -45,9 +46,10 @@ __all__ = [
 ]
 
 _MODULES = {
-    "attribution": ("Explanations", "attribute", "explain", "score"),
+    "attribution": ("attribute", "score"),
     "authoring": ("check_methods", "check_plugins"),
     "evaluation": ("evaluate",),
+    "explanation": ("Explanations", "explain"),
     "judging": ("Comparison", "check", "compare"),
     "listing": ("list_methods", "list_metrics", "list_tasks"),
     "own_data": ("arrays", "image_folder"),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
+import warnings
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -31,9 +32,11 @@ from bench.api.request import (
     tasks_of,
 )
 from bench.api.results import Results
-from bench.core.errors import RequestError
+from bench.core.errors import BenchWarning, RequestError
 from bench.core.problem import Problem
 from bench.core.vocabulary import FLOAT32, PRECISIONS, PROFILES
+from bench.engine import given
+from bench.engine.map_checks import Source
 from bench.engine.plan import Outcome, Plan
 from bench.engine.runner import run
 from bench.network import device as devices
@@ -49,6 +52,7 @@ def evaluate(
     task: Names = None,
     methods: Names = None,
     metrics: Names = None,
+    maps: Mapping[str, Source] | None = None,
     profile: str = "standard",
     samples: int | None = None,
     budget: str | float | None = None,
@@ -76,6 +80,11 @@ def evaluate(
         methods: names, with wildcards and hyper-parameters ('lrp*', 'smoothgrad[samples=8]'); by default those that the profile
             takes. `random`, the control that every score is compared with, has to be named where others are.
         metrics: names, likewise; by default those that the profile takes and that pass their checks.
+        maps: maps that were made elsewhere, by the names under which boards show them beside the methods. Each is an array
+            (N, *S) of the samples asked for, in their order, a mapping sample id -> array (*S), or a file: .npz with one array
+            for each sample id, or with the arrays `sample_ids` (N,) and `maps` (N, *S); .safetensors with one tensor for each
+            sample id. Maps with channels, (N, C, *S), are summed over them, with a warning. Metrics that ask a method for other
+            maps, or measure its cost, are skipped.
         profile: "quick", "standard" or "full": how many samples of a registered task, and which tasks, methods and metrics take
             part where they are not named: quick takes those of low cost and the best-known methods, standard all but the slow
             ones, full all, and also metrics that fail their checks.
@@ -104,7 +113,8 @@ def evaluate(
         The results: `leaderboard`, `scores`, `failures` and `report(path)`.
 
     Raises:
-        RequestError: an unknown name, a value that cannot be used, or a budget that is over before the first round has ended.
+        RequestError: an unknown name, a value or maps that cannot be used, or a budget that is over before the first round has
+            ended.
     """
     checked_choice(profile, PROFILES, "profile")
     checked_choice(precision, PRECISIONS, "precision")
@@ -134,6 +144,11 @@ def evaluate(
         budget=clock,
         left_out={"tasks": other_tasks, "methods": other_methods, "metrics": other_metrics},
     )
+    if maps is not None:
+        given_maps, notes = given.methods(maps, plan)
+        plan = replace(plan, methods=[*plan.methods, *given_maps])
+        for note in notes:
+            warnings.warn(note, BenchWarning, stacklevel=2)
     judge = profile != "full" and metrics is None  # leave out metrics that fail their checks
     about = {"command": command, "config": config and str(config), "profile": profile, "precision": precision}
     run_in = partial(_run, plan, plugins=files, about=about, judge=judge, progress=progress, finished=finished)
@@ -193,6 +208,11 @@ def _facts(plan: Plan, outcome: Outcome, seconds: float) -> dict[str, Any]:
         "budget_seconds": None if plan.budget is None else plan.budget.seconds,
         "tasks": outcome.tasks,
         "methods": _ids(plan.methods),
+        "maps": {
+            one.name: {"source": one.source, "samples": one.samples}
+            for one in plan.methods
+            if isinstance(one, given.GivenMaps)
+        },
         "left_out": dict(plan.left_out),
         "metrics": _ids(plan.metrics),
         "skipped_tasks": outcome.skipped_tasks,

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from bench.core.entries import Entry, Metric, Task
+from bench.core.entries import OWN_MODELS, Entry, Metric, Task
 from bench.core.errors import RequestError
 from bench.core.nearest import several, unknown
 from bench.core.vocabulary import FLOAT32, PROFILES
@@ -104,7 +104,7 @@ def own_task(problem: Problem, name: str = OWN_MODEL) -> Task:
     return Task(
         name=name,
         fn=own_problem,
-        family="own model",
+        family=OWN_MODELS,
         cite="",
         version=1,
         params=(),

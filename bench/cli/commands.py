@@ -11,9 +11,10 @@ from signal import SIGTERM, default_int_handler, signal
 from bench import api, plots
 from bench.api.progress import bar
 from bench.api.request import OWN_MODEL
+from bench.cli import maps as maps_of
 from bench.cli import output, own_data
 from bench.cli.checking import check as check
-from bench.core.errors import RequestError
+from bench.core.errors import BenchError, RequestError
 from bench.engine import loading
 from bench.page import NAME as PAGE
 from bench.report import pool
@@ -25,21 +26,25 @@ from bench.report.writer import Writer
 def run(arguments: argparse.Namespace) -> int:
     if not (arguments.all or arguments.task or arguments.method or arguments.metric):
         raise RequestError("no task, method or metric was given; use --all, or some of --task, --method and --metric")
-    start = time.perf_counter()
+    start, maps = time.perf_counter(), maps_of.by_name(arguments.maps)
     problem = own_data.problem(arguments)
-    with Writer(
-        arguments.out,
-        pictures=not arguments.no_plots,
-        svg=arguments.svg,
-        workers=pool.usable(),
-        made=lambda built: output.print_board(built.tables, arguments.out),
-    ) as writer:
+    with (
+        Writer(
+            arguments.out,
+            pictures=not arguments.no_plots,
+            svg=arguments.svg,
+            workers=pool.usable(),
+            made=lambda built: output.print_board(built.tables, arguments.out),
+        ) as writer,
+        output.notes_as_lines(),
+    ):
         results = api.evaluate(
             problem,
             task=arguments.task if problem is None else None,
             name=arguments.name or own_data.word(arguments) or OWN_MODEL,
             methods=arguments.method,
             metrics=arguments.metric,
+            maps=maps,
             profile=arguments.profile,
             samples=arguments.samples,
             budget=arguments.budget,
@@ -125,6 +130,34 @@ def explain(arguments: argparse.Namespace) -> int:
         print(f"{one.method}: {one.note or f'{one.seconds:.3g} s'}")
     print(f"{found.caption}\n{arguments.output}")
     return 0 if found.maps else 1
+
+
+def attribute(arguments: argparse.Namespace) -> int:
+    methods = api.list_methods(arguments.method, plugins=arguments.plugins)
+    failed = False
+    for method, file in maps_of.files_for(methods, arguments.output).items():
+        try:
+            with output.notes_as_lines():
+                maps = api.attribute(
+                    arguments.task,
+                    method,
+                    samples=arguments.samples,
+                    out=file,
+                    seed=arguments.seed,
+                    device=arguments.device,
+                    batch_size=arguments.batch_size,
+                    data=arguments.data,
+                    offline=arguments.offline,
+                    plugins=arguments.plugins,
+                )
+        except RequestError:
+            raise
+        except BenchError as error:
+            print(f"bench: {error}", file=sys.stderr)
+            failed = True
+        else:
+            print(f"{method}: {len(maps)} maps of shape {tuple(maps.shape[1:])} in {file}")
+    return 1 if failed else 0
 
 
 def sweep(arguments: argparse.Namespace) -> int:

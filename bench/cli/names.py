@@ -18,7 +18,7 @@ from bench.core.vocabulary import COSTS
 from bench.engine.catalogue import Registered, registered
 from bench.registry.selection import select
 
-ONE_TASK = ("explain", "sweep", "train", "evaluate", "fetch")  # commands that take one task
+ONE_TASK = ("explain", "attribute", "sweep", "train", "evaluate", "fetch")  # commands that take one task
 COMMANDS = ("list_entries",)  # of this module
 KINDS = ("methods", "metrics")  # what `check` takes beside files
 NAMED = ("run", "check", *ONE_TASK)  # commands whose names are those of registered things

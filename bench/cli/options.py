@@ -29,6 +29,16 @@ def add_names(group: Any, kinds: tuple[str, ...]) -> None:
         group.add_argument(f"--{kind}", nargs="+", metavar="NAME", help=f"these {kind}s")
 
 
+def add_maps(group: Any) -> None:
+    group.add_argument(
+        "--maps",
+        nargs="+",
+        metavar="NAME=FILE",
+        help="maps made elsewhere, shown as a method called NAME beside those of --method; FILE is .npz or .safetensors with "
+        "one array (*S) for each sample id, or .npz with the arrays sample_ids (N,) and maps (N, *S)",
+    )
+
+
 def add_amount(group: Any, *, profile: str, profile_help: str) -> None:
     """--profile, --samples, --seed."""
     group.add_argument("--profile", choices=PROFILES, default=profile, help=f"{profile_help} (default: {profile})")

@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from bench.analysis.task_tables import Tables
 from bench.api import Results, SweepResults
+from bench.core.errors import BenchWarning
 from bench.core.files import write_csv
 from bench.engine.plan import Outcome
 from bench.page import NAME as PAGE
 from bench.report.terminal import board_text, closing_text
 
 MOST_FAILURES = 10  # lines; the others are counted
+
+
+@contextmanager
+def notes_as_lines() -> Iterator[None]:
+    """Prints what a user should know of a request as lines, not as Python's warnings."""
+    shown = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        if issubclass(category, BenchWarning):
+            print(f"bench: {message}", file=sys.stderr)
+        else:
+            shown(message, category, *where, **more)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", BenchWarning)
+        warnings.showwarning = show
+        yield
 
 
 def print_run(results: Results, seconds: float, *, verbose: bool) -> None:

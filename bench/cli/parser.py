@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from bench import __version__
-from bench.cli import author_parser, model_parser, options, own_data
+from bench.cli import author_parser, maps_parser, model_parser, options, own_data
 from bench.core.vocabulary import BASELINES, FEATURES, PRECISIONS
 
-SHOWN = "integrated_gradients,grad_cam,lrp_composite,smoothgrad,sise,random"  # by explain, if no method is named
 EPILOG = """\
 examples:
   python -m bench run --all                               every task, method and metric
   python -m bench run --task mnist1d --method 'lrp*' sise random --profile quick
+  python -m bench run --task mnist1d --maps mine=maps.npz  with maps that you have
   python -m bench run --task image_folder --images photos --model timm:resnet18 --weights resnet18.safetensors
   python -m bench new method my_method                    a method of your own, to start from
   python -m bench check my_method.py                      is it sound?
@@ -40,7 +40,8 @@ def parser(run_defaults: Mapping[str, Any] | None = None) -> argparse.ArgumentPa
     _add_report(commands)
     _add_serve(commands)
     _add_compare(commands)
-    _add_explain(commands)
+    maps_parser.add_explain(commands)
+    maps_parser.add_attribute(commands)
     author_parser.add_check(commands)
     author_parser.add_new(commands)
     author_parser.add_init(commands)
@@ -66,6 +67,7 @@ def _add_run(commands: Any) -> Any:
         "--all", action="store_true", help="all tasks, methods and metrics that the options below do not narrow"
     )
     options.add_names(choice, ("task", "method", "metric"))
+    options.add_maps(choice)
     choice.add_argument(
         "--config", type=Path, metavar="FILE", help="file of settings instead of bench.toml; see `python -m bench init`"
     )
@@ -172,47 +174,6 @@ def _add_compare(commands: Any) -> None:
     )
     compare.add_argument("--all", action="store_true", help="also list what stayed the same, and costs")
     compare.add_argument("--csv", type=Path, metavar="FILE", help="write every comparison to FILE")
-
-
-def _add_explain(commands: Any) -> None:
-    explain = options.add_command(
-        commands,
-        "explain",
-        "explain",
-        "draw the maps of several methods for one input, side by side",
-        "Explains one sample of a task, or an input of your own, with several methods and draws the maps side by side.",
-        "examples:\n"
-        "  python -m bench explain tissue --sample 3 --method grad_cam,lrp_composite,random -o maps.png\n"
-        "  python -m bench explain hmt --input tile.png --target tumor",
-    )
-    explain.add_argument("task", metavar="TASK", help="the task whose model is explained; also 'hmt[size=224]'")
-    what = explain.add_mutually_exclusive_group()
-    what.add_argument("--sample", default="0", metavar="I", help="number or id of a sample (default: 0)")
-    what.add_argument(
-        "--input",
-        type=Path,
-        metavar="FILE",
-        help="an input of your own: an image, scaled to the task's size, or values as .npy or .csv (one channel per line)",
-    )
-    explain.add_argument(
-        "--method", nargs="+", default=[SHOWN], metavar="NAME", help=f"separated by commas or spaces (default: {SHOWN})"
-    )
-    explain.add_argument(
-        "--target", metavar="CLASS", help="class to explain, by name or number (default: the task's, or the prediction)"
-    )
-    options.add_seed(explain)
-    explain.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        default=Path("maps.png"),
-        metavar="FILE",
-        help="picture to write: .png, .svg or .pdf (default: %(default)s)",
-    )
-    options.add_device(explain)
-    where = explain.add_argument_group("files")
-    options.add_data(where)
-    options.add_plugins(where)
 
 
 def _add_sweep(commands: Any) -> None:

@@ -13,6 +13,10 @@ if TYPE_CHECKING:  # names are listed and checked without waiting for torch
 
 from bench.core.vocabulary import PROFILE_COSTS
 
+# Families of what is never registered.
+GIVEN = "given maps"  # that were made elsewhere, in place of a method's
+OWN_MODELS = "own model"  # a user's own problem, in place of a task
+
 
 @dataclass(frozen=True)
 class Recipe:

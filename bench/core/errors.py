@@ -7,6 +7,10 @@ class BenchError(Exception):
     """An error whose message tells the user what is wrong and the way out."""
 
 
+class BenchWarning(UserWarning):
+    """What a user should know of a request that is carried out."""
+
+
 class RequestError(BenchError):
     """The request itself is wrong (an unknown name, a bad option): exit code 2."""
 

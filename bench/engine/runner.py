@@ -17,6 +17,7 @@ from bench.core.errors import ContractError, DataMissing, RequestError
 from bench.core.problem import Problem
 from bench.core.progress import Progress
 from bench.core.records import Record, ScoreKey
+from bench.engine import given
 from bench.engine.explain import Attributions, explain_all, reason
 from bench.engine.plan import Outcome, Plan, load, sample_digests
 from bench.engine.schedule import Forecast, Job, cheap_first, legs
@@ -118,7 +119,8 @@ def _start(plan: Plan, task: Task, store: Store, outcome: Outcome) -> Job:
     outcome.tasks[task.name] = {"id": task.id, "fingerprint": first.fingerprint, "samples": 0, "asked": len(ids)}
     keys = [_key(plan, task, method, metric, first) for method in plan.methods for metric in plan.metrics]
     if plan.for_reports:
-        store.mark_run(task, first.fingerprint, keys, plan.left_out)
+        maps = {method.name: method.id for method in plan.methods if isinstance(method, given.GivenMaps)}
+        store.mark_run(task, first.fingerprint, keys, plan.left_out, maps)
     else:
         store.mark_sweep(task, first.fingerprint, keys)
     steps = len(plan.methods) * (1 + len(plan.metrics))
@@ -196,7 +198,11 @@ def _run_method(
 
 def _record(chunk: Chunk, method: Entry, pending: PendingScores, probe: Probe, maps: Attributions) -> Record:
     start = time.perf_counter()
-    scores = score(pending.metric, method, probe, maps, task=chunk.task.id, seed=chunk.plan.seed)
+    reason = given.why_not(pending.metric) if isinstance(method, given.GivenMaps) else ""
+    if reason:
+        scores = given.no_scores(reason, len(probe.problem), probe.features)
+    else:
+        scores = score(pending.metric, method, probe, maps, task=chunk.task.id, seed=chunk.plan.seed)
     return Record(
         key=pending.key,
         sample_ids=probe.problem.sample_ids,

@@ -9,6 +9,7 @@ import pandas as pd
 
 from bench.analysis.comparison import EVERYTHING, LOST, ORDER, SAME, too_few
 from bench.analysis.summary import sentences, summary
+from bench.core.entries import GIVEN
 from bench.core.vocabulary import (
     BETTER,
     CONTROLS,
@@ -111,9 +112,9 @@ def headlines(board: pd.DataFrame, metrics: pd.DataFrame) -> list[str]:
 
 
 def named(board: pd.DataFrame) -> pd.Series:
-    """The methods' names, controls and outdated rows marked."""
-    control = pd.Series(np.where(board["method_family"] == CONTROLS, " (control)", ""), index=board.index)
-    return board["method"] + control + board[Column.OUTDATED].map({YES: " (outdated)"}).fillna("")
+    """The methods' names; controls, maps that were made elsewhere and outdated rows marked."""
+    family = board["method_family"].map({CONTROLS: " (control)", GIVEN: f" ({GIVEN})"}).fillna("")
+    return board["method"] + family + board[Column.OUTDATED].map({YES: " (outdated)"}).fillna("")
 
 
 def cell(text: object) -> str:

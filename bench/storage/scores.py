@@ -5,7 +5,8 @@ can be made without the plug-ins.
 
 `scores/task=NAME/current.json` marks what reports show: the weights and settings of the task that were asked for last
 (`task_id`, `fingerprint`), without the scores that only sweeps have asked for (`sweep_only`). A run that asks for such
-scores takes them off that list. `left_out` holds the methods and metrics that the last run left out as too slow.
+scores takes them off that list. `left_out` holds the methods and metrics that the last run left out as too slow. `given` holds
+the ids of maps that were made elsewhere, by name: those that were given last are shown.
 """
 
 from __future__ import annotations
@@ -64,14 +65,19 @@ class Store:
         fingerprint: str,
         keys: Iterable[ScoreKey],
         left_out: Mapping[str, Sequence[str]] | None = None,
+        given: Mapping[str, str] | None = None,
     ) -> None:
         """Notes what a run asks for, before it starts: its scores are shown in reports.
 
-        `left_out`: kind (methods, metrics) -> those that are too slow for the profile.
+        `left_out`: kind (methods, metrics) -> those that are too slow for the profile. `given`: name -> id of maps made
+        elsewhere; scores of other maps under that name are no longer shown.
         """
-        asked = {key.hash for key in keys}
-        sweep_only = [name for name in self._mark(task).get("sweep_only", []) if name not in asked]
-        self._write_mark(task, fingerprint, left_out=dict(left_out or {}), sweep_only=sweep_only)
+        keys = list(keys)
+        asked, methods = {key.hash for key in keys}, {key.method.split("@")[0] for key in keys}
+        mark = self._mark(task)
+        sweep_only = [name for name in mark.get("sweep_only", []) if name not in asked]
+        maps = {name: one for name, one in mark.get("given", {}).items() if name not in methods} | dict(given or {})
+        self._write_mark(task, fingerprint, left_out=dict(left_out or {}), sweep_only=sweep_only, given=maps)
 
     def mark_sweep(self, task: Entry, fingerprint: str, keys: Iterable[ScoreKey]) -> None:
         """Notes what a sweep asks for, before it starts: what no run has asked for is not shown in reports."""
@@ -80,7 +86,8 @@ class Store:
         tables = (parts.read(path, parts.KEY, parts.KEY_NAMES) for path in parts.of_task(self._task_folder(task)))
         stored = {key.hash for table in tables if len(table) for key in parts.keys_of(table)[0]}
         new = {key.hash for key in keys} - stored - set(before)
-        self._write_mark(task, fingerprint, left_out=mark.get("left_out", {}), sweep_only=[*before, *sorted(new)])
+        kept = {name: mark.get(name, {}) for name in ("left_out", "given")}
+        self._write_mark(task, fingerprint, **kept, sweep_only=[*before, *sorted(new)])
 
     def tasks(self) -> list[str]:
         """The tasks that have been run, by name."""
@@ -96,7 +103,8 @@ class Store:
             if not tasks or _task_name(path) in tasks:
                 mark = _read_mark(path)
                 about = {name: mark[name] for name in ("task_id", "fingerprint")}
-                tables += _shown(parts.read_all(parts.of_task(path.parent), about), set(mark.get("sweep_only", [])))
+                read = _of_given(parts.read_all(parts.of_task(path.parent), about), mark.get("given", {}))
+                tables += _shown(read, set(mark.get("sweep_only", [])))
         return parts.frame(tables)
 
     def read_asked(
@@ -146,6 +154,12 @@ def _read_mark(path: Path) -> dict[str, Any]:
         return mark
     except ValueError as error:
         raise BenchError(f"{path}: not JSON ({error}); move it away and run again") from error
+
+
+def _of_given(tables: Sequence[pa.Table], given: Mapping[str, str]) -> list[pa.Table]:
+    """The tables without those of other maps than the ones that were given last under a name."""
+    ids = [(table["method"][0].as_py(), table["method_id"][0].as_py()) for table in tables]
+    return [table for table, (name, one) in zip(tables, ids, strict=True) if given.get(name, one) == one]
 
 
 def _shown(tables: Sequence[pa.Table], hidden: set[str]) -> list[pa.Table]:
