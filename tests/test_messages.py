@@ -1071,7 +1071,7 @@ TABLE = (
     Row(
         lambda: evaluate(npz("maps.npz")),
         "maps.npz",
-        "maps file maps.npz holds no map; one array for each sample id is needed",
+        "maps mine (maps.npz) hold nothing; a map for each sample id is needed",
     ),
     Row(
         maps(scores=np.zeros(5)),
@@ -1119,8 +1119,8 @@ TABLE = (
     Row(
         maps("1", "2"),
         "'0'",
-        "maps mine (maps.npz): 3 of the 5 samples of model have no map, for example '0'; add them, or score the others alone "
-        "with bench.score",
+        "maps mine (maps.npz): 3 of the 5 samples of model have no map, for example '0'; add them, or leave these samples "
+        "out of the problem",
     ),
     Row(
         maps(*"01234", "5"),

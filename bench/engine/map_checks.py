@@ -61,6 +61,8 @@ def keyed(source: Mapping[str, Values] | str | Path, label: str) -> tuple[Maps, 
     Raises RequestError unless all values are finite numbers of a floating type.
     """
     found = map_files.read(Path(source)) if isinstance(source, str | Path) else map_files.MapFile(dict(source))
+    if not found.maps:
+        raise RequestError(f"{label} hold nothing; a map for each sample id is needed")
     maps: Maps = {}
     for name, values in found.maps.items():
         values = values if isinstance(values, Tensor) else np.asarray(values)
@@ -128,7 +130,9 @@ def of_samples(maps: Maps, subject: Subject, label: str) -> tuple[Maps, bool]:
     missing = [name for name in subject.asked if name not in own]
     if missing:
         first = subject.asked.index(missing[0])
-        way = f"ask for {first} samples" if first else "score the others alone with bench.score"
+        own_model = subject.task.family == OWN_MODELS
+        alone = "leave these samples out of the problem" if own_model else "score the others alone with bench.score"
+        way = f"ask for {first} sample{'s' * (first > 1)}" if first else alone
         raise RequestError(
             f"{label}: {len(missing)} of the {len(subject.asked)} samples of {subject.task.name} have no map, for example "
             f"'{missing[0]}'; add them, or {way}"
@@ -173,4 +177,5 @@ def _floating(values: Values) -> Tensor:
     """Values of a floating type as a tensor on the CPU, of single or double precision."""
     if isinstance(values, np.ndarray):
         return torch.from_numpy(np.array(values, dtype=np.float64 if values.dtype.itemsize > 4 else np.float32))
-    return values.detach().cpu().to(torch.float64 if values.dtype == torch.float64 else torch.float32)
+    dense = values.detach() if values.layout == torch.strided else values.detach().to_dense()
+    return dense.cpu().to(torch.float64 if values.dtype == torch.float64 else torch.float32)

@@ -34,15 +34,13 @@ class MapFile(NamedTuple):
 def read(path: Path) -> MapFile:
     """The maps of a file, as they are. Raises RequestError for a file that cannot be read as maps of named samples."""
     if not path.is_file():
-        raise RequestError(f"maps file {path} does not exist; the path of a .npz or .safetensors file is needed")
+        flaw = "is a folder" if path.is_dir() else "does not exist"
+        raise RequestError(f"maps file {path} {flaw}; the path of a .npz or .safetensors file is needed")
     if path.suffix not in SUFFIXES:
         raise RequestError(
             f"maps file {path} cannot be read; the name of a file of maps must end in .npz or .safetensors"
         )
-    found = _read_npz(path) if path.suffix == ".npz" else _read_safetensors(path)
-    if not found.maps:
-        raise RequestError(f"maps file {path} holds no map; one array for each sample id is needed")
-    return found
+    return _read_npz(path) if path.suffix == ".npz" else _read_safetensors(path)
 
 
 def check_writable(path: Path) -> None:

@@ -71,8 +71,30 @@ def test_the_id_changes_with_any_value_and_with_the_sample_that_it_is_of():
 def test_the_id_does_not_depend_on_the_form_of_the_maps(tmp_path):
     np.savez(tmp_path / "table.npz", sample_ids=np.array(list("edcba")), maps=MAPS.flip(0).numpy())
     np.savez(tmp_path / "keyed.npz", **{name: values.numpy() for name, values in KEYED.items()})
-    forms = [KEYED, MAPS, MAPS.numpy(), tmp_path / "table.npz", str(tmp_path / "keyed.npz")]
+    forms = [
+        KEYED,
+        MAPS,
+        MAPS.numpy(),
+        MAPS.tolist(),
+        MAPS.clone().requires_grad_(),
+        MAPS.to_sparse(),
+        tmp_path / "table.npz",
+        str(tmp_path / "keyed.npz"),
+    ]
     assert len({method(form).id for form in forms}) == 1
+
+
+def test_a_task_whose_samples_lack_maps_in_between_names_the_way_to_score_the_others():
+    ids = TASKS["mnist1d"].samples()[:3]
+    asked = replace(plan(samples=3), tasks=[TASKS["mnist1d"]])
+    with pytest.raises(
+        RequestError,
+        match=f"1 of the 3 samples of mnist1d have no map, for example '{ids[0]}'; add them, or "
+        "score the others alone with bench.score",
+    ):
+        given.methods({"mine": dict(zip(ids[1:], MAPS, strict=False))}, asked)
+    with pytest.raises(RequestError, match=r"add them, or ask for 1 sample$"):
+        given.methods({"mine": dict(zip([ids[0], ids[2]], MAPS, strict=False))}, asked)
 
 
 def test_half_precision_is_read_as_single_and_one_double_makes_all_double():

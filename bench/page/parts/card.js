@@ -245,7 +245,9 @@ function cardBody(task, name) {
       : el(
           "p",
           { class: "quiet" },
-          "No description: the file of this method was not loaded when the page was written. To load it: python -m bench report --plugins FILE",
+          row.method_family === "given maps"
+            ? "Maps that were made elsewhere and given to the run."
+            : "No description: the file of this method was not loaded when the page was written. To load it: python -m bench report --plugins FILE",
         ),
     facts([
       ["family", familyOf(row)],
