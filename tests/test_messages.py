@@ -1011,6 +1011,7 @@ TABLE = (
         "their-package",
         "entry point 'theirs = not_there' of the package their-package could not be loaded: ModuleNotFoundError: No module "
         "named 'not_there'; correct or uninstall it",
+    ),
     # --- maps that were made elsewhere
     Row(
         lambda: bench.evaluate(problem(), maps=torch.zeros(5, 8, 8)),  # type: ignore[arg-type]
