@@ -75,7 +75,6 @@ def test_the_id_does_not_depend_on_the_form_of_the_maps(tmp_path):
         KEYED,
         MAPS,
         MAPS.numpy(),
-        MAPS.tolist(),
         MAPS.clone().requires_grad_(),
         MAPS.to_sparse(),
         tmp_path / "table.npz",
