@@ -160,6 +160,15 @@ def mask(name: str, *, size: tuple[int, int] = (9, 9), values: tuple[int, ...] =
     return Path("masks")
 
 
+def two_masks() -> Path:
+    """A folder of masks with two for one of the photos, neither of its name."""
+    where = mask("masks/cat/a.png")
+    for suffix in ("bmp", "tif"):
+        Image.new("L", (9, 9)).save(where / f"cat/a.{suffix}")
+    (where / "cat/a.png").unlink()
+    return where
+
+
 def arrays(**changed: Any) -> bench.Problem:
     """A problem from arrays, with some arguments changed."""
     given = {"inputs": npy("inputs.npy", INPUTS.numpy()), "model": linear()}
@@ -786,6 +795,11 @@ TABLE = (
         lambda: photos(masks=folder("masks")),
         "cat/a.png",
         "--masks masks: 2 of 2 images are (cat/a.png, dog/b.png) without a mask; one of the same name is needed for each",
+    ),
+    Row(
+        lambda: photos(masks=two_masks()),
+        "cat/a.png",
+        "--masks masks: a.bmp and a.tif may both be that of cat/a.png; one is needed",
     ),
     Row(
         lambda: photos(masks=mask("masks/cat/a.png", torn=True)),

@@ -133,7 +133,8 @@ def read(folder: Folder, names: Sequence[str], transform: Transform) -> tuple[Te
         kinds_text = ", ".join(f"{count} {kind}" for kind, count in done.most_common())
         notes.append(f"{converted} of {len(names)} images were converted to RGB: {kinds_text}")
     if folder.left_out:
-        notes.append(f"{len(folder.left_out)} files of {folder.path} are no images: {_names(folder.left_out)}")
+        files = "1 file is no image" if len(folder.left_out) == 1 else f"{len(folder.left_out)} files are no images"
+        notes.append(f"{files} in {folder.path}: {_names(folder.left_out)}")
     return torch.stack(inputs), notes
 
 
@@ -186,20 +187,30 @@ def masks(folder: Path, images: Folder, names: Sequence[str], transform: Transfo
             f"--masks {folder}: the model's transform changes pixels by more than size, crop and fixed mean and "
             "deviation, so masks cannot follow; another transform is needed"
         )
-    by_stem = {
-        path.relative_to(folder).with_suffix("").as_posix(): path
-        for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in SUFFIXES
-    }
-    stems = {name: Path(name).with_suffix("").as_posix() for name in names}
-    missing = [name for name, stem in stems.items() if stem not in by_stem]
+    found = _masks_of(folder, names)
+    missing = [name for name in names if not found[name]]
     if missing:
         raise RequestError(
             f"--masks {folder}: {some(missing, len(names), 'image')} without a mask; one of the same name is needed for each"
         )
+    for name, paths in found.items():
+        if len(paths) > 1:
+            raise RequestError(
+                f"--masks {folder}: {paths[0].name} and {paths[1].name} may both be that of {name}; one is needed"
+            )
     return torch.stack(
-        [scale.share(transform(_mask(by_stem[stem], images.files[name]))) >= 0.5 for name, stem in stems.items()]
+        [scale.share(transform(_mask(paths[0], images.files[name]))) >= 0.5 for name, paths in found.items()]
     )
+
+
+def _masks_of(folder: Path, names: Sequence[str]) -> dict[str, list[Path]]:
+    """The masks of each image: the file of its name, or else all that differ from it in the suffix alone."""
+    by_stem: dict[str, list[Path]] = {}
+    for path in sorted(folder.rglob("[!.]*")):
+        if path.suffix.lower() in SUFFIXES:
+            by_stem.setdefault(path.relative_to(folder).with_suffix("").as_posix(), []).append(path)
+    likely = {name: by_stem.get(Path(name).with_suffix("").as_posix(), []) for name in names}
+    return {name: [path for path in paths if path == folder / name] or paths for name, paths in likely.items()}
 
 
 def _mask(path: Path, image: Path) -> Image.Image:

@@ -114,7 +114,7 @@ def test_what_was_converted_is_one_sentence(tmp_path):
     assert inputs.shape == (4, 3, 16, 16)
     assert notes == [
         "3 of 4 images were converted to RGB: 2 grey, 1 CMYK",
-        f"1 files of {tmp_path} are no images: notes.txt",
+        f"1 file is no image in {tmp_path}: notes.txt",
     ]
 
 
