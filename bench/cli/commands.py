@@ -134,13 +134,14 @@ def explain(arguments: argparse.Namespace) -> int:
 
 def attribute(arguments: argparse.Namespace) -> int:
     methods = api.list_methods(arguments.method, plugins=arguments.plugins)
-    failed = False
+    problem, failed = own_data.problem(arguments), False
     for method, file in maps_of.files_for(methods, arguments.output).items():
         try:
             with output.notes_as_lines():
                 maps = api.attribute(
-                    arguments.task,
+                    arguments.task if problem is None else problem,
                     method,
+                    name=arguments.name or own_data.word(arguments) or OWN_MODEL,
                     samples=arguments.samples,
                     out=file,
                     seed=arguments.seed,

@@ -63,6 +63,11 @@ def _paths(value: Any, folder: Path) -> list[Path] | None:
     return [] if value == [] else [folder / text for text in _texts(value, folder) or []] or None
 
 
+def _maps(value: Any, folder: Path) -> list[str] | None:
+    good = isinstance(value, dict) and value and all(_path(file, folder) for file in value.values())
+    return [f"{name}={folder / file}" for name, file in value.items()] if good else None
+
+
 def _path(value: Any, folder: Path) -> Path | None:
     return folder / value if isinstance(value, str) and value else None
 
@@ -88,6 +93,7 @@ KEYS: dict[str, tuple[str, str, Callable[[Any, Path], Any]]] = {  # key -> optio
     "tasks": ("task", f'{_LIST} ["mnist1d"],', _texts),
     "methods": ("method", f'{_LIST} ["grad_cam", "smoothgrad[samples=8]"],', _texts),
     "metrics": ("metric", f'{_LIST} ["drop", "deletion"],', _texts),
+    "maps": ("maps", 'a table of names and files, such as {radiologist = "maps.npz"},', _maps),
     "profile": ("profile", f"one of {', '.join(PROFILES)}", _choice(PROFILES)),
     "samples": ("samples", "a whole number of at least 1", _number(1)),
     "budget": ("budget", 'a duration such as "10m"', _duration),

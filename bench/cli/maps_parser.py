@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from bench.cli import options
+from bench.cli import options, own_data
 
 SHOWN = "integrated_gradients,grad_cam,lrp_composite,smoothgrad,sise,random"  # by explain, if no method is named
 
@@ -64,7 +64,11 @@ def add_attribute(commands: Any) -> None:
         "  python -m bench attribute mnist1d --method grad_cam --samples 64 -o maps.npz\n"
         "  python -m bench attribute tissue --method 'lrp*' saliency --samples 8 -o maps    one file for each method",
     )
-    attribute.add_argument("task", metavar="TASK", help="the task whose model is explained; also 'hmt[size=224]'")
+    attribute.add_argument(
+        "task",
+        metavar="TASK",
+        help="the task whose model is explained; also 'hmt[size=224]', and image_folder or arrays for your own files",
+    )
     attribute.add_argument(
         "--method", nargs="+", required=True, metavar="NAME", help="these methods; wildcards are allowed"
     )
@@ -88,6 +92,7 @@ def add_attribute(commands: Any) -> None:
     attribute.add_argument(
         "--batch-size", type=options.positive, metavar="N", help="inputs per forward pass (default: the task's own)"
     )
+    own_data.add_options(attribute)
     where = attribute.add_argument_group("files")
     options.add_data(where)
     options.add_plugins(where)

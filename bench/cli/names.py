@@ -53,7 +53,8 @@ def check(arguments: argparse.Namespace) -> None:
 
 def _select(arguments: argparse.Namespace, known: Registered) -> None:
     if arguments.command in ONE_TASK:
-        one_task(arguments.task, known.tasks)
+        if arguments.command != "attribute" or not own_data.word(arguments):
+            one_task(arguments.task, known.tasks)
     elif getattr(arguments, "task", None):
         select_tasks(arguments, known)
     if getattr(arguments, "method", None):

@@ -1,4 +1,4 @@
-"""The options of `run` for data and models of one's own, and the problem that they describe."""
+"""The options of `run` and `attribute` for data and models of one's own, and the problem that they describe."""
 
 from __future__ import annotations
 

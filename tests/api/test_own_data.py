@@ -112,6 +112,20 @@ def test_the_command_line_the_function_and_a_problem_by_hand_give_the_same_score
         pd.testing.assert_series_equal(*both, check_exact=True)
 
 
+def test_maps_of_one_s_own_images_go_from_the_shell_into_a_file_and_back_onto_the_board(photos, tmp_path):
+    own = f"--images {photos}/images --model {NETWORK} --weights {photos}/w.safetensors --size {SIZE} --device cpu"
+    same = [*own.split(), "--batch-size", "4"]
+    file = tmp_path / "maps.npz"
+    assert main(["attribute", "image_folder", "--method", "saliency", "-o", str(file), *same]) == 0
+    with np.load(file) as stored:
+        assert stored["sample_ids"].tolist() == list(folder(photos).sample_ids)
+        assert stored["maps"].shape == (5, SIZE, SIZE)
+    words = ["run", "--task", "image_folder", *same, "--method", *METHODS, "--metric", *METRICS, "--no-plots"]
+    assert main([*words, "--maps", f"mine={file}", "--out", str(tmp_path / "out")]) == 0
+    scores = bench.Results(tmp_path / "out").scores.set_index(["method", "metric", "sample_id"])["score"]
+    pd.testing.assert_series_equal(scores["mine"], scores["saliency"], check_exact=True)
+
+
 def test_masks_become_truth_and_samples_are_limited(photos):
     problem = folder(photos, masks=photos / "masks", samples=2)
     assert problem.sample_ids == ("cat/a.png", "dog/d.png")

@@ -227,6 +227,7 @@ def test_every_key_is_an_option_of_run_and_every_value_arrives():
 tasks = ["a"]
 methods = ["b", "c[x=1,y=2]"]
 metrics = "d"
+maps = {e = "f.npz", g = "/abs/h.npz"}
 profile = "full"
 samples = 3
 budget = 90
@@ -244,6 +245,7 @@ plugins = ["p.py", "q"]
         "task": ["a"],
         "method": ["b", "c[x=1,y=2]"],
         "metric": ["d"],
+        "maps": ["e=deep/f.npz", "g=/abs/h.npz"],
         "profile": "full",
         "samples": 3,
         "budget": "90",
@@ -270,6 +272,8 @@ plugins = ["p.py", "q"]
         ("methods = [1, 2]", "methods is [1, 2]; a name"),
         ("metrics = ['']", "metrics is ['']; a name"),
         ("profile = 'quik'", "profile is 'quik'; one of quick, standard, full is needed"),
+        ("maps = 'f.npz'", "maps is 'f.npz'; a table of names and files, such as"),
+        ("maps = {a = 3}", "maps is {'a': 3}; a table of names and files"),
         ("samples = 0", "samples is 0; a whole number of at least 1 is needed"),
         ("samples = 2.5", "samples is 2.5; a whole number"),
         ("samples = true", "samples is true; a whole number"),
