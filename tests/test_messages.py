@@ -981,8 +981,18 @@ TABLE = (
     Row(
         run("new method my-method"),
         "my-method",
-        "'my-method' cannot be the name of a function; letters, digits and '_' are allowed, a letter first, for example "
-        "my_method",
+        "'my-method' cannot be the name of a function; letters, digits and '_' are allowed, a letter first, and no word of "
+        "Python such as 'class'; for example my_method",
+    ),
+    Row(
+        run("new task json"),
+        "json",
+        "json.py would hide the Python module 'json' from programs in its folder; choose another name, for example my_json",
+    ),
+    Row(
+        run("check method"),
+        "method",
+        "unknown word 'method' of check; did you mean 'methods'? (allowed: methods, metrics); or give files",
     ),
     Row(
         run("new method saliency"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import keyword
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,19 +30,24 @@ def new(kind: str, name: str, *, to: str | Path = ".") -> Path:
         The path of the file.
 
     Raises:
-        RequestError: the name is no Python identifier or is registered already, or the file exists.
+        RequestError: the name is no Python identifier, is registered already, or is that of a module; or the file exists.
     """
     if kind not in KINDS:
         raise RequestError(unknown("kind", kind, KINDS))
     if not name.isidentifier() or keyword.iskeyword(name) or not name.isascii() or name.startswith("_"):
         raise RequestError(
-            f"'{name}' cannot be the name of a function; letters, digits and '_' are allowed, a letter first, for example "
-            f"my_{kind}"
+            f"'{name}' cannot be the name of a function; letters, digits and '_' are allowed, a letter first, and no word of "
+            f"Python such as 'class'; for example my_{kind}"
         )
     known = registered()
     entries: Mapping[str, Mapping[str, Entry]] = {"task": known.tasks, "method": known.methods, "metric": known.metrics}
     if name in entries[kind]:
         raise RequestError(f"{kind} '{name}' is registered already; choose another name, for example my_{name}")
+    if _hides(name):
+        raise RequestError(
+            f"{name}.py would hide the Python module '{name}' from programs in its folder; choose another name, for example "
+            f"my_{name}"
+        )
     text = (TEMPLATES / f"{kind}.py").read_text(encoding="utf-8")
     title = name.replace("_", " ").capitalize()
     return _write(Path(to) / f"{name}.py", text.replace("TITLE", title).replace(f"my_{kind}", name))
@@ -57,6 +63,12 @@ def init(*, to: str | Path = ".") -> Path:
         RequestError: the file exists.
     """
     return _write(Path(to) / CONFIG, (TEMPLATES / CONFIG).read_text(encoding="utf-8"))
+
+
+def _hides(name: str) -> bool:
+    """Whether Python or a library has a module of that name; files of the current folder do not count."""
+    spec = importlib.util.find_spec(name)
+    return spec is not None and Path(spec.origin or "").parent.resolve() != Path.cwd()
 
 
 def _write(path: Path, text: str) -> Path:

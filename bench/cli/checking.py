@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import textwrap
 import time
 from pathlib import Path
@@ -12,6 +13,7 @@ import pandas as pd
 from bench import api, plots
 from bench.cli.names import KINDS
 from bench.core.errors import RequestError
+from bench.core.nearest import unknown
 from bench.report.terminal import conformance_text
 from bench.validation import verdicts
 
@@ -24,6 +26,9 @@ def check(arguments: argparse.Namespace) -> int:
         raise RequestError(
             f"check {' '.join(arguments.what)}: files, `methods` and `metrics` are checked one at a time; give one of them"
         )
+    for word in arguments.what:
+        if not Path(word).exists() and word not in KINDS and difflib.get_close_matches(word, KINDS, cutoff=0.8):
+            raise RequestError(unknown("word", word, KINDS, of="check") + "; or give files")
     for kind, others in (("metrics", "method"), ("methods", "metric")):
         if asked == {kind} and getattr(arguments, others):
             raise RequestError(f"check {kind} takes --{kind[:-1]}, not --{others}; did you mean `check {others}s`?")
