@@ -140,6 +140,7 @@ def photos(*names: str, torn: tuple[str, ...] = (), images: object = "photos", *
     for name in torn:
         Path("photos", name).write_text("no image")
     model = nn.Sequential(nn.AdaptiveAvgPool2d(8), linear(2))
+    nn.init.constant_(model[1][1].bias, -1.0)  # no probabilities
     return bench.image_folder(**({"images": images, "model": model, "transform": scaled} | changed))
 
 
