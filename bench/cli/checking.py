@@ -55,7 +55,7 @@ def _show(table: pd.DataFrame) -> int:
     for (kind, name), laws in groups:
         print(f"{kind} {name}")
         for law in laws.to_dict("records"):
-            shown = law["asks"] if law["verdict"] == "pass" else law["note"]
+            shown = "; ".join(filter(None, [law["asks"] if law["verdict"] == "pass" else "", law["note"]]))
             start = f"  {law['law']:<9} {law['verdict'].upper() if law['verdict'] == 'fail' else law['verdict']:<8} "
             print(textwrap.fill(shown, WIDTH, initial_indent=start, subsequent_indent=" " * len(start)))
         if "fail" in set(laws["verdict"]):

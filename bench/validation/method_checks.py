@@ -79,5 +79,6 @@ def _asked(method: Entry, law: Law, problem: Problem) -> tuple[str, str]:
     except BenchError as error:
         return FAIL, reason(error)
     except Exception as error:  # a method may raise anything
-        return FAIL, f"it raised {reason(error)}"
+        way_out = "where it cannot serve such inputs or models, raise bench.NotApplicable with the reason"
+        return FAIL, f"it raised {reason(error)}; {way_out}"
     return (FAIL, wrong) if wrong else (PASS, "")

@@ -134,6 +134,20 @@ def test_several_files_and_a_folder_are_checked_together(capsys):
     ]
 
 
+def test_a_law_that_holds_on_some_inputs_names_those_where_it_was_not_asked(capsys):
+    text = f'''{HEAD}@bench.method(cite="", family="gradient")
+def only_images(problem):
+    """Mean over channels, of images. -> (N, *S)"""
+    if len(problem.shape) == 1:
+        raise bench.NotApplicable("signals have no edges")
+    return problem.inputs.mean(1)
+'''
+    Path("only_images.py").write_text(text, encoding="utf-8")
+    assert main(["check", "only_images.py"]) == 0
+    asked = "pass returns one floating-point number for each place, (N, *S); signals have no edges (signal)"
+    assert lines(capsys.readouterr().out)["shape"] == asked
+
+
 def test_registered_methods_and_those_of_plugins_are_checked_by_name(capsys):
     Path("over_the_batch.py").write_text(MISTAKES["over_the_batch"], encoding="utf-8")
     assert main(["check", "methods", "--method", "saliency"]) == 0

@@ -11,10 +11,12 @@ import pytest
 
 import bench
 from bench.analysis.board import FIRST
+from bench.cli import config
 from bench.core.vocabulary import MEANINGS
 from bench.page.sources import bibliography
 from bench.registry.decorators import METHODS, METRICS, TASKS
 from bench.validation.ladders import COLUMNS
+from bench.validation.laws import LAWS
 
 ROOT = Path(bench.__file__).parents[1]
 sys.path.insert(0, str(ROOT / "docs" / "_extensions"))
@@ -77,6 +79,17 @@ def test_every_entry_says_what_it_is():
 def test_the_table_of_tasks_names_every_task():
     text = (ROOT / "docs" / "tasks.md").read_text(encoding="utf-8")
     assert set(re.findall(r"`(\w+)`(?=[^|\n]*\|)", text.split("## ")[0])) >= set(TASKS)
+
+
+def test_the_tables_for_authors_name_every_law_and_every_key_of_a_settings_file():
+    def first_cells(page: str) -> set[str]:
+        cells = re.findall(r"^\| (`[^|]*) \|", (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8"), re.MULTILINE)
+        return {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
+
+    assert first_cells("add-a-method") == {law.name for law in LAWS}
+    assert first_cells("settings-file") == set(config.KEYS)
+    template = (ROOT / "bench" / "api" / "templates" / "bench.toml").read_text(encoding="utf-8")
+    assert all(re.search(rf"\b{key} =", template) for key in config.KEYS)
 
 
 def test_ci_runs_the_readmes_test_command():

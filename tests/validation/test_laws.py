@@ -169,6 +169,11 @@ def raises(problem: Problem) -> Tensor:
     raise ValueError("no map today")
 
 
+def only_colour(problem: Problem) -> Tensor:
+    red, green, blue = problem.inputs.unbind(1)
+    return red + green - blue
+
+
 def not_for_this(problem: Problem) -> Tensor:
     raise NotApplicable("the network has no attention")
 
@@ -188,7 +193,13 @@ MISTAKES = [  # the method, what it promises, the law that it breaks, and words 
     (one_number, (), "shape", "it returned shape (), (4, 24) is needed; give one number for each place of each sample"),
     (whole_numbers, (), "shape", "it returned torch.int64, a floating type is needed"),
     (array, (), "shape", "it returned ndarray, a tensor of shape (4, 24) is needed"),
-    (raises, (), "shape", "it raised ValueError: no map today"),
+    (raises, (), "shape", "it raised ValueError: no map today (test_laws.py:"),
+    (
+        only_colour,
+        (),
+        "shape",
+        "where it cannot serve such inputs or models, raise bench.NotApplicable with the reason (signal",
+    ),
     (divides, (), "finite", "of sample 'a' the attribution is not finite; such a map cannot be scored"),
     (says_nothing, (), "finite", "the attribution is constant"),
     (never_looks, (), "own", "samples 'a' and 'b' get the same map, though their inputs differ"),
@@ -260,6 +271,13 @@ def test_what_follows_from_a_broken_law_is_not_asked():
         assert found[law].note == "not asked, since `repeat` fails (signal, grey image, colour image)"
     found = {one.law: one for one in check_method(entry(channels, promises=("class",)))}
     assert {law for law, one in found.items() if one.verdict != "skipped"} == {"shape"}
+
+
+def test_a_law_that_fails_on_some_inputs_names_them_alone():
+    found = {one.law: one for one in check_method(entry(only_colour))}
+    assert found["shape"].note.endswith("with the reason (signal, grey image)")
+    assert found["batch"].verdict == "pass"
+    assert found["batch"].note == "not asked, since `shape` fails (signal, grey image)"
 
 
 def test_a_method_that_cannot_serve_the_networks_is_skipped_with_its_reason():
