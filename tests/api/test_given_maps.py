@@ -187,6 +187,9 @@ def test_of_a_task_the_samples_that_have_a_map_are_scored(tmp_path):
     problem = TASKS["mnist1d"].fn(tuple(some))
     expected = bench.score(problem, maps, metrics="drop", batch_size=8)
     pd.testing.assert_frame_equal(scores, expected.loc[scores.index], check_exact=True)
+    map_files.write(tmp_path / "three.npz", ids[:3], maps)
+    two = bench.score("mnist1d", tmp_path / "three.npz", metrics="drop", samples=2, batch_size=8)
+    assert list(two.index) == ids[:2]
     with pytest.raises(bench.BenchError, match="4 of the 5 samples of mnist1d have no map"):
         bench.score("mnist1d", tmp_path / "maps.npz", metrics="drop", samples=5)
 
@@ -194,7 +197,7 @@ def test_of_a_task_the_samples_that_have_a_map_are_scored(tmp_path):
 def test_maps_that_are_not_finite_are_not_written(tmp_path, monkeypatch):
     def holes(problem: bench.Problem) -> torch.Tensor:
         maps = problem.inputs.sum(1)
-        maps[[name == "b" for name in problem.sample_ids]] = torch.nan
+        maps[[name == "b" for name in problem.sample_ids], 3] = torch.nan
         return maps
 
     monkeypatch.setitem(METHODS, "holes", replace(METHODS["saliency"], name="holes", fn=holes))

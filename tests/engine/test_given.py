@@ -65,6 +65,8 @@ def test_the_id_changes_with_any_value_and_with_the_sample_that_it_is_of():
     ids = {method(KEYED).id, method(KEYED | {"e": KEYED["e"] + 1e-6}).id, method(KEYED | {"e": KEYED["d"]}).id}
     ids.add(method(KEYED | {"d": KEYED["e"], "e": KEYED["d"]}).id)
     assert len(ids) == 4
+    three = {name: KEYED[name] for name in "abc"}
+    assert method(three | {"d": KEYED["d"]}, samples=3).id != method(three | {"e": KEYED["d"]}, samples=3).id
     assert all(one.startswith("mine@1[maps=") for one in ids)
 
 
@@ -102,6 +104,8 @@ def test_half_precision_is_read_as_single_and_one_double_makes_all_double():
         ({name: values.half() for name, values in KEYED.items()}, torch.float32),
         ({name: values.numpy().astype(">f4") for name, values in KEYED.items()}, torch.float32),
         (KEYED | {"e": KEYED["e"].double()}, torch.float64),
+        ({name: values.numpy() + 1e-12 for name, values in KEYED.items()}, torch.float32),
+        ({name: values.double().numpy() + 1e-12 for name, values in KEYED.items()}, torch.float64),
     ):
         made = explain_all(method(maps), problem, task="model@1", seed=0)
         assert made.attribution.dtype == kind
@@ -116,7 +120,8 @@ def test_channels_are_summed_and_that_is_noted_once():
     maps = torch.randn(4, 3, 8, 8)
     summed, notes = given.methods({"mine": maps, "flat": maps.sum(1)}, plan(problem))
     assert notes == ["maps mine have an axis of channels, (N, C, *S); they are summed over it"]
-    keyed, _ = given.methods({"mine": {str(row): values for row, values in enumerate(maps)}}, plan(problem))
+    keyed, of_keyed = given.methods({"mine": {str(row): values for row, values in enumerate(maps)}}, plan(problem))
+    assert of_keyed == notes
     first = load(plan(problem).tasks[0], ("0", "1", "2", "3"), plan(problem))
     for one in (*summed, *keyed):
         assert torch.equal(explain_all(one, first, task="model@1", seed=0).attribution, maps.sum(1))
@@ -145,6 +150,14 @@ def test_the_ids_of_one_task_are_not_taken_for_those_of_another(tmp_path):
     (made,), _ = given.methods({"mine": tmp_path / "maps.npz"}, both)
     status = [set(explain_all(made, load(task, tuple(ids), both), task=task.id, seed=0).status) for task in both.tasks]
     assert status == [{"skipped"}, {"ok"}]
+
+
+def test_a_problem_of_one_s_own_takes_maps_of_any_task(tmp_path):
+    """It may be that task's problem, put together by hand."""
+    np.savez(
+        tmp_path / "maps.npz", **{name: values.numpy() for name, values in KEYED.items()}, task=np.array("tissue@1")
+    )
+    assert method(tmp_path / "maps.npz").samples == 5
 
 
 def test_a_task_that_cannot_be_loaded_is_left_to_the_run():
