@@ -15,6 +15,7 @@ from bench.core.entries import Entry
 from bench.core.errors import NotApplicable
 from bench.core.problem import Problem
 from bench.core.random import SampleRng
+from bench.registry.decorators import METHODS
 from bench.validation.law_problems import SIZES, half_seen, linear, usual
 from bench.validation.laws import LAWS
 from bench.validation.method_checks import check_method
@@ -262,6 +263,11 @@ def test_a_sound_method_keeps_all_laws_and_what_it_promises(fn):
     skipped = {one.law for one in found if one.verdict == "skipped"}
     assert skipped == {law.promise for law in LAWS if law.promise} - set(promises)
     assert {one.law for one in found if one.verdict == "pass"} == {law.name for law in LAWS} - skipped
+
+
+@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if method.cost == "fast"])
+def test_the_project_s_own_methods_raise_no_false_alarm(name):
+    assert [one for one in check_method(METHODS[name]) if one.verdict == "fail"] == []
 
 
 def test_what_follows_from_a_broken_law_is_not_asked():
