@@ -9,9 +9,9 @@ upsampled linearly; 4000 masks as in the paper. Needs no gradient and no access 
 import torch
 from torch import Tensor
 
+from bench.core.outputs import score
 from bench.core.problem import Problem
 from bench.core.random import SampleRng
-from bench.network.gradients import chosen
 from bench.perturbation.masking import upsample
 from bench.registry.decorators import method
 
@@ -26,9 +26,10 @@ def rise(problem: Problem, rng: SampleRng, *, masks: int = 4000, grid: int = 7, 
         many = min(at_once, masks - start)
         drawn = random_masks(problem, rng, many, grid, share)  # (N, many, *S)
         with torch.no_grad():
-            masked = torch.lerp(nothing, problem.inputs.repeat_interleave(many, 0), drawn.flatten(0, 1).unsqueeze(1))
+            share_of = drawn.flatten(0, 1).unsqueeze(1).to(nothing.dtype)
+            masked = torch.lerp(nothing, problem.inputs.repeat_interleave(many, 0), share_of)
             rows = torch.arange(len(problem)).repeat_interleave(many).tolist()
-            kept = chosen(problem.take(rows), problem.model(masked).softmax(1)).view(len(problem), many)
+            kept = score(problem.model(masked), problem.take(rows).targets, problem.output).view(len(problem), many)
         total += torch.einsum("nm,nm...->n...", kept.double(), drawn.double())
     return (total / (masks * share)).to(problem.inputs.dtype)
 

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bench.core.outputs import score
 from bench.core.problem import Problem
 from bench.network.gradients import activations
 from bench.perturbation.masking import scaled, upsample
@@ -77,7 +78,7 @@ def _block_outputs(problem: Problem, layers: tuple[str, ...]) -> list[tuple[Tens
     """Feature maps of each block and the gradient of the explained class's probability with respect to them."""
     with torch.enable_grad(), activations(problem.model, layers) as seen:
         inputs = problem.inputs.detach().clone().requires_grad_()
-        chosen = problem.model(inputs).softmax(1).gather(1, problem.targets[:, None]).sum()
+        chosen = score(problem.model(inputs), problem.targets, problem.output).sum()
         gradients = torch.autograd.grad(chosen, [seen[name] for name in layers])
         return [(seen[name].detach(), gradient) for name, gradient in zip(layers, gradients, strict=True)]
 
@@ -90,10 +91,9 @@ def _layer_map(problem: Problem, features: Tensor, gradients: Tensor, keep: Call
         sample, channel = pairs.unbind(1)
         masks = scaled(upsample(features[sample, channel].unsqueeze(1), problem.shape), EPSILON)
         masked = problem.baseline + masks * (problem.inputs[sample] - problem.baseline)
-        targets = problem.targets[sample]
-        score = problem.model(masked).softmax(1).gather(1, targets[:, None])[:, 0].double()
+        remains = score(problem.model(masked), problem.targets[sample], problem.output).double()
         masks = masks[:, 0].double()
-        share = score / (masks.flatten(1).sum(1) + EPSILON)
+        share = remains / (masks.flatten(1).sum(1) + EPSILON)
         total.index_add_(0, sample, masks * share.view(-1, *(1,) * len(problem.shape)))
     return scaled(total)
 

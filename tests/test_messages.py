@@ -13,6 +13,7 @@ import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
@@ -62,9 +63,36 @@ class Dropping(nn.Module):
         return nn.functional.dropout(x, 0.5).mean((2, 3))
 
 
-class Tupled(nn.Module):
-    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        return (x.mean((2, 3)),)
+class Stubborn(nn.Module):
+    """Has a part that stays in train mode."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.drop = nn.Dropout(0.5)
+
+    def train(self, mode: bool = True) -> nn.Module:
+        super().train(mode)
+        self.drop.train()
+        return self
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.mean((2, 3))
+
+
+class Returning(nn.Module):
+    """A model whose logits are put into another form."""
+
+    def __init__(self, form: Callable[[torch.Tensor], object]) -> None:
+        super().__init__()
+        self.form = form
+
+    def forward(self, x: torch.Tensor) -> object:
+        return self.form(x.mean((2, 3)))
+
+
+def own(**changed: Any) -> object:
+    """A problem with fields that `from_model` has not seen, explained."""
+    return bench.attribute(replace(problem(), **changed), "random")
 
 
 def problem(**changed: Any) -> bench.Problem:
@@ -404,7 +432,8 @@ TABLE = (
     Row(
         lambda: api.sweep("mnist1d", features=["patch"], offline=True),
         "patch",
-        "unknown features 'patch' of a sweep; did you mean 'patchN'? (allowed: pixel, patch64, segment20, patchN, segmentN)",
+        "unknown features 'patch' of a sweep; did you mean 'patchN'? (allowed: pixel, patch64, segment20, "
+        "patchN, segmentN)",
     ),
     Row(
         run("report --out missing"),
@@ -519,46 +548,211 @@ TABLE = (
         "maps.png",
         "picture maps.png is a folder; the path of a file is needed",
     ),
+    Row(
+        lambda: method(outputs=("softmax", "sigmiod")),
+        "sigmiod",
+        "unknown output 'sigmiod' of method mine; did you mean 'sigmoid'? (allowed: softmax, sigmoid, identity)",
+    ),
     # --- a problem of the user
     Row(
-        lambda: problem(model=print),
-        "builtin_function_or_method",
-        "the model is of type builtin_function_or_method; a torch.nn.Module is needed",
+        lambda: problem(model="net.pt"),
+        "str",
+        "the model is of type str; a torch.nn.Module, or a function, is needed",
     ),
     Row(
-        lambda: problem(inputs=torch.zeros(5, 8)),
-        "(5, 8)",
-        "inputs are torch.float32 of shape (5, 8); floating-point values of shape (N, C, L) or (N, C, H, W) are "
-        "needed, with at least one sample",
+        lambda: problem(inputs="tile.png"),
+        "str",
+        "inputs are of type str; a tensor or a NumPy array is needed",
+    ),
+    Row(
+        lambda: problem(inputs=torch.zeros(5)),
+        "(5,)",
+        "inputs are torch.float32 of shape (5,); floating-point values of shape (N, F), (N, C, L), (N, C, H, W) "
+        "or (N, C, D, H, W) are needed, with at least one sample",
+    ),
+    Row(
+        lambda: problem(inputs=INPUTS[:, :2]),
+        "(4, 2, 8, 8)",
+        "the model cannot take inputs of shape (4, 2, 8, 8): RuntimeError: mat1 and mat2 shapes cannot be "
+        "multiplied (4x128 and 192x3)",
+    ),
+    Row(
+        lambda: problem(background=torch.zeros(2, 3, 8, 8).int()),
+        "background",
+        "background inputs are torch.int32 of shape (2, 3, 8, 8); floating-point values of shape (N, F), (N, C, "
+        "L), (N, C, H, W) or (N, C, D, H, W) are needed, with at least one sample",
+    ),
+    Row(
+        lambda: problem(background=torch.zeros(2, 3, 4, 8)),
+        "(2, 3, 4, 8)",
+        "background inputs have the shape (2, 3, 4, 8); (B, 3, 8, 8) is needed",
+    ),
+    Row(
+        lambda: problem(output="sigmoids"),
+        "sigmoids",
+        "unknown output 'sigmoids'; did you mean 'sigmoid'? (allowed: softmax, sigmoid, identity)",
+    ),
+    Row(
+        lambda: problem(channels="separated"),
+        "separated",
+        "unknown channels 'separated'; did you mean 'separate'? (allowed: together, separate)",
+    ),
+    Row(
+        lambda: problem(output="identity"),
+        "3 values",
+        "the model returns 3 values; name the one to explain: targets=0, for example",
+    ),
+    Row(
+        lambda: problem(model=Returning(lambda z: {"out": z})),
+        "out",
+        "the model returns dict with the keys ['out']; one tensor of logits (N, classes) is needed: name it "
+        "with `readout`, for example readout='out'",
+    ),
+    Row(
+        lambda: problem(model=Returning(lambda z: (z,))),
+        "tuple",
+        "the model returns tuple; one tensor of logits (N, classes) is needed: name it with `readout`, for "
+        "example readout=0",
+    ),
+    Row(
+        lambda: problem(model=Returning(lambda z: z[:, 0])),
+        "(4,)",
+        "the model returns the shape (4,) for 4 inputs; logits (N, classes) are needed; give output='sigmoid' "
+        "for the logit of a class, output='identity' for a value",
+    ),
+    Row(
+        lambda: problem(model=Returning(lambda z: z.view(2, -1))),
+        "(2, 6)",
+        "the model returns the shape (2, 6) for 4 inputs; logits (N, classes) are needed",
+    ),
+    Row(
+        lambda: problem(model=Returning(lambda z: z[:, None])),
+        "(4, 1, 3)",
+        "the model returns the shape (4, 1, 3) for 4 inputs; logits (N, classes) are needed: take them with "
+        "`readout`, for example readout=lambda answer: answer.mean(2)",
+    ),
+    Row(
+        lambda: problem(model=linear(classes=1)),
+        "one value",
+        "the model returns one value for each input, whose softmax is always 1; give output='sigmoid' where it "
+        "is the logit of a class, or output='identity' where it is a value (a regression)",
+    ),
+    Row(
+        lambda: problem(model=Returning(lambda z: z / 0)),
+        "inf",
+        "the model's logits hold inf; check its weights and the range of the inputs",
+    ),
+    Row(
+        lambda: problem(model=Dropping()),
+        "two answers",
+        "the model gives two answers to the same input; it must not draw random numbers (F.dropout needs "
+        "training=self.training) or change its buffers when it predicts",
+    ),
+    Row(
+        lambda: problem(model=Returning(lambda z: z - z.mean(0))),
+        "other inputs of the batch",
+        "the model's answer to an input depends on the other inputs of the batch; it must not compute means over "
+        "the batch when it predicts",
+    ),
+    Row(
+        lambda: problem(model=Returning(lambda z: z.softmax(1))),
+        "[0, 1]",
+        "the model returns probabilities (values in [0, 1] that sum to 1) where logits are needed; return the "
+        "values before the softmax, or their logarithm: readout=lambda p: p.clamp_min(1e-12).log()",
+    ),
+    Row(
+        lambda: problem(model=Returning(torch.sigmoid)),
+        "[0, 1]",
+        "the model returns values in [0, 1] whatever it is asked, probabilities, where logits are needed; return "
+        "the values before the sigmoid, with output='sigmoid'",
+    ),
+    Row(
+        lambda: problem(model=broken()),
+        "nan",
+        "weight '1.bias' is not finite (3 of 3 values, for example nan); load or train the model again",
+    ),
+    Row(
+        lambda: problem(model=linear().half()),
+        "float16",
+        "weight '1.weight' is float16, in which perturbations drown in rounding; give the model with float32 "
+        "weights: model.float()",
+    ),
+    Row(
+        lambda: problem(model=linear().to("meta")),
+        "meta",
+        "weight '1.weight' is on the meta device and holds no values; load the weights first",
+    ),
+    Row(
+        lambda: problem(model=Stubborn()),
+        "drop",
+        "module 'drop' stays in train mode after model.eval(); let its train() method accept False, so that "
+        "dropout and batch norm are fixed",
+    ),
+    Row(
+        lambda: problem(baseline="black"),
+        "str",
+        "baseline is of type str; a number, or one for each of the 3 channels, is needed",
+    ),
+    Row(
+        lambda: problem(baseline=float("nan")),
+        "nan",
+        "baseline holds nan; finite values are needed",
+    ),
+    Row(
+        lambda: problem(truth=torch.ones(5, 8, 8)),
+        "all of the input",
+        "truth marks all of the input in every sample; a mask that is 1 where the evidence is and 0 elsewhere is "
+        "needed",
+    ),
+    Row(
+        lambda: problem(bounds=1.0),
+        "1.0",
+        "bounds are 1.0; two numbers are needed, the lowest and the highest value that an input can have",
+    ),
+    Row(
+        lambda: problem(layers=["conv1"]),
+        "conv1",
+        "unknown layer 'conv1' of the model (allowed: 0, 1)",
+    ),
+    Row(
+        lambda: own(inputs=INPUTS[:3]),
+        "3 inputs",
+        "3 inputs were given for 5 sample_ids; one for each is needed",
+    ),
+    Row(
+        lambda: own(baseline=0.0),
+        "float",
+        "baseline has the type float; a tensor of shape (3, 1, 1), one value for each channel, is needed",
+    ),
+    Row(
+        lambda: own(baseline=torch.full((3, 1, 1), torch.nan)),
+        "baseline",
+        "baseline holds values that are not finite; replace them",
+    ),
+    Row(
+        lambda: own(bounds=torch.tensor([0.0, 1.0])),
+        "(2,)",
+        "bounds have the shape (2,); (2, 3, 1, 1) is needed: the lowest and the highest value of each channel",
+    ),
+    Row(
+        lambda: own(bounds=torch.ones(2, 3, 1, 1)),
+        "bounds",
+        "bounds are not in order; the lowest value comes first, and is below the highest",
+    ),
+    Row(
+        lambda: own(background=INPUTS[0]),
+        "(3, 8, 8)",
+        "background has the shape (3, 8, 8); (B, 3, 8, 8) is needed",
+    ),
+    Row(
+        lambda: own(truth=torch.ones(5, 8, 8)),
+        "float32",
+        "truth is float32 of shape (5, 8, 8); bool of shape (5, 8, 8) is needed",
     ),
     Row(
         lambda: problem(inputs=INPUTS / 0),
         "inf",
         "inputs hold 960 values that are not finite (for example inf); replace them",
-    ),
-    Row(
-        lambda: problem(background=torch.zeros(2, 3, 8, 8).int()),
-        "background",
-        "background inputs are torch.int32 of shape (2, 3, 8, 8); floating-point values of shape (N, C, L) or (N, C, "
-        "H, W) are needed, with at least one sample",
-    ),
-    Row(
-        lambda: problem(model=Tupled()), "tuple", "the model returns tuple; one tensor of logits (N, classes) is needed"
-    ),
-    Row(
-        lambda: problem(model=linear(classes=1)),
-        "(1, 1)",
-        "the model returns the shape (1, 1) for one input; logits (1, classes) of two or more classes are needed",
-    ),
-    Row(
-        lambda: problem(model=broken()),
-        "nan",
-        "the model's logits hold nan; check its weights and the range of the inputs",
-    ),
-    Row(
-        lambda: problem(model=Dropping()),
-        "two answers",
-        "the model gives two answers to the same input; it must not draw random numbers or change its buffers when it predicts",
     ),
     Row(
         lambda: problem(targets=[0, 1]),
@@ -593,7 +787,6 @@ TABLE = (
         "1 sample_ids were given for 5 inputs; one for each is needed",
     ),
     Row(lambda: problem(sample_ids="abaca"), "'a'", "sample id 'a' occurs twice; every sample needs an id of its own"),
-    Row(lambda: problem(layers=["conv1"]), "conv1", "unknown layer 'conv1' of the model (allowed: 0, 1)"),
     Row(lambda: problem(top_k=30), "30", "top_k is 30; a share of the features between 0 and 1 is needed"),
     Row(
         lambda: bench.evaluate(problem(), task="mnist1d"),
@@ -795,7 +988,8 @@ TABLE = (
     Row(
         lambda: photos(masks=folder("masks")),
         "cat/a.png",
-        "--masks masks: 2 of 2 images are (cat/a.png, dog/b.png) without a mask; one of the same name is needed for each",
+        "--masks masks: 2 of 2 images are (cat/a.png, dog/b.png) without a mask; one of the same name is needed "
+        "for each",
     ),
     Row(
         lambda: photos(masks=two_masks()),
@@ -816,12 +1010,14 @@ TABLE = (
     Row(
         lambda: photos(masks=mask("masks/cat/a.png", values=(0, 1, 2))),
         "3 values",
-        "--masks: masks/cat/a.png holds 3 values from 0 to 2; 0 and one other value are needed (as .png, since .jpg blurs)",
+        "--masks: masks/cat/a.png holds 3 values from 0 to 2; 0 and one other value are needed (as .png, since "
+        ".jpg blurs)",
     ),
     Row(
         lambda: photos(model=print),
         "builtin_function_or_method",
-        "the model is of type builtin_function_or_method; a torch.nn.Module, 'timm:NAME' or 'FILE.py:FUNCTION' is needed",
+        "the model is of type builtin_function_or_method; a torch.nn.Module, 'timm:NAME' or 'FILE.py:FUNCTION' "
+        "is needed",
     ),
     Row(
         lambda: photos(weights="weights.pt"),
@@ -881,7 +1077,8 @@ TABLE = (
     Row(
         lambda: photos(model="timm:resnet18", weights=saved("weights.pt", {"epoch": 3})),
         "weights.pt",
-        "--weights weights.pt: it holds no state dict; torch.save(model.state_dict(), FILE) writes one that can be read",
+        "--weights weights.pt: it holds no state dict; torch.save(model.state_dict(), FILE) writes one that can "
+        "be read",
     ),
     Row(
         lambda: photos(model="timm:test_resnet", weights=saved("weights.pt", linear().state_dict())),
@@ -988,7 +1185,8 @@ TABLE = (
     Row(
         run("new task json"),
         "json",
-        "json.py would hide the Python module 'json' from programs in its folder; choose another name, for example my_json",
+        "json.py would hide the Python module 'json' from programs in its folder; choose another name, for "
+        "example my_json",
     ),
     Row(
         run("check method"),
@@ -1140,7 +1338,8 @@ TABLE = (
     Row(
         maps("0", "1"),
         "'2'",
-        "maps mine (maps.npz): 3 of the 5 samples of model have no map, for example '2'; add them, or ask for 2 samples",
+        "maps mine (maps.npz): 3 of the 5 samples of model have no map, for example '2'; add them, or ask for 2 "
+        "samples",
     ),
     Row(
         maps("1", "2"),
@@ -1151,7 +1350,8 @@ TABLE = (
     Row(
         maps(*"01234", "5"),
         "'5'",
-        "maps mine (maps.npz): unknown sample '5' of model (allowed: 0, 1, 2, 3, 4); maps are keyed by the ids of samples",
+        "maps mine (maps.npz): unknown sample '5' of model (allowed: 0, 1, 2, 3, 4); maps are keyed by the ids "
+        "of samples",
     ),
     Row(
         lambda: evaluate(torch.zeros(4, 8, 8)),
@@ -1180,7 +1380,8 @@ TABLE = (
     Row(
         run("attribute mnist1d --method saliency random -o maps.npz"),
         "maps.npz",
-        "-o maps.npz is one file, and 2 methods are asked for; the path of a folder is needed, which gets a file for each",
+        "-o maps.npz is one file, and 2 methods are asked for; the path of a folder is needed, which gets a file "
+        "for each",
     ),
     Row(
         run("attribute mnist1d --method saliency -o maps.npy"),

@@ -95,11 +95,14 @@ def own_task(problem: Problem, name: str = OWN_MODEL) -> Task:
         )
     if name in TASKS:
         raise RequestError(f"name '{name}' is that of a registered task; give the problem another name")
-    rows = {sample: row for row, sample in enumerate(problem.sample_ids)}
+    from bench.engine.checks import checked  # loads torch, which names alone do not need
+
+    found = checked(problem)
+    rows = {sample: row for row, sample in enumerate(found.sample_ids)}
 
     def own_problem(sample_ids: Sequence[str]) -> Problem:
         """The given samples of a problem of one's own."""
-        return problem.take([rows[sample] for sample in sample_ids])
+        return found.take([rows[sample] for sample in sample_ids])
 
     return Task(
         name=name,
@@ -109,7 +112,7 @@ def own_task(problem: Problem, name: str = OWN_MODEL) -> Task:
         version=1,
         params=(),
         injected=("sample_ids",),
-        samples=lambda: list(problem.sample_ids),
+        samples=lambda: list(found.sample_ids),
         profiles=tuple((profile, None) for profile in PROFILES),
     )
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:  # names are listed and checked without waiting for torch
     import torch
     from torch import Tensor, nn
 
-from bench.core.vocabulary import PROFILE_COSTS
+from bench.core.vocabulary import MODEL_OUTPUTS, PROFILE_COSTS
 
 # Families of what is never registered.
 GIVEN = "given maps"  # that were made elsewhere, in place of a method's
@@ -52,6 +52,7 @@ class Entry:
     cost: str = ""  # one of COSTS, "" where its author did not say
     core: bool = False  # takes part in profile quick, whatever it costs
     promises: frozenset[str] = frozenset()  # of a method: some of PROMISES
+    outputs: tuple[str, ...] = MODEL_OUTPUTS  # the kinds of model output that it can serve
 
     @property
     def settings(self) -> tuple[tuple[str, Any], ...]:

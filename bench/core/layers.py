@@ -17,11 +17,12 @@ class _Output(NamedTuple):
     space: tuple[int, ...]
 
 
-def block_ends(model: nn.Module, inputs: Tensor) -> tuple[str, ...]:
+def block_ends(model: nn.Module, inputs: Tensor, without: frozenset[str] = frozenset()) -> tuple[str, ...]:
     """Names of the modules whose outputs are the last ones of each spatial size, in the order of the forward pass.
 
     `inputs` (N, C, *S) with any N; one forward pass of the first is made. Only modules that are called once and return one
     tensor (1, channels, *smaller S) count, so a network without feature maps, or one that keeps channels last, has none.
+    `without`: names of modules that do not count.
     """
     outputs: list[_Output] = []
     calls: Counter[str] = Counter()
@@ -34,7 +35,7 @@ def block_ends(model: nn.Module, inputs: Tensor) -> tuple[str, ...]:
     handles = [
         module.register_forward_hook(lambda _module, _inputs, output, name=name: record(name, output))
         for name, module in model.named_modules()
-        if name
+        if name and name not in without
     ]
     try:
         with torch.no_grad():

@@ -1,4 +1,7 @@
-"""Checks and conversions of what a user brings: a model, inputs, targets and truth become the fields of a Problem."""
+"""Checks and conversions of what a user brings: a model, inputs, targets and truth become the fields of a Problem.
+
+Every RequestError says what was found, what is needed, and how to get it.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +17,27 @@ from bench.core.nearest import unknown
 Values = Tensor | np.ndarray | Sequence[float] | float
 
 
+def as_signals(values: Tensor | np.ndarray) -> Tensor:
+    """Feature vectors (N, F) as signals of one channel (N, 1, F); anything else as it is."""
+    try:
+        inputs = torch.as_tensor(values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise RequestError(
+            f"inputs are of type {type(values).__name__}; a tensor or a NumPy array is needed"
+        ) from error
+    return inputs.unsqueeze(1) if inputs.dim() == 2 else inputs
+
+
 def as_inputs(values: Tensor | np.ndarray, what: str = "inputs") -> Tensor:
     """The inputs, detached, as a floating tensor (N, C, *S). Raises RequestError for any other shape, or non-finite values.
 
     `what`: the argument that messages name.
     """
     inputs = torch.as_tensor(values).detach()
-    if inputs.dim() < 3 or not len(inputs) or not inputs.is_floating_point():
+    if inputs.dim() < 3 or not inputs.numel() or not inputs.is_floating_point():
         raise RequestError(
-            f"{what} are {inputs.dtype} of shape {tuple(inputs.shape)}; floating-point values of shape (N, C, L) or "
-            "(N, C, H, W) are needed, with at least one sample"
+            f"{what} are {inputs.dtype} of shape {tuple(inputs.shape)}; floating-point values of shape (N, F), (N, C, L), "
+            "(N, C, H, W) or (N, C, D, H, W) are needed, with at least one sample"
         )
     bad = inputs[~inputs.isfinite()]
     if len(bad):
@@ -34,36 +48,47 @@ def as_inputs(values: Tensor | np.ndarray, what: str = "inputs") -> Tensor:
 def as_baseline(values: Values, inputs: Tensor) -> Tensor:
     """What an absent feature is replaced with, as (C, 1, ...): one number, one for each channel, or that shape."""
     channels, axes = inputs.shape[1], inputs.dim() - 2
-    baseline = torch.as_tensor(values, dtype=inputs.dtype)
+    try:
+        baseline = torch.as_tensor(values, dtype=inputs.dtype).detach()
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise RequestError(
+            f"baseline is of type {type(values).__name__}; a number, or one for each of the {channels} channels, is needed"
+        ) from error
     if baseline.dim() == 0:
         baseline = baseline.expand(channels)
     if tuple(baseline.shape) not in ((channels,), (channels, *(1,) * axes)):
         raise RequestError(
             f"baseline has the shape {tuple(baseline.shape)}; a number, or one for each of the {channels} channels, is needed"
         )
+    if not baseline.isfinite().all():
+        raise RequestError(f"baseline holds {_first_bad(baseline):g}; finite values are needed")
     return baseline.reshape(channels, *(1,) * axes).clone()
 
 
-def as_targets(values: Tensor | np.ndarray | Sequence[int] | int, logits: Tensor, samples: int) -> Tensor:
-    """The explained classes (N,); one number stands for all samples. Raises RequestError for classes the model lacks."""
+def as_targets(
+    values: Tensor | np.ndarray | Sequence[int] | int, classes: int, samples: int, what: str = "target"
+) -> Tensor:
+    """Class numbers (N,); one number stands for all samples. Raises RequestError for classes that the model lacks."""
     targets = torch.as_tensor(values)
     targets = targets.expand(samples) if targets.dim() == 0 else targets
-    if tuple(targets.shape) != (samples,) or targets.is_floating_point():
+    if tuple(targets.shape) != (samples,) or targets.is_floating_point() or targets.dtype == torch.bool:
         raise RequestError(
-            f"targets are {targets.dtype} of shape {tuple(targets.shape)}; {samples} class numbers are needed, "
+            f"{what}s are {targets.dtype} of shape {tuple(targets.shape)}; {samples} class numbers are needed, "
             "one for each sample"
         )
-    classes = logits.shape[1]
     wrong = targets[(targets < 0) | (targets >= classes)]
     if len(wrong):
         raise RequestError(
-            f"target {int(wrong[0])} is not a class of the model; classes 0 to {classes - 1} are allowed"
+            f"{what} {int(wrong[0])} is not a class of the model; classes 0 to {classes - 1} are allowed"
         )
-    return targets.long()
+    return targets.long().clone()
 
 
 def as_truth(values: Tensor | np.ndarray, inputs: Tensor) -> Tensor:
-    """The known evidence as (N, *S) bool; (N, 1, *S) is accepted. Raises RequestError for any other shape or other values."""
+    """The known evidence as (N, *S) bool; (N, 1, *S) is accepted.
+
+    Raises RequestError for any other shape or other values, and where no mask says where the evidence is.
+    """
     truth = torch.as_tensor(values)
     wanted = (len(inputs), *inputs.shape[2:])
     if tuple(truth.shape) == (wanted[0], 1, *wanted[1:]):
@@ -73,29 +98,24 @@ def as_truth(values: Tensor | np.ndarray, inputs: Tensor) -> Tensor:
     bad = truth[(truth != 0) & (truth != 1)]
     if len(bad):
         raise RequestError(f"truth holds the value {bad[0]:g}; a mask of 0 and 1 is needed")
+    inside = truth.bool().flatten(1)
+    if bool((inside.all(1) | ~inside.any(1)).all()):
+        extent = (
+            "all of the input" if inside.all() else "nothing" if not inside.any() else "all of the input, or nothing,"
+        )
+        raise RequestError(
+            f"truth marks {extent} in every sample; a mask that is 1 where the evidence is and 0 elsewhere is needed"
+        )
     return truth.bool()
 
 
-def checked_logits(model: nn.Module, inputs: Tensor) -> Tensor:
-    """The model's answer to the first input (1, K). Raises RequestError unless it is finite logits of two or more classes."""
-    with torch.no_grad():
-        logits, again = model(inputs[:1]), model(inputs[:1])
-    if not isinstance(logits, Tensor):
-        raise RequestError(f"the model returns {type(logits).__name__}; one tensor of logits (N, classes) is needed")
-    if logits.dim() != 2 or len(logits) != 1 or logits.shape[1] < 2:
-        raise RequestError(
-            f"the model returns the shape {tuple(logits.shape)} for one input; logits (1, classes) of two or more "
-            "classes are needed"
-        )
-    if not logits.isfinite().all():
-        bad = float(logits[~logits.isfinite()][0])
-        raise RequestError(f"the model's logits hold {bad:g}; check its weights and the range of the inputs")
-    if not torch.allclose(logits, again, rtol=1e-4, atol=1e-6):  # rounding of another order of sums is far smaller
-        raise RequestError(
-            "the model gives two answers to the same input; it must not draw random numbers or change its "
-            "buffers when it predicts"
-        )
-    return logits
+def as_background(values: Tensor | np.ndarray, inputs: Tensor) -> Tensor:
+    """Typical inputs (B, C, *S). Raises RequestError where they do not have the shape of an input."""
+    background = as_inputs(values, "background inputs").to(inputs.dtype)
+    if background.shape[1:] != inputs.shape[1:]:
+        shape = ", ".join(map(str, inputs.shape[1:]))
+        raise RequestError(f"background inputs have the shape {tuple(background.shape)}; (B, {shape}) is needed")
+    return background
 
 
 def as_sample_ids(names: Sequence[object] | None, samples: int) -> tuple[str, ...]:
@@ -103,22 +123,34 @@ def as_sample_ids(names: Sequence[object] | None, samples: int) -> tuple[str, ..
     ids = tuple(map(str, range(samples) if names is None else names))
     if len(ids) != samples:
         raise RequestError(f"{len(ids)} sample_ids were given for {samples} inputs; one for each is needed")
-    repeated = next((name for name in ids if ids.count(name) > 1), None) if len(set(ids)) < samples else None
-    if repeated is not None:
-        raise RequestError(f"sample id '{repeated}' occurs twice; every sample needs an id of its own")
+    check_unique(ids)
     return ids
+
+
+def check_unique(ids: Sequence[str]) -> None:
+    """Raises RequestError that names a sample id that occurs twice."""
+    seen: set[str] = set()
+    for name in ids:
+        if name in seen:
+            raise RequestError(f"sample id '{name}' occurs twice; every sample needs an id of its own")
+        seen.add(name)
 
 
 def as_bounds(values: tuple[float, float], inputs: Tensor) -> Tensor:
     """The lowest and the highest value as (2, C, 1, ...). Raises RequestError unless every input lies between them."""
-    low, high = values
+    try:
+        low, high = (float(value) for value in values)
+    except (TypeError, ValueError) as error:
+        raise RequestError(
+            f"bounds are {values}; two numbers are needed, the lowest and the highest value that an input can have"
+        ) from error
     if not low < high or bool((inputs < low).any()) or bool((inputs > high).any()):
         raise RequestError(
             f"bounds are {low} and {high}, and inputs go from {float(inputs.min()):g} to {float(inputs.max()):g}; "
             "the lowest and the highest value that an input can have are needed"
         )
     axes = (1,) * (inputs.dim() - 2)
-    return torch.tensor(values, dtype=inputs.dtype).view(2, 1, *axes).expand(2, inputs.shape[1], *axes)
+    return torch.tensor([low, high], dtype=inputs.dtype).view(2, 1, *axes).expand(2, inputs.shape[1], *axes)
 
 
 def as_layers(names: Sequence[str], model: nn.Module) -> tuple[str, ...]:
@@ -128,3 +160,13 @@ def as_layers(names: Sequence[str], model: nn.Module) -> tuple[str, ...]:
         if name not in known:
             raise RequestError(unknown("layer", name, known, of="the model"))
     return tuple(names)
+
+
+def check_top_k(top_k: float) -> None:
+    """Raises RequestError unless it is a share."""
+    if not 0 < top_k < 1:
+        raise RequestError(f"top_k is {top_k}; a share of the features between 0 and 1 is needed")
+
+
+def _first_bad(values: Tensor) -> float:
+    return float(values[~values.isfinite()][0])

@@ -5,28 +5,29 @@ Shapes: N samples, C channels, K classes, `*S` the spatial axes ((L,) for signal
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench.core.errors import RequestError
-from bench.core.hashing import model_digest
+from bench.core.adapt import TOGETHER, Readout, arranged, as_model, default_target, fingerprint, fitted, wrapped
 from bench.core.layers import block_ends
 from bench.core.own_model import (
     Values,
+    as_background,
     as_baseline,
     as_bounds,
     as_inputs,
     as_layers,
     as_sample_ids,
+    as_signals,
     as_targets,
     as_truth,
-    checked_logits,
+    check_top_k,
 )
+from bench.core.vocabulary import SOFTMAX
 
 PREDICTED = torch.empty(0, dtype=torch.int64)  # the targets of a problem whose model chooses the explained classes
 
@@ -53,6 +54,7 @@ class Problem:
     labels: Tensor | None = None  # (N,) true class, for captions only
     class_names: tuple[str, ...] = ()
     batch_size: int = 32  # inputs that the model gets at once; changes speed and memory, never a result
+    output: str = SOFTMAX  # one of MODEL_OUTPUTS: what the logits mean, see `core.outputs`
 
     def __post_init__(self) -> None:
         if self.targets is None:
@@ -69,10 +71,13 @@ class Problem:
     @classmethod
     def from_model(
         cls,
-        model: nn.Module,
+        model: nn.Module | Callable[[Tensor], Tensor],
         inputs: Tensor | np.ndarray,
         targets: Tensor | np.ndarray | Sequence[int] | int | None = None,
         *,
+        output: str = SOFTMAX,
+        readout: Readout | None = None,
+        channels: str = TOGETHER,
         baseline: Values = 0.0,
         layers: Sequence[str] | None = None,
         truth: Tensor | np.ndarray | None = None,
@@ -87,9 +92,17 @@ class Problem:
         """A problem from a model and inputs of one's own.
 
         Args:
-            model: a classifier (N, C, *S) -> logits (N, K) with K >= 2. It is copied; the copy is put in eval mode.
-            inputs: (N, C, L) signals or (N, C, H, W) images, floating point, as the model reads them.
-            targets: (N,) the classes to explain, or one for all; by default those that the model predicts.
+            model: (N, C, *S) -> logits (N, K). It is copied; the copy is put in eval mode. A function is accepted too, but
+                serves no method that looks into a network.
+            inputs: (N, C, L) signals, (N, C, H, W) images, (N, C, D, H, W) volumes or (N, F) feature vectors, floating point,
+                as the model reads them. Feature vectors become signals of one channel.
+            targets: (N,) the classes to explain, or one for all; by default those that the model predicts, and class 1 of a
+                model of one logit.
+            output: what the logits mean. "softmax": classes that exclude each other. "sigmoid": labels that do not, or one
+                logit (N, 1) or (N,), which is read as that of class 1 of two. "identity": values, of a regression.
+            readout: what to take from an answer that is no tensor (N, K): a key, a place, or a function of the answer.
+            channels: "together": an attribution has a value for each place. "separate": one for each channel and place; maps
+                and truth are then (N, C, *S). Methods that need feature maps are skipped.
             baseline: what an absent feature is replaced with: a number, or one for each channel.
             layers: names of the modules whose outputs end the blocks, first to last; the last one serves the CAM family. Found
                 from the model by default (`core.layers.block_ends`).
@@ -105,31 +118,33 @@ class Problem:
         Raises:
             RequestError: a value has a shape, type or range that cannot be used; the message says what is needed.
         """
-        values = as_inputs(inputs)
-        if not isinstance(model, nn.Module):
-            raise RequestError(f"the model is of type {type(model).__name__}; a torch.nn.Module is needed")
-        if not 0 < top_k < 1:
-            raise RequestError(f"top_k is {top_k}; a share of the features between 0 and 1 is needed")
-        own = copy.deepcopy(model).eval()
-        first = next(own.parameters(), values)
-        values = values.to(first.dtype) if first.is_floating_point() else values
-        logits = checked_logits(own, values[:1].to(first.device))
-        found = block_ends(own, values[:1].to(first.device)) if layers is None else as_layers(layers, own)
+        given = as_model(model, readout)
+        values = as_inputs(as_signals(inputs))
+        check_top_k(top_k)
+        first = next((weight for weight in given.parameters() if weight.is_floating_point()), values)
+        values = values if first.is_meta else values.to(first.dtype)
+        arrangement, form = arranged(given, inputs, channels)
+        shown = form(values)
+        here = "cpu" if first.is_meta else first.device
+        own, kind, classes = fitted(arrangement, shown.to(here), output)
+        found = block_ends(own, shown[:1].to(here), wrapped(own)) if layers is None else as_layers(layers, own)
+        explained = default_target(output, kind, classes) if targets is None else targets
         return cls(
             model=own,
-            inputs=values,
+            inputs=shown,
             sample_ids=as_sample_ids(sample_ids, len(values)),
-            baseline=as_baseline(baseline, values),
+            baseline=form(as_baseline(baseline, values)[None])[0],
             layers=found,
             top_k=top_k,
-            fingerprint=model_digest(own),
-            targets=PREDICTED if targets is None else as_targets(targets, logits, len(values)),
-            truth=None if truth is None else as_truth(truth, values),
-            background=None if background is None else as_inputs(background, "background inputs"),
-            bounds=None if bounds is None else as_bounds(bounds, values),
-            labels=None if labels is None else torch.as_tensor(labels),
+            fingerprint=fingerprint(own, shown.to(here)),
+            targets=PREDICTED if explained is None else as_targets(explained, classes, len(values)),
+            truth=None if truth is None else as_truth(truth, shown),
+            background=None if background is None else form(as_background(as_signals(background), values)),
+            bounds=None if bounds is None else form(as_bounds(bounds, values)),
+            labels=None if labels is None else as_targets(labels, classes, len(values), "label"),
             class_names=tuple(class_names),
             batch_size=batch_size,
+            output=kind,
         )
 
     def take(self, rows: Sequence[int]) -> Problem:

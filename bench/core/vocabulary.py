@@ -138,6 +138,9 @@ PROMISES = {
 # How a metric that asks the probe may perturb and read the model; the first of each is the default.
 BASELINES = ("task", "zero", "mean", "blur", "noise", "background")  # what stands for an absent feature
 OUTPUTS = ("softmax", "logit")  # of the explained class
+# What a model's answers are: logits of classes that exclude each other, logits of labels that do not, or values (a regression).
+SOFTMAX, SIGMOID, IDENTITY = MODEL_OUTPUTS = ("softmax", "sigmoid", "identity")
+PROBABILITIES = (SOFTMAX, SIGMOID)  # of MODEL_OUTPUTS: those that give a class a probability
 FEATURES = ("pixel", "patch64", "segment20")  # what is removed at once; any patchN and segmentN is allowed
 VIEW = {"baseline": BASELINES, "output": OUTPUTS, "features": FEATURES}
 FEATURES_PATTERN = r"pixel|(patch|segment)[1-9]\d*"

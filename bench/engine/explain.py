@@ -49,8 +49,11 @@ class Attributions:
         )
 
 
-def missing_fields(entry: Entry, problem: Problem) -> str:
-    """Why the entry is skipped: the fields that it needs and the problem lacks; "" where it has all."""
+def why_skipped(entry: Entry, problem: Problem) -> str:
+    """Why the entry cannot serve the problem: its kind of output, or fields that the problem lacks; "" where it can."""
+    if problem.output not in entry.outputs:
+        kinds = " or ".join(f"output '{kind}'" for kind in entry.outputs)
+        return f"{entry.name} needs a task with {kinds}, and this one has output '{problem.output}'"
     values = {name: getattr(problem, name) for name in sorted(entry.needs)}
     missing = [name for name, value in values.items() if value is None or len(value) == 0]
     return f"{entry.name} needs {' and '.join(missing)}, which the task does not have" if missing else ""
@@ -78,7 +81,7 @@ def explain_all(method: Entry, problem: Problem, *, task: str, seed: int) -> Att
     def attempt(rows: list[int]) -> tuple[Tensor, Meter]:
         return explain(method, problem.take(rows), task=task, seed=seed)
 
-    missing = missing_fields(method, problem)
+    missing = why_skipped(method, problem)
     batches = [] if missing else [rows.tolist() for rows in torch.arange(size).split(problem.batch_size)]
     peak = math.nan if missing else _peak_memory(method, problem.take([0]), task=task, seed=seed)
     results, failures = bisect_failures(batches, attempt)

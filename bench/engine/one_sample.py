@@ -13,10 +13,12 @@ import torch
 from bench.core.entries import Entry, Task
 from bench.core.errors import RequestError
 from bench.core.nearest import unknown
+from bench.core.outputs import predicted, scores
 from bench.core.problem import PREDICTED, Problem
+from bench.core.vocabulary import IDENTITY, SOFTMAX
 from bench.engine import sandbox
-from bench.engine.explain import bisect_failures, explain, missing_fields
-from bench.engine.plan import Plan, load
+from bench.engine.explain import bisect_failures, explain, why_skipped
+from bench.engine.plan import Plan, answerable, load
 from bench.registry.decorators import call
 from bench.task_tools.data import Data
 
@@ -43,20 +45,20 @@ def problem(
     ids: list[str] = call(task.samples, {"data": data})
     chosen = ids[0] if file else _sample(task, sample, ids)
     plan = Plan(tasks=[task], methods=[], metrics=[], samples=lambda _: 1, data=data, device=device)
-    problem = load(task, [chosen], plan)
+    problem = answerable(load(task, [chosen], plan))
     if file:
         problem = _with_input(problem, file, task)
     targets = problem.targets
     if target is not None:
         targets = torch.tensor([_class(task, target, problem)], device=problem.inputs.device)
     elif not len(targets):
-        targets = _logits(problem).argmax(1)
+        targets = predicted(_logits(problem))
     return replace(problem, targets=targets)
 
 
 def explained(method: Entry, problem: Problem, *, task: Task, seed: int) -> Explanation:
     """A method's attribution of a problem of a single sample; an error becomes its note."""
-    missing = missing_fields(method, problem)
+    missing = why_skipped(method, problem)
     results, failures = bisect_failures(
         [] if missing else [[0]], lambda rows: explain(method, problem, task=task.id, seed=seed)
     )
@@ -71,9 +73,12 @@ def explained(method: Entry, problem: Problem, *, task: Task, seed: int) -> Expl
 def caption(problem: Problem, task: Task) -> str:
     """The input, the class explained with its probability, and the predicted and true class where they differ."""
     target, logits = int(problem.targets[0]), _logits(problem)
-    p, best = logits.softmax(1)[0], int(logits.argmax(1)[0])
-    text = f"{task.name} · {problem.sample_ids[0]}: {_name(problem, target)} (p = {p[target]:.2f})"
-    if best != target:
+    p, best = scores(logits, problem.output)[0], int(predicted(logits)[0])
+    text = f"{task.name} · {problem.sample_ids[0]}: {_name(problem, target)} "
+    if problem.output == IDENTITY:
+        return text + f"({p[target]:.4g})"
+    text += f"(p = {p[target]:.2f})"
+    if best != target and problem.output == SOFTMAX:
         text += f"; the model says {_name(problem, best)} (p = {p[best]:.2f})"
     if problem.labels is not None and int(problem.labels[0]) != target:
         text += f"; true: {_name(problem, int(problem.labels[0]))}"

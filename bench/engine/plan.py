@@ -10,10 +10,11 @@ from typing import Any
 import torch
 
 from bench.core.entries import Entry, Metric, Task
-from bench.core.errors import ContractError
+from bench.core.errors import ContractError, RequestError
 from bench.core.hashing import digest
 from bench.core.problem import Problem
-from bench.core.vocabulary import FLOAT32
+from bench.core.vocabulary import FLOAT32, SOFTMAX
+from bench.engine.checks import with_checked_fields, with_checked_model
 from bench.engine.schedule import Budget
 from bench.engine.work import Work
 from bench.network.device import place
@@ -68,11 +69,18 @@ class Outcome:
 
 def load(task: Task, ids: Sequence[str], plan: Plan) -> Problem:
     """A task's problem for the given samples, on the plan's device."""
-    problem: Problem = call(task.fn, {"sample_ids": tuple(ids), "data": plan.data}, task.params)
-    _check(problem, ids)
-    parts = (
+    made: Problem = call(task.fn, {"sample_ids": tuple(ids), "data": plan.data}, task.params)
+    if tuple(made.sample_ids) != tuple(ids):
+        raise ContractError(f"it was asked for samples {list(ids[:3])}... and gave {list(made.sample_ids[:3])}...")
+    problem = _of_task(with_checked_fields, made)
+    if (
+        problem.output != SOFTMAX
+    ):  # what the model returns decides what is explained, and is part of the samples' digests
+        problem = _of_task(with_checked_model, problem)
+    parts: tuple[object, ...] = (
         *(problem.fingerprint, problem.baseline, problem.layers, problem.top_k),
         *(problem.background, problem.bounds),
+        *(() if problem.output == SOFTMAX else (problem.output,)),
     )
     if plan.precision == FLOAT32:
         return place(replace(problem, fingerprint=digest(*parts)), plan.device)
@@ -80,15 +88,17 @@ def load(task: Task, ids: Sequence[str], plan: Plan) -> Problem:
     return place(reduced, plan.device)
 
 
-def _check(problem: Problem, ids: Sequence[str]) -> None:
-    """Raises ContractError when a problem is not of the samples asked for, or its inputs cannot be used."""
-    if tuple(problem.sample_ids) != tuple(ids) or len(set(ids)) < len(ids):
-        raise ContractError(f"it was asked for samples {list(ids[:3])}... and gave {list(problem.sample_ids[:3])}...")
-    if len(problem.inputs) != len(ids) or problem.inputs.dim() < 3 or not problem.inputs.is_floating_point():
-        shape = tuple(problem.inputs.shape)
-        raise ContractError(f"inputs are {problem.inputs.dtype} {shape}, float ({len(ids)}, C, *S) is needed")
-    if not problem.inputs.isfinite().all():
-        raise ContractError("inputs are not finite")
+def answerable(problem: Problem) -> Problem:
+    """The problem, if its model can be explained: it is asked a few times. Raises ContractError where it cannot."""
+    return _of_task(with_checked_model, problem)
+
+
+def _of_task(check: Callable[[Problem], Problem], problem: Problem) -> Problem:
+    """The problem of a task, which may be one of several: what is wrong with it ends this task only."""
+    try:
+        return check(problem)
+    except RequestError as error:
+        raise ContractError(str(error)) from error
 
 
 def sample_digests(problem: Problem) -> list[str]:

@@ -19,7 +19,7 @@ from bench.core.progress import Progress
 from bench.core.records import Record, ScoreKey
 from bench.engine import given
 from bench.engine.explain import Attributions, explain_all, reason
-from bench.engine.plan import Outcome, Plan, load, sample_digests
+from bench.engine.plan import Outcome, Plan, answerable, load, sample_digests
 from bench.engine.schedule import Forecast, Job, cheap_first, legs
 from bench.engine.score import score
 from bench.engine.work import Work
@@ -146,6 +146,7 @@ def _run_chunk(chunk: Chunk) -> None:
         chunk.update(chunk.job.steps)
         return
     chunk.step("timing the model")
+    chunk.problem = answerable(chunk.problem)
     if chunk.task.name not in outcome.work:
         found = None if plan.batch_size else pace(chunk.problem)
         outcome.work[chunk.task.name] = Work(found.batch_size if found else plan.batch_size or 1, found)

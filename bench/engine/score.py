@@ -15,7 +15,7 @@ from bench.core.hashing import digest, digests, model_digest
 from bench.core.problem import Problem
 from bench.core.random import SampleRng
 from bench.engine import sandbox
-from bench.engine.explain import Attributions, bisect_failures, explain, missing_fields
+from bench.engine.explain import Attributions, bisect_failures, explain, why_skipped
 from bench.perturbation.masking import area
 from bench.perturbation.probe import Probe
 from bench.registry.decorators import Explain, call
@@ -40,7 +40,7 @@ def score(metric: Metric, method: Entry, probe: Probe, maps: Attributions, *, ta
     A metric that fails on all of them together is tried on fewer, so that only the samples that cause it fail.
     """
     status, note = list(maps.status), list(maps.note)
-    missing = missing_fields(metric, probe.problem)
+    missing = why_skipped(metric, probe.problem)
     for row, state in enumerate(maps.status):
         if missing and state != "failed":
             status[row], note[row] = "skipped", missing

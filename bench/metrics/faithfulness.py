@@ -1,7 +1,8 @@
 """Does the model's answer depend on the features with the highest attributions?
 
-p is the softmax probability of the explained class. A removed feature takes the task's baseline. `features` names the units
-that are removed together: `pixel`, `patch64` (a grid of at most 64 equal cells) or `segment20` (about 20 superpixels).
+p is the probability of the explained class, or the value itself where the model's output is one (`core.outputs`). A removed
+feature takes the task's baseline. `features` names the units that are removed together: `pixel`, `patch64` (a grid of at most
+64 equal cells) or `segment20` (about 20 superpixels).
 
 With F features, d_k is p without the k highest (deletion, "most relevant first"), i_k is p with only the k highest
 (insertion; read backwards it is "least relevant first"). d_0 = i_F = p(x).
@@ -14,23 +15,37 @@ import functools
 import torch
 from torch import Tensor
 
+from bench.core.vocabulary import PROBABILITIES
 from bench.metrics.correlation import pearson, ranked
 from bench.perturbation.probe import Probe
 from bench.registry.decorators import metric
 
 ERASER_SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)
 VIEWS = ("baseline", "output")  # read through the probe, whatever it replaces features with and reads of the model
+ALL = (*VIEWS, "features")
 lower = functools.partial(metric, family="faithfulness", higher_is_better=False, views=VIEWS)
 higher = functools.partial(metric, family="faithfulness", higher_is_better=True, views=VIEWS)
 
 
-@lower(cite="chattopadhay2018gradcampp", label="drop (%)", limits=(0, 100), views=(*VIEWS, "features"))
+@lower(
+    cite="chattopadhay2018gradcampp",
+    label="drop (%)",
+    limits=(0, 100),
+    views=(*VIEWS, "features"),
+    outputs=PROBABILITIES,
+)
 def drop(probe: Probe, attribution: Tensor, *, k: float | None = None) -> Tensor:
     """Percentage of the class's probability p that is lost when only the top k features are kept; 0 where p rises. (N,)"""
     return _percent((probe.full - _kept(probe, attribution, k)).clamp_min(0), probe.full)
 
 
-@higher(cite="chattopadhay2018gradcampp", label="increase (%)", limits=(0, 100), views=(*VIEWS, "features"))
+@higher(
+    cite="chattopadhay2018gradcampp",
+    label="increase (%)",
+    limits=(0, 100),
+    views=(*VIEWS, "features"),
+    outputs=PROBABILITIES,
+)
 def increase(probe: Probe, attribution: Tensor, *, k: float | None = None) -> Tensor:
     """100 where the class's probability p rises when only the top k features are kept, else 0. (N,)
 
@@ -39,7 +54,13 @@ def increase(probe: Probe, attribution: Tensor, *, k: float | None = None) -> Te
     return 100 * (_kept(probe, attribution, k) > probe.full).double()
 
 
-@higher(cite="samek2017evaluating", label="top-k deletion (%)", limits=(None, 100), views=(*VIEWS, "features"))
+@higher(
+    cite="samek2017evaluating",
+    label="top-k deletion (%)",
+    limits=(None, 100),
+    views=(*VIEWS, "features"),
+    outputs=PROBABILITIES,
+)
 def topk_deletion(probe: Probe, attribution: Tensor, *, k: float | None = None) -> Tensor:
     """Percentage of the class's probability p that is lost when the top k features are removed. (N,)
 
@@ -133,7 +154,9 @@ def selectivity(probe: Probe, attribution: Tensor, *, steps: int = 10, features:
     return probe.deletion(attribution, steps, features=features)
 
 
-@higher(cite="rieger2020irof", label="IROF (area over the curve)", limits=(None, 1), cost="medium")
+@higher(
+    cite="rieger2020irof", label="IROF (area over the curve)", limits=(None, 1), cost="medium", outputs=PROBABILITIES
+)
 def irof(probe: Probe, attribution: Tensor, *, features: str = "segment20") -> Tensor:
     """Area above p / p(x) while segments are removed one by one, highest mean attribution first. (N,)"""
     cells = probe.partition(features)
@@ -143,7 +166,7 @@ def irof(probe: Probe, attribution: Tensor, *, features: str = "segment20") -> T
     return ((lost[:, 1:] + lost[:, :-1]) / 2 * widths).sum(1)
 
 
-@lower(cite="rong2022road", label="ROAD (accuracy)", limits=(0, 1), views=())
+@lower(cite="rong2022road", label="ROAD (accuracy)", limits=(0, 1), views=(), outputs=PROBABILITIES)
 def road(probe: Probe, attribution: Tensor, *, levels: int = 5, noise: float = 0.01) -> Tensor:
     """Share of levels at which the explained class stays the model's first choice when the top features are imputed. (N,)
 

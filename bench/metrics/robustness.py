@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from bench.core.outputs import same_decision
 from bench.network.gradients import activations
 from bench.perturbation.probe import Probe
 from bench.registry.decorators import Explain, metric
@@ -173,7 +174,7 @@ def _neighbours(probe: Probe, samples: int, radius: float, floor: float) -> Neig
 
         def differences(logits: Tensor, rows: Tensor) -> Tensor:
             before, layer = known[rows].tensor_split([logits.shape[1]], dim=1)
-            same = logits.argmax(1) == before.argmax(1)
+            same = same_decision(logits, before, probe.targets[rows], problem.output)
             moved = (logits - before).double().norm(dim=1)
             return torch.stack([same, moved, relative_norm(last(logits) - layer, layer, floor)], dim=1)
 

@@ -56,8 +56,8 @@ def scaled(maps: Tensor, epsilon: float = 0.0) -> Tensor:
 
 
 def upsample(maps: Tensor, shape: torch.Size) -> Tensor:
-    """Linear interpolation with half-pixel centres: (N, C, *s) -> (N, C, *shape), one or two spatial axes."""
-    mode = "linear" if len(shape) == 1 else "bilinear"
+    """Linear interpolation with half-pixel centres: (N, C, *s) -> (N, C, *shape), one to three spatial axes."""
+    mode = {1: "linear", 2: "bilinear", 3: "trilinear"}[len(shape)]
     return torch.nn.functional.interpolate(maps, size=tuple(shape), mode=mode, align_corners=False)
 
 

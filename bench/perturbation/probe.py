@@ -20,6 +20,7 @@ from torch import Tensor
 
 from bench.core.errors import BenchError
 from bench.core.nearest import unknown
+from bench.core.outputs import decides_for
 from bench.core.problem import Problem
 from bench.core.random import SampleRng
 from bench.core.vocabulary import BASELINES, OUTPUTS
@@ -203,7 +204,7 @@ class Probe:
             return torch.where(present.unsqueeze(1), values, impute(values, present) + spread[rows] * normal[rows])
 
         def hits(logits: Tensor, part: slice) -> Tensor:
-            return (logits.argmax(1) == self.targets[samples[part]]).double()
+            return decides_for(logits, self.targets[samples[part]], self.problem.output).double()
 
         return self._queries.ask(len(samples), make, hits).view(counts.shape)
 

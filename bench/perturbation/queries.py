@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from bench.core.hashing import digest
+from bench.core.outputs import predicted, score_and_logit
 from bench.core.problem import Problem
 from bench.core.random import SampleRng
 from bench.core.vocabulary import OUTPUTS
@@ -52,7 +53,7 @@ class Queries:
         self._memory: dict[Hashable, object] = {}
         if not len(problem.targets):
             rows = torch.arange(len(problem), device=problem.inputs.device)
-            answers = self.ask(len(rows), lambda part: problem.inputs[rows[part]], lambda logits, _: predicted(logits))
+            answers = self.ask(len(rows), lambda part: problem.inputs[rows[part]], self._predicted)
             self.problem = replace(problem, targets=answers[:, 0].long())
             self._table("full").write(rows, torch.zeros_like(rows), answers[:, 1:])
 
@@ -82,7 +83,8 @@ class Queries:
     def outputs(self, rows: Tensor, make: Make) -> Tensor:
         """OUTPUTS of the explained class for queries about the samples `rows` (M,) of the problem: (M, 2)."""
         targets = self.problem.targets[rows]
-        answers = self.ask(len(rows), make, lambda logits, part: outputs_of(logits, targets[part]))
+        kind = self.problem.output
+        answers = self.ask(len(rows), make, lambda logits, part: score_and_logit(logits, targets[part], kind))
         return answers.view(-1, len(OUTPUTS))
 
     def full(self, rows: Tensor) -> Tensor:
@@ -97,7 +99,7 @@ class Queries:
             same = problem.baseline.expand_as(problem.inputs[:1])
             logits = self.once("empty", lambda: self.ask(1, lambda _: same, lambda logits, _: logits))[0]
             targets = problem.targets[rows]
-            return torch.stack([logits.softmax(0)[targets].double(), logits[targets].double()], dim=1)
+            return score_and_logit(logits.expand(len(targets), -1), targets, problem.output)
 
         def make(samples: Tensor, _columns: Tensor) -> Tensor:
             return self.absent(rows[samples], baseline).expand_as(problem.inputs[rows[samples]])
@@ -191,6 +193,11 @@ class Queries:
             table.write(slots[samples, positions], columns[samples, positions], answers)
         return table.values[slots, columns], len(samples)
 
+    def _predicted(self, logits: Tensor, _part: slice) -> Tensor:
+        """The class that the model chooses, and OUTPUTS of it: (B, K) -> (B, 3) float64."""
+        chosen = predicted(logits)
+        return torch.cat([chosen.double()[:, None], score_and_logit(logits, chosen, self.problem.output)], dim=1)
+
     def _baseline(self, name: str) -> Tensor:
         """The values of one of BASELINES for all samples: (N, C, *S), 1 for any axis of S."""
         rng = SampleRng((*self.names, "baseline", name), self.problem.sample_ids, self.problem.inputs.device)
@@ -232,18 +239,3 @@ class Table:
         asked = self._asked.new_zeros(size)
         asked[:high, :wide] = self._asked
         self.values, self._asked = values, asked
-
-
-def outputs_of(logits: Tensor, targets: Tensor) -> Tensor:
-    """OUTPUTS of the given classes: (B, K), (B,) -> (B, 2) float64.
-
-    The softmax is in the model's own precision, so that a rise too small for the model to represent is none.
-    """
-    p, logit = (values.gather(1, targets[:, None])[:, 0].double() for values in (logits.softmax(1), logits))
-    return torch.stack([p, logit], dim=1)
-
-
-def predicted(logits: Tensor) -> Tensor:
-    """The class that the model chooses, and OUTPUTS of it: (B, K) -> (B, 3) float64."""
-    chosen = logits.argmax(1)
-    return torch.cat([chosen.double()[:, None], outputs_of(logits, chosen)], dim=1)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from bench.core.entries import Entry, Metric, Recipe, Task
 from bench.core.errors import RequestError
 from bench.core.nearest import unknown
-from bench.core.vocabulary import COSTS, OPTIONAL_FIELDS, PROMISES
+from bench.core.vocabulary import COSTS, MODEL_OUTPUTS, OPTIONAL_FIELDS, PROMISES
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -55,13 +55,15 @@ def method(
     cost: str = "",
     core: bool = False,
     promises: Iterable[str] = (),
+    outputs: Sequence[str] = MODEL_OUTPUTS,
     version: int = 1,
 ) -> Callable[[Function], Function]:
     """Registers `fn(problem, [rng], *, hyper-parameters) -> (N, *S)` under its own name.
 
     `cost`: "fast", "medium" or "slow". Where methods are not named, profile quick runs the fast ones and those that are `core`,
-    standard also those of medium cost, full all. `promises`: properties that every map has (vocabulary.PROMISES). Raises
-    RequestError for an unknown argument, cost or promise.
+    standard also those of medium cost, full all. `promises`: properties that every map has (vocabulary.PROMISES). `outputs`:
+    kinds of model output (vocabulary.MODEL_OUTPUTS) that the method can serve; on other tasks it is skipped. Raises
+    RequestError for an unknown argument, cost, promise or output.
     """
 
     def register(fn: Function) -> Function:
@@ -76,6 +78,7 @@ def method(
             cost=_checked_cost(cost, "method", fn),
             core=core,
             promises=frozenset(promises),
+            outputs=_checked_outputs(outputs, "method", fn),
         )
         _add(METHODS, entry)
         return fn
@@ -93,13 +96,15 @@ def metric(
     needs: Iterable[str] = (),
     cost: str = "",
     views: Iterable[str] = (),
+    outputs: Sequence[str] = MODEL_OUTPUTS,
     version: int = 1,
 ) -> Callable[[Function], Function]:
     """Registers `fn(probe, attribution, [rng, explain, cost], *, hyper-parameters)` under its own name.
 
     `cost`: "medium" for a metric that profile quick leaves out where it is not named, "slow" for one that only profile full
     takes. `views`: which of `baseline`, `output` and `features` the scores follow, as those of questions to the probe do; users
-    may set these, `drop[baseline=blur]`.
+    may set these, `drop[baseline=blur]`. `outputs`: the kinds of model output that the metric can read; on other tasks it is
+    skipped.
 
     The function returns scores (N,), or a curve (N, steps + 1) over even steps from nothing to everything perturbed; a curve is
     stored whole and its score is the area under it.
@@ -117,6 +122,7 @@ def metric(
             label=label or read["name"].replace("_", " "),
             limits=limits,
             views=frozenset(views),
+            outputs=_checked_outputs(outputs, "metric", fn),
         )
         _add(METRICS, entry)
         return fn
@@ -188,6 +194,13 @@ def _checked_cost(cost: str, kind: str, fn: Function) -> str:
     if cost and cost not in COSTS:
         raise RequestError(unknown("cost", cost, COSTS, of=f"{kind} {fn.__name__}"))
     return cost
+
+
+def _checked_outputs(outputs: Sequence[str], kind: str, fn: Function) -> tuple[str, ...]:
+    for name in outputs:
+        if name not in MODEL_OUTPUTS:
+            raise RequestError(unknown("output", name, MODEL_OUTPUTS, of=f"{kind} {fn.__name__}"))
+    return tuple(outputs)
 
 
 def _add(registry: dict[str, Any], entry: Entry) -> None:

@@ -67,10 +67,10 @@ def test_bounds_hold_every_input_and_the_lower_is_lower(bounds):
 
 
 def test_a_class_is_below_the_number_of_classes():
-    assert as_targets([2, 0], torch.zeros(1, 3), 2).tolist() == [2, 0]
+    assert as_targets([2, 0], 3, 2).tolist() == [2, 0]
     for wrong in (3, -1):
         with pytest.raises(RequestError, match=f"target {wrong} is not a class of the model; classes 0 to 2"):
-            as_targets(wrong, torch.zeros(1, 3), 2)
+            as_targets(wrong, 3, 2)
 
 
 def test_a_truth_may_have_a_channel_axis():

@@ -13,6 +13,7 @@ from torch import Tensor
 from bench.core.errors import NotApplicable
 from bench.core.problem import Problem
 from bench.core.random import SampleRng
+from bench.core.vocabulary import PROBABILITIES, SOFTMAX
 from bench.metrics.quantus.adapter import among_neighbours, as_inputs, as_maps, ask, batched, judge, numbers, step_of
 from bench.metrics.quantus.models import Closed, Presence, Shades
 from bench.perturbation.masking import ranks
@@ -117,7 +118,7 @@ def quantus_selectivity(probe: Probe, attribution: Tensor, *, patches: int = 64)
     return _mean_over_steps(scorer, probe, attribution)
 
 
-@higher(cite="rieger2020irof", label="IROF (Quantus)", limits=(None, None), cost="slow")
+@higher(cite="rieger2020irof", label="IROF (Quantus)", limits=(None, None), cost="slow", outputs=PROBABILITIES)
 def quantus_irof(probe: Probe, attribution: Tensor) -> Tensor:
     """Number of segments less the area under p / p(x) while they are removed, highest mean attribution first. (N,)
 
@@ -134,7 +135,7 @@ def quantus_irof(probe: Probe, attribution: Tensor) -> Tensor:
     return _on_inputs(scorer, probe, attribution, softmax=True)
 
 
-@lower(cite="rong2022road", label="ROAD (Quantus)", limits=(0, 1), cost="slow")
+@lower(cite="rong2022road", label="ROAD (Quantus)", limits=(0, 1), cost="slow", outputs=(SOFTMAX,))
 def quantus_road(probe: Probe, attribution: Tensor, rng: SampleRng, *, levels: int = 5, noise: float = 0.01) -> Tensor:
     """Share of levels at which the explained class stays the model's first choice when the top features are imputed. (N,)
 
@@ -163,7 +164,7 @@ def quantus_infidelity(probe: Probe, attribution: Tensor, *, patches: int = 64) 
     return _on_presence(scorer, probe, attribution)
 
 
-@higher(cite="dasgupta2022framework", label="sufficiency (Quantus)", limits=(0, 1), cost="slow")
+@higher(cite="dasgupta2022framework", label="sufficiency (Quantus)", limits=(0, 1), cost="slow", outputs=(SOFTMAX,))
 def quantus_sufficiency(
     probe: Probe,
     attribution: Tensor,

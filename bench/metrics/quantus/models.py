@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from bench.core.outputs import score, scores
 from bench.core.problem import Problem
 from bench.perturbation.masking import ranks
 from bench.perturbation.partition import Partition
@@ -62,7 +63,7 @@ class Shades(nn.Module):
     def forward(self, shades: Tensor) -> Tensor:
         problem = self.problem
         x = problem.baseline + shades.to(problem.inputs) * (problem.inputs - problem.baseline)
-        return answers(problem, x).softmax(1).gather(1, problem.targets[:, None]).cpu()
+        return score(answers(problem, x), problem.targets, problem.output)[:, None].cpu()
 
 
 class Closed(nn.Module):
@@ -77,7 +78,7 @@ class Closed(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         logits = answers(self.problem, x.to(self.problem.inputs).view(-1, *self.problem.inputs.shape[1:]))
-        return (logits.softmax(1) if self.softmax else logits).cpu()
+        return (scores(logits, self.problem.output) if self.softmax else logits).cpu()
 
 
 class Open(nn.Module):
