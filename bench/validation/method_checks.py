@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.core.entries import Entry
 from bench.core.errors import BenchError, NotApplicable
 from bench.core.problem import Problem
-from bench.core.vocabulary import CONTROLS
+from bench.core.vocabulary import CONTROLS, SOFTMAX
 from bench.engine.explain import reason
 from bench.validation.law_problems import SIZES, usual
 from bench.validation.laws import LAWS, Law
@@ -50,7 +50,7 @@ def _finding(method: Entry, law: Law, module: ModuleState, stopped: dict[str, di
         FAIL: [],
         SKIPPED: [],
     }  # verdict -> kinds of problem, and notes
-    for kind, problem in _problems(law):
+    for kind, problem in _problems(law, method):
         before = stopped[kind]
         why = before.get("shape", before.get(law.after, ""))
         verdict, note = (SKIPPED, why) if why else _asked(method, law, problem)
@@ -64,10 +64,11 @@ def _finding(method: Entry, law: Law, module: ModuleState, stopped: dict[str, di
     return Finding("method", method.name, law.name, verdict, note)
 
 
-def _problems(law: Law) -> Sequence[tuple[str, Problem]]:
-    if law.problem is not None:
-        return [(KNOWN, law.problem())]
-    return [(kind, usual(kind)) for kind in SIZES]
+def _problems(law: Law, method: Entry) -> Sequence[tuple[str, Problem]]:
+    """The problems of a law by kind, with an output that the method can serve."""
+    output = SOFTMAX if SOFTMAX in method.outputs else next(iter(method.outputs), SOFTMAX)
+    found = [(KNOWN, law.problem())] if law.problem is not None else [(kind, usual(kind)) for kind in SIZES]
+    return [(kind, replace(problem, output=output)) for kind, problem in found]
 
 
 def _asked(method: Entry, law: Law, problem: Problem) -> tuple[str, str]:

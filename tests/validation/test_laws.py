@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -290,6 +291,18 @@ def test_a_method_that_cannot_serve_the_networks_is_skipped_with_its_reason():
     found = list(check_method(entry(not_for_this)))
     assert {one.verdict for one in found} == {"skipped"}
     assert found[0].note == "the network has no attention (signal, grey image, colour image)"
+
+
+def test_a_method_for_regressions_alone_is_asked_about_a_regression():
+    asked = set()
+
+    def of_values(problem: Problem) -> Tensor:
+        asked.add(problem.output)
+        return sound(problem)
+
+    found = list(check_method(replace(entry(of_values, promises=("linear",)), outputs=("identity",))))
+    assert {one.verdict for one in found} == {"pass", "skipped"}
+    assert asked == {"identity"}
 
 
 def test_a_control_may_say_nothing():

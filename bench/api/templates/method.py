@@ -15,6 +15,7 @@ import bench
 # promises  what holds for every map, checked by `python -m bench check`: "class" (it depends on the explained class), "null"
 #           (a feature that the model ignores gets 0), "linear" (on a linear model it is weight times distance from the
 #           baseline), "complete" (it sums to what the logit gained over the baseline)
+# outputs   kinds of model output that it can serve, by default all: ("softmax", "sigmoid", "identity")
 # needs     fields of the problem that may be missing and without which it cannot work: "layers", "background", "bounds"
 
 

@@ -11,6 +11,7 @@ from bench.perturbation.probe import Probe
 # higher_is_better  the direction of the scores
 # label             how axes name it, with the unit
 # limits            lowest and highest score, None where there is no limit
+# outputs           kinds of model output that it can read, by default all: ("softmax", "sigmoid", "identity")
 # needs             fields of the problem that may be missing and without which it cannot work: "truth", "layers", ...
 
 

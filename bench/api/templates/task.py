@@ -48,6 +48,7 @@ def my_task(sample_ids: tuple[str, ...]) -> bench.Problem:
         baseline=0.0,  # what an absent feature is replaced with: a number, or one for each channel
         top_k=0.3,  # share of the features that `drop`, `increase` and `topk_deletion` look at
         truth=truth[rows],  # where the evidence is, (N, *S); leave it out where nobody knows
+        # output="sigmoid"      for labels that do not exclude each other, or one logit; "identity" for a regression
         # layers=("0",)         ends of the model's blocks, first to last; found from the model by default
         # background=inputs[:8] typical inputs, for methods that average over references
         # bounds=(0.0, 1.0)     lowest and highest value that an input can have
