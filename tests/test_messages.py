@@ -1137,8 +1137,8 @@ TABLE = (
     Row(
         lambda: arrays(inputs=npy("x.npy", np.zeros((5, 3, 8, 8), dtype=np.uint8))),
         "uint8",
-        "--inputs x.npy: it holds uint8 of shape (5, 3, 8, 8); floating-point values as the model reads them, (N, C, L) or "
-        "(N, C, H, W), are needed",
+        "--inputs x.npy: it holds uint8 of shape (5, 3, 8, 8); floating-point values as the model reads them, (N, C, L), "
+        "(N, C, H, W) or (N, F), are needed",
     ),
     Row(
         lambda: arrays(labels=npy("y.npy", np.zeros(4))),

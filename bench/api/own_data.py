@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from bench.api.request import at_least_one
 from bench.core.errors import RequestError
 from bench.core.problem import Problem
+from bench.core.vocabulary import SOFTMAX
 from bench.task_tools import image_files, own_arrays, own_labels
 from bench.task_tools import images as readers
 from bench.task_tools.data import interleaved
@@ -35,6 +36,8 @@ def image_folder(
     classes: File | None = None,
     masks: File | None = None,
     size: int | None = None,
+    output: str = SOFTMAX,
+    target: int | None = None,
     samples: int | None = None,
     notify: Notify = None,
 ) -> Problem:
@@ -53,6 +56,8 @@ def image_folder(
         classes: a text file with the names of the model's outputs, one a line.
         masks: a folder with masks of the images' names: 0, and one other value where the evidence is. They add localisation.
         size: pixels of a side, for models of timm; by default the model's own.
+        output: what the model's answers mean, "softmax", "sigmoid" or "identity"; see `bench.Problem.from_model`.
+        target: the number of the output that is explained in all samples; by default the class that the model predicts.
         samples: how many images to read, balanced over the classes; by default all.
         notify: called with each sentence about what was converted or left out; by default they are warnings.
 
@@ -68,7 +73,7 @@ def image_folder(
     names = listing.first(samples)
     example, first = readers.first_input(listing, names, chosen)
     readers.check_size(listing, len(names), first.shape)
-    outputs = _outputs(network, first[None], example)
+    outputs = _outputs(network, first[None], example, output, target)
     numbers, class_names = own_labels.class_numbers(
         listing.labels, listing.source, _path(classes), outputs, numbers=listing.numbers
     )
@@ -78,6 +83,8 @@ def image_folder(
     problem = Problem.from_model(
         network.module,
         inputs,
+        target,
+        output=output,
         baseline=0.0 if scale is None else scale.baseline(),
         truth=truth,
         labels=None if numbers is None else [numbers[name] for name in names],
@@ -96,18 +103,23 @@ def arrays(
     labels: File | None = None,
     classes: File | None = None,
     truth: File | None = None,
+    output: str = SOFTMAX,
+    target: int | None = None,
     samples: int | None = None,
     notify: Notify = None,
 ) -> Problem:
     """A problem from .npy files and a model.
 
     Args:
-        inputs: (N, C, L) signals or (N, C, H, W) images as .npy, floating point, as the model reads them; 0 means "absent".
+        inputs: signals (N, C, L), images, volumes, or feature vectors (N, F) as .npy, floating point, as the model reads them;
+            0 means "absent".
         model: as for `image_folder`.
         weights: a .safetensors file, or a state dict that torch.save wrote.
         labels: (N,) class numbers as .npy, for captions.
         classes: a text file with the names of the model's outputs, one a line.
         truth: (N, *S) masks as .npy of where the evidence is. They add localisation.
+        output: what the model's answers mean, "softmax", "sigmoid" or "identity"; see `bench.Problem.from_model`.
+        target: the number of the output that is explained in all samples; by default the class that the model predicts.
         samples: how many inputs to take, balanced over the labels; by default all.
         notify: called with each sentence about the data; by default they are warnings.
 
@@ -120,10 +132,10 @@ def arrays(
     if values.ndim < 2 or not len(values) or values.dtype.kind != "f":
         raise RequestError(
             f"--inputs {inputs}: it holds {values.dtype} of shape {values.shape}; floating-point values as the model reads "
-            "them, (N, C, L) or (N, C, H, W), are needed"
+            "them, (N, C, L), (N, C, H, W) or (N, F), are needed"
         )
     network = _network(model, weights, None)
-    outputs = _outputs(network, _tensor(values[:1]), str(inputs))
+    outputs = _outputs(network, _tensor(values[:1]), str(inputs), output, target)
     known = None if labels is None else own_arrays.labels(Path(labels), len(values))
     texts = None if known is None else {str(row): str(label) for row, label in enumerate(known)}
     numbers, class_names = own_labels.class_numbers(texts, f"--labels {labels}", _path(classes), outputs, numbers=True)
@@ -136,6 +148,8 @@ def arrays(
     problem = Problem.from_model(
         network.module,
         _tensor(values[rows]),
+        target,
+        output=output,
         truth=None if masks is None else _tensor(masks[rows]),
         labels=None if numbers is None else [numbers[str(row)] for row in rows],
         class_names=class_names,
@@ -181,7 +195,7 @@ def _transform(network: _Network, size: int | None) -> Transform:
     return found
 
 
-def _outputs(network: _Network, inputs: Tensor, example: str) -> int:
+def _outputs(network: _Network, inputs: Tensor, example: str, output: str, target: int | None) -> int:
     """How many classes the model knows, by its answer to one input (1, C, *S). Raises RequestError if it has none."""
     try:
         with torch.no_grad():
@@ -191,7 +205,9 @@ def _outputs(network: _Network, inputs: Tensor, example: str) -> int:
             f"--model {network.name} fails on {example} of shape {tuple(inputs.shape)}: {short(error)}; inputs of the "
             "shape that it takes are needed"
         ) from error
-    single = Problem.from_model(network.module, inputs)  # refuses what cannot be explained, before all files are read
+    single = Problem.from_model(
+        network.module, inputs, target, output=output
+    )  # refuses what cannot be explained, before all files are read
     with torch.no_grad():
         return int(single.model(single.inputs).shape[1])
 
@@ -207,7 +223,7 @@ def _finished(problem: Problem, notes: Sequence[str], notify: Notify) -> Problem
 @torch.no_grad()
 def _agreement(problem: Problem) -> list[str]:
     """How often the model predicts the label: where it does not, order of classes, transform or weights may be wrong."""
-    if problem.labels is None:
+    if problem.labels is None or problem.output != SOFTMAX:
         return []
     rows = range(min(len(problem), COMPARED))
     found = torch.cat([problem.model(problem.inputs[row : row + 1]).argmax(1) for row in rows])

@@ -92,7 +92,7 @@ def add_attribute(commands: Any) -> None:
     attribute.add_argument(
         "--batch-size", type=options.positive, metavar="N", help="inputs per forward pass (default: the task's own)"
     )
-    own_data.add_options(attribute)
+    own_data.add_options(attribute, output_is_file=True)
     where = attribute.add_argument_group("files")
     options.add_data(where)
     options.add_plugins(where)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.cli import options
+from bench.core.vocabulary import MODEL_OUTPUTS, SOFTMAX
 
 if TYPE_CHECKING:
     from bench.core.problem import Problem
@@ -29,13 +30,15 @@ BELONGS = {
     "weights": TASKS,
     "labels": TASKS,
     "classes": TASKS,
+    "model_output": TASKS,
+    "target": TASKS,
     "name": TASKS,
 }
 
 
-def add_options(run: argparse.ArgumentParser) -> None:
-    """--images, --inputs, --model and what goes with them."""
-    images = run.add_argument_group(f"images of your own (--task {IMAGES})")
+def add_options(command: argparse.ArgumentParser, *, output_is_file: bool = False) -> None:
+    """--images, --inputs, --model and what goes with them. --output is short for --model-output, unless it is a file."""
+    images = command.add_argument_group(f"images of your own (--task {IMAGES})")
     _add_file(images, "images", "DIR", "folder with images, best in class folders: DIR/CLASS/a.png")
     _add_file(images, "masks", "DIR", "masks of the images' names, not 0 where the evidence is; adds localisation")
     images.add_argument(
@@ -44,10 +47,10 @@ def add_options(run: argparse.ArgumentParser) -> None:
         metavar="N",
         help="pixels of a side, for a model of timm (default: the model's own)",
     )
-    arrays = run.add_argument_group(f"arrays of your own (--task {ARRAYS})")
-    _add_file(arrays, "inputs", "X.npy", "inputs (N, C, L) or (N, C, H, W), as the model reads them")
+    arrays = command.add_argument_group(f"arrays of your own (--task {ARRAYS})")
+    _add_file(arrays, "inputs", "X.npy", "inputs (N, C, L), (N, C, H, W) or (N, F), as the model reads them")
     _add_file(arrays, "truth", "M.npy", "masks (N, L) or (N, H, W) of where the evidence is; adds localisation")
-    both = run.add_argument_group(f"the model, for {IMAGES} and {ARRAYS}")
+    both = command.add_argument_group(f"the model, for {IMAGES} and {ARRAYS}")
     both.add_argument(
         "--model",
         metavar="MODEL",
@@ -59,6 +62,17 @@ def add_options(run: argparse.ArgumentParser) -> None:
         both, "labels", "FILE", "images: a CSV with the columns file and label; arrays: class numbers (N,) as .npy"
     )
     _add_file(both, "classes", "FILE", "names of the model's outputs, one a line")
+    both.add_argument(
+        "--model-output",
+        *(() if output_is_file else ("--output",)),
+        dest="model_output",
+        choices=MODEL_OUTPUTS,
+        help="what the model's answers mean: logits of classes that exclude each other (softmax, the default), one logit or "
+        "several labels (sigmoid), values of a regression (identity)",
+    )
+    both.add_argument(
+        "--target", type=int, metavar="N", help="number of the output to explain (default: the predicted class)"
+    )
     both.add_argument("--name", metavar="NAME", help="what the board is called (default: the task's name)")
 
 
@@ -81,14 +95,17 @@ def word(arguments: argparse.Namespace) -> str | None:
     given = [option for option in BELONGS if getattr(arguments, option) is not None]
     wrong = next((option for option in given if task not in BELONGS[option]), None)
     if wrong is not None:
+        written = f"--{wrong}".replace("_", "-")
         raise RequestError(
-            f"--{wrong} belongs to {' or '.join(f'--task {name}' for name in BELONGS[wrong])}; add it or leave --{wrong} out"
+            f"{written} belongs to {' or '.join(f'--task {name}' for name in BELONGS[wrong])}; add it or leave {written} out"
         )
     if task is not None:
         data = "images" if task == IMAGES else "inputs"
         missing = next((option for option in (data, "model") if option not in given), None)
         if missing is not None:
-            raise RequestError(f"--task {task} needs --{missing}; `python -m bench run --help` shows its options")
+            raise RequestError(
+                f"--task {task} needs --{missing}; `python -m bench {arguments.command} --help` shows its options"
+            )
     return task
 
 
@@ -99,7 +116,8 @@ def problem(arguments: argparse.Namespace) -> Problem | None:
     task = word(arguments)
     if task is None:
         return None
-    common = {key: getattr(arguments, key) for key in ("weights", "labels", "classes", "samples")}
+    common = {key: getattr(arguments, key) for key in ("weights", "labels", "classes", "target", "samples")}
+    common["output"] = arguments.model_output or SOFTMAX
     if task == IMAGES:
         return api.image_folder(
             arguments.images, arguments.model, masks=arguments.masks, size=arguments.size, notify=_tell, **common

@@ -222,3 +222,29 @@ def test_a_module_is_taken_as_it_is(photos):
     problem = bench.image_folder(photos / "images", Mean(), transform=transform, notify=str)
     assert problem.inputs.shape == (5, 3, 8, 8)
     assert problem.baseline.flatten().tolist() == [0.5] * 3
+
+
+def test_one_logit_and_a_regression_are_explained_by_name_of_their_output(signals):
+    (signals / "kinds.py").write_text(SIGNAL_MODEL + SIGNAL_MODEL.replace("build", "one").replace("16, 3", "16, 1"))
+    np.save(signals / "y.npy", np.arange(6) % 2)
+    notes: list[str] = []
+    one = bench.arrays(
+        signals / "x.npy", f"{signals}/kinds.py:one", labels=signals / "y.npy", output="sigmoid", notify=notes.append
+    )
+    assert (one.output, one.targets.tolist()) == ("softmax", [1] * 6)
+    assert one.model(one.inputs).shape == (6, 2)
+    assert len(notes) == 1
+    value = bench.arrays(
+        signals / "x.npy", f"{signals}/kinds.py:build", output="identity", target=2, notify=notes.append
+    )
+    assert (value.output, value.targets.tolist()) == ("identity", [2] * 6)
+    words = f"run --task arrays --inputs {signals}/x.npy --model {signals}/kinds.py:one --output sigmoid --name one"
+    assert (
+        main([*words.split(), *f"--method saliency random --metric drop --no-plots --out {signals}/out".split()]) == 0
+    )
+    expected = bench.evaluate(one, methods=METHODS, metrics="drop", name="one", progress=False).scores
+    scores = [
+        part.set_index(["method", "sample_id"])["score"].sort_index()
+        for part in (bench.Results(signals / "out").scores, expected)
+    ]
+    pd.testing.assert_series_equal(*scores, check_exact=False)
