@@ -56,7 +56,7 @@ def gallery(maps: Mapping[str, Any], wide: pd.DataFrame, task: str) -> Figure:
             text = fill(text.replace("_", " "), 12) if turned else text
             axes.text(-0.08, line + 0.5, text, ha="right", va="center", fontsize=8)
     figure.suptitle(
-        f"{task}: attributions of the methods, by rank; beside each input the explained class and its probability. "
+        f"{task}: attributions of the methods, by rank; beside each input the explained class and the output p for it. "
         f"{COLOURS}",
         fontsize=9,
     )
@@ -89,7 +89,7 @@ def side_by_side(one: np.ndarray, found: Sequence[Explanation], caption: str) ->
 
 
 def _caption(inputs: dict[str, Any], row: int) -> str:
-    """The explained class and its probability, and the true class where that is another."""
+    """The explained class and the output p for it, and the true class where that is another."""
     text = f"{inputs['explained'][row]} ({inputs['probability'][row]:.2f})"
     return text if inputs["label"][row] == inputs["explained"][row] else f"{text}\ntrue: {inputs['label'][row]}"
 

@@ -79,7 +79,7 @@ def _tint(name: str) -> str:
 
 
 def mean_curves(curves: pd.DataFrame, wide: pd.DataFrame, task: str) -> Figure:
-    """Mean probability of the class while features are removed or put back; 95 % bands of the best method and of random."""
+    """Mean output p for the class while features are removed or put back; 95 % bands of the best method and of random."""
     metrics = list(dict.fromkeys(curves["metric"]))
     methods = [name for name in wide["method"] if name in set(curves["method"])]
     named = {*methods, RANDOM} if len(methods) <= MANY else {*methods[:NAMED], RANDOM}
@@ -104,7 +104,7 @@ def mean_curves(curves: pd.DataFrame, wide: pd.DataFrame, task: str) -> Figure:
         verb, better = ("put back", "higher is better") if higher else ("removed", "lower is better")
         axes.set(xlabel=f"features {verb}, highest attribution first (%)", xlim=(0, 100), ylim=(0, 1.02))
         axes.set_title(f"{metric} ({better})", loc="left")
-    panels[0].set_ylabel("mean probability of the explained class")
+    panels[0].set_ylabel("mean output p for the explained class")
     lines = {label: line for line, label in zip(*panels[-1].get_legend_handles_labels(), strict=True)}
     figure.legend(
         lines.values(), lines, loc="outside right center", frameon=False, title="methods by rank", handlelength=3
