@@ -68,15 +68,8 @@ class Column(Wrapper):
         return self.model(inputs).unsqueeze(1)
 
 
-class Vector(Wrapper):
-    """(N, 1, F) -> what the model makes of feature vectors (N, F)."""
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        return self.model(inputs.squeeze(1))
-
-
-class SeparateChannels(Wrapper):
-    """(N, 1, C, *S) -> what the model makes of (N, C, *S): each (channel, place) is a feature of its own."""
+class WithoutChannel(Wrapper):
+    """(N, 1, ...) -> what the model makes of (N, ...): feature vectors, or channels that are features of their own."""
 
     def forward(self, inputs: Tensor) -> Tensor:
         return self.model(inputs.squeeze(1))
@@ -119,10 +112,10 @@ def arranged(
     if channels not in CHANNELS:
         raise RequestError(unknown("channels", channels, CHANNELS))
     if np.ndim(inputs) == 2:
-        return Vector(model).eval(), lambda values: values
+        return WithoutChannel(model).eval(), lambda values: values
     if channels == TOGETHER:
         return model, lambda values: values
-    return SeparateChannels(model).eval(), lambda values: values.unsqueeze(1)
+    return WithoutChannel(model).eval(), lambda values: values.unsqueeze(1)
 
 
 def fitted(model: nn.Module, inputs: Tensor, output: str) -> tuple[nn.Module, str, int]:

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from queue import Empty, Queue
+from threading import Thread
 from types import TracebackType
+from typing import NamedTuple
 
 from bench.core.entries import Entry, Metric
 from bench.core.records import Record
 from bench.storage.scores import Store
 
-HELD = 5.0  # seconds: records of a method are written together, but none waits longer for the next
-WAITING = 2  # writings that may wait for their turn
+HELD = 5.0  # seconds: a method's records are written together, but none waits longer for the next
+WAITING = 128  # records that may wait to be written
+
+
+class _Scored(NamedTuple):
+    record: Record
+    task: Entry
+    method: Entry
+    metric: Metric
 
 
 class BackgroundWriter:
@@ -21,39 +30,53 @@ class BackgroundWriter:
     """
 
     def __init__(self, store: Store) -> None:
-        self._store, self._pool = store, ThreadPoolExecutor(1, "bench-writer")
-        self._waiting: list[Future[None]] = []
-        self._held: list[tuple[Record, Metric]] = []
-        self._of: tuple[Entry, Entry] | None = None  # task and method of what is held
-        self._since = 0.0
+        self._store = store
+        self._queue: Queue[_Scored | None] = Queue(WAITING)
+        self._error: BaseException | None = None
+        self._thread = Thread(target=self._work, name="bench-writer")
 
     def __enter__(self) -> BackgroundWriter:
+        self._thread.start()
         return self
 
     def write(self, record: Record, task: Entry, method: Entry, metric: Metric) -> None:
         """Adds a record, soon."""
-        if self._held and self._held[0][0].key.stem != record.key.stem:
-            self._flush()
-        if not self._held:
-            self._of, self._since = (task, method), time.monotonic()
-        self._held.append((record, metric))
-        if time.monotonic() - self._since >= HELD:
-            self._flush()
-
-    def _flush(self) -> None:
-        """Hands over what is held, when there is room."""
-        if not self._held or self._of is None:
-            return
-        while len(self._waiting) >= WAITING or (self._waiting and self._waiting[0].done()):
-            self._waiting.pop(0).result()
-        self._waiting.append(self._pool.submit(self._store.write_all, self._held, *self._of))
-        self._held = []
+        if self._error is not None:
+            raise self._error
+        self._queue.put(_Scored(record, task, method, metric))
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._queue.put(None)
+        self._thread.join()
+        if error is None and self._error is not None:
+            raise self._error
+
+    def _work(self) -> None:
+        """Writes what is handed over until None comes."""
+        held: list[_Scored] = []
+        until = 0.0  # the records that are held have to be written then
+        while True:
+            try:
+                new = self._queue.get(timeout=max(0.0, until - time.monotonic()) if held else None)
+            except Empty:
+                self._write(held)
+                held = []
+                continue
+            if held and (new is None or new.record.key.stem != held[0].record.key.stem):
+                self._write(held)
+                held = []
+            if new is None:
+                return
+            if not held:
+                until = time.monotonic() + HELD
+            held.append(new)
+
+    def _write(self, held: list[_Scored]) -> None:
+        """Writes records of one method, unless a writing has failed: then nothing more is written."""
+        if self._error is not None:
+            return
         try:
-            self._flush()
-        finally:
-            self._pool.shutdown(wait=True)
-        if error is None:
-            for written in self._waiting:
-                written.result()
+            first = held[0]
+            self._store.write_all([(one.record, one.metric) for one in held], first.task, first.method)
+        except BaseException as error:  # raised where the records come from
+            self._error = error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -59,13 +60,18 @@ def test_all_is_written_at_the_end_of_the_block(tmp_path, monkeypatch):
 
 
 def test_no_record_waits_long_for_the_next(tmp_path, monkeypatch):
-    clock = [0.0]
-    monkeypatch.setattr(background.time, "monotonic", lambda: clock[0])
+    """What is held is on disk soon, also while the next record takes its time."""
+    monkeypatch.setattr(background, "HELD", 0.2)
     with BackgroundWriter(Store(tmp_path)) as writer:
-        for number in range(6):
+        for number in range(3):
             writer.write(record(number), TASK, METHOD, metric(number))
-            clock[0] += 2.0  # the third after it is 6 s later
-    assert written(Store(tmp_path)) == set(range(6))
+        for _ in range(100):
+            if list(tmp_path.rglob("*.parquet")):
+                break
+            time.sleep(0.1)
+        assert written(Store(tmp_path)) == {0, 1, 2}
+        writer.write(record(3), TASK, METHOD, metric(3))
+    assert written(Store(tmp_path)) == {0, 1, 2, 3}
     assert len(list(tmp_path.rglob("*.parquet"))) == 2
 
 
@@ -115,7 +121,8 @@ def test_a_file_that_cannot_be_written_ends_the_block(tmp_path, broken):
     assert broken not in written(Store(tmp_path))
 
 
-def test_few_writings_wait(tmp_path):
+def test_few_records_wait(tmp_path, monkeypatch):
+    monkeypatch.setattr(background, "WAITING", 4)
     may_write = threading.Event()
 
     class Slow(Store):
@@ -126,7 +133,8 @@ def test_few_writings_wait(tmp_path):
     thread = threading.Thread(target=one_by_one, args=(store, 10))
     thread.start()
     thread.join(1.0)
-    assert store.handed_over == background.WAITING + 1  # and one is held; the next waits until there is room
+    # the first is being written, the second is what came after it, and four wait; the next waits until there is room
+    assert store.handed_over == 6
     may_write.set()
     thread.join(30)
     assert store.handed_over == 10
