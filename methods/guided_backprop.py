@@ -15,6 +15,7 @@ from torch.autograd import Function
 
 from bench.core.errors import NotApplicable
 from bench.core.problem import Problem
+from bench.network import applied
 from bench.network.canonical import canonised
 from bench.network.gradients import gradient
 from bench.registry.decorators import method
@@ -47,6 +48,9 @@ def backward(problem: Problem, name: str, rule: type[Function]) -> Tensor:
     relus = [child for child, module in graph.named_children() if isinstance(module, nn.ReLU)]
     if not relus:
         raise NotApplicable(f"{name} changes the backward pass of ReLUs, and the model has no ReLU")
+    applied.note(
+        graph, lambda child, _: rule.__name__.removesuffix("ReLU").lower() if child in relus else applied.GRADIENT
+    )
     for child in relus:
         setattr(graph, child, _Ruled(rule))
     return gradient(replace(problem, model=graph))

@@ -1167,6 +1167,21 @@ TABLE = (
         "check metrics methods: files, `methods` and `metrics` are checked one at a time; give one of them",
     ),
     Row(
+        run("check"),
+        "nothing",
+        "nothing to check was given; name files, `methods`, `metrics`, or a network with --task",
+    ),
+    Row(
+        run("check methods --samples 3"),
+        "--samples",
+        "--samples belongs to `check --task`; add a task or leave --samples out",
+    ),
+    Row(
+        run("check --task mnist1d --metric drop"),
+        "--metric",
+        "check --task asks methods about a network, and takes --method; leave --metric out",
+    ),
+    Row(
         run("check metrics --method saliency"),
         "--method",
         "check metrics takes --metric, not --method; did you mean `check methods`?",

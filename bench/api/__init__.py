@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from bench.api.attribution import attribute, score
     from bench.api.authoring import check_methods, check_plugins
     from bench.api.evaluation import evaluate
+    from bench.api.exactness import check_model
     from bench.api.explanation import Explanations, explain
     from bench.api.judging import Comparison, check, compare
     from bench.api.listing import list_methods, list_metrics, list_tasks
@@ -28,6 +29,7 @@ __all__ = [
     "attribute",
     "check",
     "check_methods",
+    "check_model",
     "check_plugins",
     "compare",
     "evaluate",
@@ -49,6 +51,7 @@ _MODULES = {
     "attribution": ("attribute", "score"),
     "authoring": ("check_methods", "check_plugins"),
     "evaluation": ("evaluate",),
+    "exactness": ("check_model",),
     "explanation": ("Explanations", "explain"),
     "judging": ("Comparison", "check", "compare"),
     "listing": ("list_methods", "list_metrics", "list_tasks"),

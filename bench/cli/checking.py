@@ -11,16 +11,38 @@ from pathlib import Path
 import pandas as pd
 
 from bench import api, plots
+from bench.api.exactness import SAMPLES
+from bench.api.request import OWN_MODEL
+from bench.cli import own_data
 from bench.cli.names import KINDS
-from bench.core.errors import RequestError
+from bench.core.errors import DataMissing, RequestError
 from bench.core.nearest import unknown
 from bench.report.terminal import conformance_text
-from bench.validation import verdicts
+from bench.validation import exactness, verdicts
+from bench.validation.network_checks import FAILS, NOT_CHECKED
 
 WIDTH = 120  # of lines
+OF_NETWORKS = ("profile", "samples", "seed", "device")  # options that only `check --task` has
+RESULTS = Path("results")
+LEGEND = ("null", "class", "gradient", "float64", "repeat")  # checks that the text names
+TITLES = {  # of groups of methods, in their order
+    exactness.EXACT: "exact here",
+    exactness.PROMISED: "as promised",
+    exactness.GAP: "not exact",
+    exactness.DISTRUST: "not to be trusted",
+    exactness.ELSEWHERE: "not for this network",
+}
 
 
 def check(arguments: argparse.Namespace) -> int:
+    if arguments.task:
+        return _check_networks(arguments)
+    own_data.word(arguments)  # refuses options of a user's own network
+    if not arguments.what:
+        raise RequestError("nothing to check was given; name files, `methods`, `metrics`, or a network with --task")
+    for option in OF_NETWORKS:
+        if getattr(arguments, option) is not None:
+            raise RequestError(f"--{option} belongs to `check --task`; add a task or leave --{option} out")
     asked = set(arguments.what)
     if len(asked) > 1 and asked & set(KINDS):
         raise RequestError(
@@ -67,16 +89,84 @@ def _show(table: pd.DataFrame) -> int:
 def _check_metrics(arguments: argparse.Namespace) -> int:
     start = time.perf_counter()
     before = verdicts.read_verdicts(verdicts.SHIPPED_VERDICTS)
-    table = api.check(arguments.metric, out=arguments.out, use_cached=arguments.use_cached, plugins=arguments.plugins)
+    out = arguments.out or RESULTS
+    table = api.check(arguments.metric, out=out, use_cached=arguments.use_cached, plugins=arguments.plugins)
     if table.empty:
         print("none of these metrics has a check: costs are measurements")
         return 0
-    picture = arguments.out / "plots" / "conformance"
+    picture = out / "plots" / "conformance"
     plots.save(plots.conformance(table), picture, svg=True)
     print(conformance_text(table))
     print(
         f"{(table['verdict'] == 'pass').sum()} of {len(table)} metrics pass; {time.perf_counter() - start:.0f} s; "
-        f"written to {arguments.out / verdicts.VERDICTS_FILE} and {picture}.png"
+        f"written to {out / verdicts.VERDICTS_FILE} and {picture}.png"
     )
     failed = set(table.loc[table["verdict"] == "fail", "metric_id"])
     return 1 if failed - set(before.loc[before["verdict"] == "fail", "metric_id"]) else 0
+
+
+def _check_networks(arguments: argparse.Namespace) -> int:
+    """`check --task`: methods on the network of each task, or on the user's own."""
+    for what, names in (("`" + " ".join(arguments.what) + "`", arguments.what), ("--metric", arguments.metric)):
+        if names:
+            raise RequestError(f"check --task asks methods about a network, and takes --method; leave {what} out")
+    chosen = {option: getattr(arguments, option) for option in OF_NETWORKS if getattr(arguments, option) is not None}
+    arguments.samples = arguments.samples or SAMPLES
+    problem = own_data.problem(arguments)
+    name = arguments.name or own_data.word(arguments) or OWN_MODEL
+    tasks = [name] if problem is not None else api.list_tasks(arguments.task, plugins=arguments.plugins)
+    failed = False
+    for task in tasks:
+        try:
+            table = api.check_model(
+                task if problem is None else problem,
+                arguments.method,
+                name=name,
+                out=arguments.out,
+                data=arguments.data,
+                offline=arguments.offline,
+                plugins=arguments.plugins,
+                **chosen,
+            )
+        except DataMissing as error:
+            print(f"skipped {task}: {error}")
+            continue
+        print(network_text(table, task))
+        failed |= FAILS in set(table["verdict"])
+    if arguments.out:
+        print(
+            f"written to {arguments.out / exactness.FILE}; `python -m bench report --out {arguments.out}` shows it on the page"
+        )
+    return 1 if failed else 0
+
+
+def network_text(table: pd.DataFrame, task: str) -> str:
+    """The methods by what follows from their checks, each with the reason; then how many of each."""
+    found = {str(name): (exactness.standing(rows), rows) for name, rows in table.groupby("method", sort=False)}
+    width = 2 + max(map(len, found), default=0)
+    lines, counts = [task], []
+    for kind, title in TITLES.items():
+        some = {name: rows for name, (standing, rows) in found.items() if standing.kind == kind}
+        if some:
+            lines.append(f"\n{title}")
+            counts.append(f"{len(some)} {title}")
+        for name, rows in some.items():
+            start = f"  {name:<{width}}"
+            for text in _texts(found[name][0], rows):
+                lines.append(textwrap.fill(text, WIDTH, initial_indent=start, subsequent_indent=" " * len(start)))
+                start = " " * len(start)
+    known = [name for name in exactness.ASKS if name in set(table["check"]) and name in LEGEND]
+    legend = textwrap.fill("; ".join(f"{name}: {exactness.ASKS[name]}" for name in known), WIDTH)
+    return "\n".join([*lines, *(["", legend] if known else []), f"{len(found)} methods: {', '.join(counts)}"])
+
+
+def _texts(standing: exactness.Standing, rows: pd.DataFrame) -> list[str]:
+    """What a method's block says: what follows and why, the rules of layers, and what could not be checked."""
+    notes = dict(zip(rows["check"], rows["note"], strict=True))
+    rules = notes.get(exactness.RULES)
+    open_ = rows[(rows["verdict"] == NOT_CHECKED) & (rows["check"] != "linear")]
+    return [
+        standing.note,
+        *([f"layers: {rules}"] if rules else []),
+        *(f"not checked: {check}, {note}" for check, note in zip(open_["check"], open_["note"], strict=True)),
+    ]

@@ -64,12 +64,12 @@ def _select(arguments: argparse.Namespace, known: Registered) -> None:
 
 
 def select_tasks(arguments: argparse.Namespace, known: Registered) -> None:
-    """The registered tasks of a run, unless it explains data of the user's own."""
-    if arguments.command == "run" and own_data.word(arguments):
+    """The registered tasks of a run or a check, unless it explains data of the user's own."""
+    if own_data.word(arguments):
         return
     asked = named(arguments.task)
     for name in asked:
-        if arguments.command == "run" and difflib.get_close_matches(name.split("[")[0], own_data.TASKS, cutoff=0.8):
+        if difflib.get_close_matches(name.split("[")[0], own_data.TASKS, cutoff=0.8):
             raise RequestError(unknown("task", name, [*own_data.TASKS, *known.tasks]))
     select(known.tasks, asked, "task")
 

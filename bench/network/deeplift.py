@@ -9,6 +9,7 @@ from torch import Tensor, fx, nn
 
 from bench.core.errors import NotApplicable
 from bench.core.problem import Problem
+from bench.network import applied
 from bench.network.batch_norm import CONVOLUTIONS, Scaling
 from bench.network.canonical import Mean, Sum, canonised, check
 from bench.network.gradients import chosen
@@ -29,6 +30,7 @@ def ruled(problem: Problem, name: str) -> fx.GraphModule:
     """The problem's model with DeepLIFT's backward pass. Raises NotApplicable if an operation has no rule."""
     graph = canonised(problem.model, problem.inputs[:1])
     check(graph, (*LINEAR, *ELEMENTWISE, *POOLS), name)
+    applied.note(graph, lambda _, layer: applied.GRADIENT if isinstance(layer, LINEAR) else "rescale")
     for child, module in graph.named_children():
         if isinstance(module, (*ELEMENTWISE, *POOLS)):
             setattr(graph, child, _Ruled(module))

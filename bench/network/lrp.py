@@ -10,14 +10,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from zennit.attribution import Gradient
 from zennit.composites import SpecialFirstLayerMapComposite, layer_map_base
 from zennit.core import BasicHook, Stabilizer
-from zennit.rules import NoMod, Norm, Pass
+from zennit.rules import Flat, NoMod, Norm, Pass
 from zennit.types import Activation, AvgPool, Convolution, MaxPool
 
+from bench.core.errors import NotApplicable
 from bench.core.problem import Problem
+from bench.network import applied
 from bench.network.batch_norm import Scaling
 from bench.network.canonical import Mean, Sum, canonised, check
 from bench.network.gradients import chosen
@@ -25,6 +27,15 @@ from bench.network.gradients import chosen
 Rules = Sequence[tuple[tuple[Any, ...], Any]]
 LAYERS = (Convolution, nn.Linear)  # layers with weights
 OTHERS = (Activation, AvgPool, MaxPool, Mean, Scaling, Sum, nn.Flatten, nn.Unflatten)
+RULES = {  # class -> what the literature calls it
+    "ZPlus": "z+",
+    "AlphaBeta": "alpha-beta",
+    "WSquare": "w^2",
+    "ZBox": "z^B",
+    "Norm": "shared in proportion",
+    "Pass": "passed on",
+    "BasicHook": "shared among positive inputs",
+}
 
 
 def logit(problem: Problem, logits: Tensor) -> Tensor:
@@ -46,16 +57,44 @@ def relevance(
 
     `rules`: pairs of layer types and zennit rules; `first`: rules for the first of these layers. `others`: rules for modules
     without weights; by default activations pass relevance on, and averages and sums distribute it in proportion. `start`:
-    the relevance of the logits (N, K). Raises NotApplicable if the model holds an operation that is not in `supported`.
+    the relevance of the logits (N, K). Raises NotApplicable if the model holds an operation that is not in `supported`, or if
+    a flat rule would give all features the same relevance.
     """
     graph = canonised(problem.model, problem.inputs[:1])
     check(graph, supported, name)
     usual = [*layer_map_base(), ((Mean, Scaling, Sum), Norm())] if others is None else list(others)
     composite = SpecialFirstLayerMapComposite(layer_map=[*usual, *rules], first_map=list(first))
+    _check_first(graph, composite, problem, name)
+    visited: dict[str, Any] = {}
+    applied.note(graph, lambda child, layer: _rule(composite.mapping(visited, child, layer)))
     inputs = problem.inputs.detach().clone().requires_grad_()
     with torch.enable_grad(), Gradient(graph, composite) as attributor:
         _, found = attributor(inputs, lambda logits: start(problem, logits))
     return found.detach().sum(1)
+
+
+def _rule(hook: Any) -> str:
+    """What a zennit rule is called; a layer without one keeps its gradient."""
+    return applied.GRADIENT if hook is None else RULES.get(type(hook).__name__, type(hook).__name__.lower())
+
+
+def _check_first(graph: fx.GraphModule, composite: Any, problem: Problem, name: str) -> None:
+    """Raises NotApplicable where the flat rule meets a first layer whose every unit reads all features."""
+    nodes = [node for node in graph.graph.nodes if node.op == "call_module"]
+    first = next((node for node in nodes if isinstance(graph.get_submodule(str(node.target)), LAYERS)), None)
+    if first is None:
+        return
+    layer = graph.get_submodule(str(first.target))
+    flat = isinstance(composite.mapping({}, str(first.target), layer), Flat)
+    if (
+        flat
+        and isinstance(layer, nn.Linear)
+        and layer.in_features in (problem.inputs[0].numel(), problem.shape.numel())
+    ):
+        raise NotApplicable(
+            f"{name} would give every feature the same relevance: layer {applied.layer_name(first)} is dense and comes first, "
+            "and the flat rule spreads its relevance evenly over all its inputs; lrp_epsilon does not"
+        )
 
 
 def one(problem: Problem, logits: Tensor) -> Tensor:
