@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import module_from_spec
 from pathlib import Path
 from types import ModuleType
 
 from bench.core.errors import BenchError, RequestError
-from bench.core.files import home
+from bench.core.files import home, module_spec
 from bench.registry.decorators import METHODS
 
 
@@ -64,10 +64,10 @@ def _run_file(path: Path, name: str) -> None:
         raise RequestError(
             f"two plug-in files have the name {path.name}: {loaded.__file__} and {path}; rename one of them"
         )
-    spec = importlib.util.spec_from_file_location(name, path)
+    spec = module_spec(name, path)
     if spec is None or spec.loader is None:
         raise RequestError(f"plug-in {path} is no Python file; its name must end in .py")
-    module = importlib.util.module_from_spec(spec)
+    module = module_from_spec(spec)
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import module_from_spec
 from pathlib import Path
 from pickle import UnpicklingError
 from types import ModuleType
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.core.errors import RequestError
+from bench.core.files import module_spec
 from bench.core.nearest import unknown
 
 Transform = Callable[[Any], Tensor]  # a PIL image -> (C, H, W)
@@ -161,10 +162,10 @@ def _of_function(model: str) -> tuple[nn.Module, Transform | None]:
 
 
 def _module(path: Path, model: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"bench_own_{path.stem}", path)
+    spec = module_spec(f"bench_own_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
+    module = module_from_spec(spec)
     sys.modules[module.__name__] = module
     try:
         spec.loader.exec_module(module)
