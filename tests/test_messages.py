@@ -600,7 +600,7 @@ TABLE = (
     Row(
         lambda: problem(output="identity"),
         "3 values",
-        "the model returns 3 values; name the one to explain: targets=0, for example",
+        "the model returns 3 values; name the one to explain: targets=0, or --target 0, for example",
     ),
     Row(
         lambda: problem(model=Returning(lambda z: {"out": z})),
@@ -846,6 +846,22 @@ TABLE = (
         run("run --task arrays --inputs x.npy"),
         "--model",
         "--task arrays needs --model; `python -m bench run --help` shows its options",
+    ),
+    Row(
+        run("run --task arrays --inputs x.npy --model mine.py:build --baseline white"),
+        "white",
+        "--baseline white: for arrays a number, or one for each channel, is needed",
+    ),
+    Row(
+        lambda: photos(baseline="whit"),
+        "whit",
+        "baseline whit is no colour; a name or a code such as white or #f0e8f0 is needed",
+    ),
+    Row(
+        lambda: photos(baseline="white", transform=lambda one: scaled(one) ** 2),
+        "white",
+        "baseline white: the transform does not keep colours in proportion, so this colour is not known after it; leave "
+        "baseline out, or make the problem with bench.Problem.from_model",
     ),
     Row(
         lambda: photos(images="nowhere"), "nowhere", "--images nowhere: no such folder; a folder with images is needed"
@@ -1236,7 +1252,7 @@ TABLE = (
     Row(
         lambda: [write("bench.toml", "method = 'saliency'"), main(["run"])][1],
         "method",
-        "unknown key 'method' of bench.toml; did you mean 'methods'? (methods, metrics, seed, ... N in all; `python -m "
+        "unknown key 'method' of bench.toml; did you mean 'methods'? (methods, model, metrics, ... N in all; `python -m "
         "bench init --to example` shows them)",
     ),
     Row(

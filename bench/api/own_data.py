@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from PIL import ImageColor
 from torch import Tensor, nn
 
 from bench.api.request import at_least_one
+from bench.core.adapt import Readout
 from bench.core.errors import RequestError
+from bench.core.own_model import Values
 from bench.core.problem import Problem
-from bench.core.vocabulary import SOFTMAX
+from bench.core.vocabulary import SEPARATE, SOFTMAX, TOGETHER
 from bench.task_tools import image_files, own_arrays, own_labels
 from bench.task_tools import images as readers
 from bench.task_tools.data import interleaved
@@ -37,6 +41,10 @@ def image_folder(
     masks: File | None = None,
     size: int | None = None,
     output: str = SOFTMAX,
+    readout: Readout | None = None,
+    channels: str = TOGETHER,
+    baseline: str | None = None,
+    top_k: float = 0.3,
     target: int | None = None,
     samples: int | None = None,
     notify: Notify = None,
@@ -57,6 +65,10 @@ def image_folder(
         masks: a folder with masks of the images' names: 0, and one other value where the evidence is. They add localisation.
         size: pixels of a side, for models of timm; by default the model's own.
         output: what the model's answers mean, "softmax", "sigmoid" or "identity"; see `bench.Problem.from_model`.
+        readout: what to take from an answer that is no tensor (N, K): a key, a place, or a function of the answer.
+        channels: "separate" gives each channel of a place a value of its own.
+        baseline: the colour of an absent pixel, by a name or code that Pillow knows, such as "white" or "#f0e8f0".
+        top_k: share of the features, between 0 and 1, that `drop`, `increase` and `topk_deletion` look at.
         target: the number of the output that is explained in all samples; by default the class that the model predicts.
         samples: how many images to read, balanced over the classes; by default all.
         notify: called with each sentence about what was converted or left out; by default they are warnings.
@@ -73,26 +85,31 @@ def image_folder(
     names = listing.first(samples)
     example, first = readers.first_input(listing, names, chosen)
     readers.check_size(listing, len(names), first.shape)
-    outputs = _outputs(network, first[None], example, output, target)
+    reading = {"output": output, "readout": readout, "channels": channels, "top_k": top_k}
+    outputs = _outputs(network, first[None], example, target, reading)
     numbers, class_names = own_labels.class_numbers(
         listing.labels, listing.source, _path(classes), outputs, numbers=listing.numbers
     )
     inputs, notes = readers.read(listing, names, chosen)
     scale = readers.pixels(chosen, (first.shape[-1], first.shape[-2]))
     truth = None if masks is None else readers.masks(Path(masks), listing, names, chosen, scale)
+    if truth is not None and channels == SEPARATE:
+        truth = truth.unsqueeze(1).expand(-1, inputs.shape[1], -1, -1)
     problem = Problem.from_model(
         network.module,
         inputs,
         target,
-        output=output,
-        baseline=0.0 if scale is None else scale.baseline(),
+        **reading,
+        baseline=_absent_colour(baseline, scale),
         truth=truth,
         labels=None if numbers is None else [numbers[name] for name in names],
         class_names=class_names,
         sample_ids=names,
     )
-    within = scale is not None and scale.holds(inputs)
-    return _finished(replace(problem, bounds=scale.bounds() if scale is not None and within else None), notes, notify)
+    if scale is not None and scale.holds(inputs):
+        bounds = scale.bounds()
+        problem = replace(problem, bounds=bounds.unsqueeze(1) if channels == SEPARATE else bounds)
+    return _finished(problem, notes, notify)
 
 
 def arrays(
@@ -104,6 +121,10 @@ def arrays(
     classes: File | None = None,
     truth: File | None = None,
     output: str = SOFTMAX,
+    readout: Readout | None = None,
+    channels: str = TOGETHER,
+    baseline: Values = 0.0,
+    top_k: float = 0.3,
     target: int | None = None,
     samples: int | None = None,
     notify: Notify = None,
@@ -119,6 +140,10 @@ def arrays(
         classes: a text file with the names of the model's outputs, one a line.
         truth: (N, *S) masks as .npy of where the evidence is. They add localisation.
         output: what the model's answers mean, "softmax", "sigmoid" or "identity"; see `bench.Problem.from_model`.
+        readout: what to take from an answer that is no tensor (N, K): a key, a place, or a function of the answer.
+        channels: "separate" gives each channel of a place a value of its own.
+        baseline: what replaces an absent value: a number, or one for each channel.
+        top_k: share of the features, between 0 and 1, that `drop`, `increase` and `topk_deletion` look at.
         target: the number of the output that is explained in all samples; by default the class that the model predicts.
         samples: how many inputs to take, balanced over the labels; by default all.
         notify: called with each sentence about the data; by default they are warnings.
@@ -135,7 +160,8 @@ def arrays(
             "them, (N, C, L), (N, C, H, W) or (N, F), are needed"
         )
     network = _network(model, weights, None)
-    outputs = _outputs(network, _tensor(values[:1]), str(inputs), output, target)
+    reading = {"output": output, "readout": readout, "channels": channels, "baseline": baseline, "top_k": top_k}
+    outputs = _outputs(network, _tensor(values[:1]), str(inputs), target, reading)
     known = None if labels is None else own_arrays.labels(Path(labels), len(values))
     texts = None if known is None else {str(row): str(label) for row, label in enumerate(known)}
     numbers, class_names = own_labels.class_numbers(texts, f"--labels {labels}", _path(classes), outputs, numbers=True)
@@ -149,7 +175,7 @@ def arrays(
         network.module,
         _tensor(values[rows]),
         target,
-        output=output,
+        **reading,
         truth=None if masks is None else _tensor(masks[rows]),
         labels=None if numbers is None else [numbers[str(row)] for row in rows],
         class_names=class_names,
@@ -195,7 +221,25 @@ def _transform(network: _Network, size: int | None) -> Transform:
     return found
 
 
-def _outputs(network: _Network, inputs: Tensor, example: str, output: str, target: int | None) -> int:
+def _absent_colour(name: str | None, scale: readers.Pixels | None) -> Values:
+    """What an absent pixel is after the transform. Raises RequestError for a colour that cannot be known there."""
+    if name is None:
+        return 0.0 if scale is None else scale.baseline()
+    if scale is None:
+        raise RequestError(
+            f"baseline {name}: the transform does not keep colours in proportion, so this colour is not known after it; "
+            "leave baseline out, or make the problem with bench.Problem.from_model"
+        )
+    try:
+        colour = torch.tensor(ImageColor.getrgb(name)[:3])
+    except ValueError as error:
+        raise RequestError(
+            f"baseline {name} is no colour; a name or a code such as white or #f0e8f0 is needed"
+        ) from error
+    return scale.of_colour(colour)
+
+
+def _outputs(network: _Network, inputs: Tensor, example: str, target: int | None, reading: Mapping[str, Any]) -> int:
     """How many classes the model knows, by its answer to one input (1, C, *S). Raises RequestError if it has none."""
     try:
         with torch.no_grad():
@@ -206,7 +250,7 @@ def _outputs(network: _Network, inputs: Tensor, example: str, output: str, targe
             "shape that it takes are needed"
         ) from error
     single = Problem.from_model(
-        network.module, inputs, target, output=output
+        network.module, inputs, target, **reading
     )  # refuses what cannot be explained, before all files are read
     with torch.no_grad():
         return int(single.model(single.inputs).shape[1])

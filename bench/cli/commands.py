@@ -113,8 +113,11 @@ def compare(arguments: argparse.Namespace) -> int:
 
 def explain(arguments: argparse.Namespace) -> int:
     plots.check_path(arguments.output)
+    problem = own_data.problem(arguments)
     found = api.explain(
-        task=arguments.task,
+        problem,
+        task=arguments.task if problem is None else None,
+        name=arguments.name or own_data.word(arguments) or OWN_MODEL,
         sample=arguments.sample,
         input=arguments.input,
         target=arguments.target,

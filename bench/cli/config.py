@@ -9,7 +9,7 @@ from typing import Any
 
 from bench.core.errors import RequestError
 from bench.core.nearest import unknown
-from bench.core.vocabulary import DEVICES, PRECISIONS, PROFILES
+from bench.core.vocabulary import CHANNELS, DEVICES, MODEL_OUTPUTS, PRECISIONS, PROFILES
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -72,6 +72,30 @@ def _path(value: Any, folder: Path) -> Path | None:
     return folder / value if isinstance(value, str) and value else None
 
 
+def _model(value: Any, folder: Path) -> str | None:
+    if not (isinstance(value, str) and value.strip()):
+        return None
+    return value if value.startswith("timm:") else str(folder / value)
+
+
+def _key(value: Any, _folder: Path) -> str | int | None:
+    return value if (isinstance(value, str) and value) or (type(value) is int and value >= 0) else None
+
+
+def _values(value: Any, _folder: Path) -> list[str] | None:
+    values = value if isinstance(value, list) else [value]
+    good = values and all(type(one) in (int, float) or (isinstance(one, str) and one) for one in values)
+    return [str(one) for one in values] if good else None
+
+
+def _share(value: Any, _folder: Path) -> float | None:
+    return value if type(value) is float and 0 < value < 1 else None
+
+
+def _text(value: Any, _folder: Path) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
 def _number(least: int) -> Callable[[Any, Path], int | None]:
     return lambda value, _: value if type(value) is int and least <= value < 2**63 else None
 
@@ -88,6 +112,7 @@ def _switch(value: Any, _folder: Path) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
+_FILE, _FOLDER = "the path of a file, as text,", "the path of a folder, as text,"
 _LIST = "a name, or a list of names, such as"
 KEYS: dict[str, tuple[str, str, Callable[[Any, Path], Any]]] = {  # key -> option, what is needed, how it is taken
     "tasks": ("task", f'{_LIST} ["mnist1d"],', _texts),
@@ -101,8 +126,24 @@ KEYS: dict[str, tuple[str, str, Callable[[Any, Path], Any]]] = {  # key -> optio
     "seed": ("seed", "a whole number of at least 0", _number(0)),
     "device": ("device", f"one of {', '.join(DEVICES)}", _choice(DEVICES)),
     "batch_size": ("batch_size", "a whole number of at least 1", _number(1)),
-    "out": ("out", "the path of a folder, as text,", _path),
-    "data": ("data", "the path of a folder, as text,", _path),
+    "out": ("out", _FOLDER, _path),
+    "data": ("data", _FOLDER, _path),
     "offline": ("offline", "true or false", _switch),
     "plugins": ("plugins", 'a list of files or folders, such as ["my_method.py"],', _paths),
+    "images": ("images", _FOLDER, _path),
+    "masks": ("masks", _FOLDER, _path),
+    "size": ("size", "a whole number of at least 1", _number(1)),
+    "inputs": ("inputs", _FILE, _path),
+    "truth": ("truth", _FILE, _path),
+    "model": ("model", '"timm:NAME" or "FILE.py:FUNCTION"', _model),
+    "weights": ("weights", _FILE, _path),
+    "labels": ("labels", _FILE, _path),
+    "classes": ("classes", _FILE, _path),
+    "output": ("model_output", f"one of {', '.join(MODEL_OUTPUTS)}", _choice(MODEL_OUTPUTS)),
+    "readout": ("readout", "a key, as text, or a whole number of at least 0", _key),
+    "channels": ("channels", f"one of {', '.join(CHANNELS)}", _choice(CHANNELS)),
+    "baseline": ("model_baseline", "a colour, as text, a number, or a list of numbers,", _values),
+    "top_k": ("top_k", "a share between 0 and 1", _share),
+    "target": ("model_target", "a whole number of at least 0", _number(0)),
+    "name": ("name", "a name, as text,", _text),
 }

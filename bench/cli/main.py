@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from bench.cli import config
+from bench.cli import config, own_data
 from bench.cli.parser import parser
 
 
@@ -44,13 +44,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def with_file(arguments: argparse.Namespace, words: Sequence[str]) -> argparse.Namespace:
-    """The arguments of `run` with the values of bench.toml for options that were not given. --all takes no names from it."""
+    """The arguments of `run` with the values of bench.toml for options that were not given.
+
+    --all takes no names from it, and tasks that are named here take no data and model of others.
+    """
     path = config.chosen(arguments.config)
     if path is None:
         return arguments
     values = config.read(path)
     if arguments.all:
         values = {option: value for option, value in values.items() if option not in config.NAMES}
+    if arguments.all or arguments.task:
+        task = next((name for name in arguments.task or () if name in own_data.TASKS), None)
+        values = {option: value for option, value in values.items() if task in own_data.BELONGS.get(option, (task,))}
     keys = [key for key, (option, _, _) in config.KEYS.items() if option in values]
     print(f"bench: reads {path} ({', '.join(keys) or 'nothing of it'})", file=sys.stderr)
     return parser({**values, "config": path}).parse_args(words)

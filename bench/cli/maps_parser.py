@@ -19,9 +19,14 @@ def add_explain(commands: Any) -> None:
         "Explains one sample of a task, or an input of your own, with several methods and draws the maps side by side.",
         "examples:\n"
         "  python -m bench explain tissue --sample 3 --method grad_cam,lrp_composite,random -o maps.png\n"
-        "  python -m bench explain hmt --input tile.png --target tumor",
+        "  python -m bench explain hmt --input tile.png --target tumor\n"
+        "  python -m bench explain image_folder --images photos --model timm:resnet18 --weights resnet18.safetensors",
     )
-    explain.add_argument("task", metavar="TASK", help="the task whose model is explained; also 'hmt[size=224]'")
+    explain.add_argument(
+        "task",
+        metavar="TASK",
+        help="the task whose model is explained; also 'hmt[size=224]', and image_folder or arrays for your own files",
+    )
     what = explain.add_mutually_exclusive_group()
     what.add_argument("--sample", default="0", metavar="I", help="number or id of a sample (default: 0)")
     what.add_argument(
@@ -46,6 +51,7 @@ def add_explain(commands: Any) -> None:
         help="picture to write: .png, .svg or .pdf (default: %(default)s)",
     )
     options.add_device(explain)
+    own_data.add_options(explain, output_is_file=True, has_target=True)
     where = explain.add_argument_group("files")
     options.add_data(where)
     options.add_plugins(where)

@@ -19,6 +19,7 @@ from bench.engine.catalogue import Registered, registered
 from bench.registry.selection import select
 
 ONE_TASK = ("explain", "attribute", "sweep", "train", "evaluate", "fetch")  # commands that take one task
+OWN_DATA = ("attribute", "explain")  # of these: those that also take data of the user's own
 COMMANDS = ("list_entries",)  # of this module
 KINDS = ("methods", "metrics")  # what `check` takes beside files
 NAMED = ("run", "check", *ONE_TASK)  # commands whose names are those of registered things
@@ -53,7 +54,7 @@ def check(arguments: argparse.Namespace) -> None:
 
 def _select(arguments: argparse.Namespace, known: Registered) -> None:
     if arguments.command in ONE_TASK:
-        if arguments.command != "attribute" or not own_data.word(arguments):
+        if arguments.command not in OWN_DATA or not own_data.word(arguments):
             one_task(arguments.task, known.tasks)
     elif getattr(arguments, "task", None):
         select_tasks(arguments, known)

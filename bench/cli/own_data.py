@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.cli import options
-from bench.core.vocabulary import MODEL_OUTPUTS, SOFTMAX
+from bench.core.vocabulary import CHANNELS, MODEL_OUTPUTS, SOFTMAX, TOGETHER
 
 if TYPE_CHECKING:
     from bench.core.problem import Problem
@@ -31,13 +32,21 @@ BELONGS = {
     "labels": TASKS,
     "classes": TASKS,
     "model_output": TASKS,
-    "target": TASKS,
+    "readout": TASKS,
+    "channels": TASKS,
+    "model_baseline": TASKS,
+    "top_k": TASKS,
+    "model_target": TASKS,
     "name": TASKS,
 }
+SHORT = {"model_baseline": "baseline", "model_target": "target"}  # option -> how it is written
 
 
-def add_options(command: argparse.ArgumentParser, *, output_is_file: bool = False) -> None:
-    """--images, --inputs, --model and what goes with them. --output is short for --model-output, unless it is a file."""
+def add_options(command: argparse.ArgumentParser, *, output_is_file: bool = False, has_target: bool = False) -> None:
+    """--images, --inputs, --model and what goes with them.
+
+    --output is short for --model-output, unless it is a file. `has_target`: the command has a --target of its own.
+    """
     images = command.add_argument_group(f"images of your own (--task {IMAGES})")
     _add_file(images, "images", "DIR", "folder with images, best in class folders: DIR/CLASS/a.png")
     _add_file(images, "masks", "DIR", "masks of the images' names, not 0 where the evidence is; adds localisation")
@@ -71,8 +80,35 @@ def add_options(command: argparse.ArgumentParser, *, output_is_file: bool = Fals
         "several labels (sigmoid), values of a regression (identity)",
     )
     both.add_argument(
-        "--target", type=int, metavar="N", help="number of the output to explain (default: the predicted class)"
+        "--readout",
+        type=lambda text: int(text) if text.isdecimal() else text,
+        metavar="KEY",
+        help="what to take from an answer that is no tensor: a key, or a number in a tuple",
     )
+    both.add_argument(
+        "--channels",
+        choices=CHANNELS,
+        help="separate: each channel of a place has a value of its own, to ask which channel it is (default: together)",
+    )
+    both.add_argument(
+        "--baseline",
+        nargs="+",
+        dest="model_baseline",
+        metavar="VALUE",
+        help="what replaces an absent feature: a colour such as white for images, a number or one for each channel for arrays "
+        "(default: the mean colour; 0)",
+    )
+    both.add_argument(
+        "--top-k", type=float, metavar="SHARE", help="share of the features that drop is about (default: 0.3)"
+    )
+    if not has_target:
+        both.add_argument(
+            "--target",
+            type=int,
+            dest="model_target",
+            metavar="N",
+            help="number of the output to explain (default: the predicted class)",
+        )
     both.add_argument("--name", metavar="NAME", help="what the board is called (default: the task's name)")
 
 
@@ -92,10 +128,10 @@ def word(arguments: argparse.Namespace) -> str | None:
         raise RequestError(
             f"--task {task} stands alone; run {others} by a command of its own, with the same --out if you like"
         )
-    given = [option for option in BELONGS if getattr(arguments, option) is not None]
+    given = [option for option in BELONGS if getattr(arguments, option, None) is not None]
     wrong = next((option for option in given if task not in BELONGS[option]), None)
     if wrong is not None:
-        written = f"--{wrong}".replace("_", "-")
+        written = f"--{SHORT.get(wrong, wrong)}".replace("_", "-")
         raise RequestError(
             f"{written} belongs to {' or '.join(f'--task {name}' for name in BELONGS[wrong])}; add it or leave {written} out"
         )
@@ -116,13 +152,41 @@ def problem(arguments: argparse.Namespace) -> Problem | None:
     task = word(arguments)
     if task is None:
         return None
-    common = {key: getattr(arguments, key) for key in ("weights", "labels", "classes", "target", "samples")}
-    common["output"] = arguments.model_output or SOFTMAX
+    common = {key: getattr(arguments, key) for key in ("weights", "labels", "classes", "readout")}
+    common |= {} if arguments.top_k is None else {"top_k": arguments.top_k}
+    common |= {"output": arguments.model_output or SOFTMAX, "channels": arguments.channels or TOGETHER}
+    common |= {"target": _target(arguments), "samples": getattr(arguments, "samples", None), "notify": _tell}
     if task == IMAGES:
         return api.image_folder(
-            arguments.images, arguments.model, masks=arguments.masks, size=arguments.size, notify=_tell, **common
+            arguments.images,
+            arguments.model,
+            masks=arguments.masks,
+            size=arguments.size,
+            baseline=" ".join(arguments.model_baseline or []) or None,
+            **common,
         )
-    return api.arrays(arguments.inputs, arguments.model, truth=arguments.truth, notify=_tell, **common)
+    return api.arrays(
+        arguments.inputs, arguments.model, truth=arguments.truth, baseline=_numbers(arguments.model_baseline), **common
+    )
+
+
+def _target(arguments: argparse.Namespace) -> int | None:
+    """The number of the output to explain; a class that `explain` names is found when the model is there."""
+    target: int | str | None = getattr(arguments, "model_target", getattr(arguments, "target", None))
+    return int(target) if isinstance(target, int) or (target is not None and target.isdecimal()) else None
+
+
+def _numbers(texts: Sequence[str] | None) -> float | list[float]:
+    """What --baseline says for arrays: one number, or one for each channel."""
+    from bench.core.errors import RequestError
+
+    try:
+        numbers = [float(text) for text in texts or ["0"]]
+    except ValueError as error:
+        raise RequestError(
+            f"--baseline {' '.join(texts or [])}: for arrays a number, or one for each channel, is needed"
+        ) from error
+    return numbers if len(numbers) > 1 else numbers[0]
 
 
 def _tell(note: str) -> None:

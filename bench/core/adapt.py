@@ -18,9 +18,8 @@ from bench.core.errors import RequestError
 from bench.core.hashing import digest, model_digest
 from bench.core.model_checks import ASKED, check_weights, checked_logits
 from bench.core.nearest import unknown
-from bench.core.vocabulary import IDENTITY, MODEL_OUTPUTS, SIGMOID, SOFTMAX
+from bench.core.vocabulary import CHANNELS, IDENTITY, MODEL_OUTPUTS, SIGMOID, SOFTMAX, TOGETHER
 
-TOGETHER, SEPARATE = CHANNELS = ("together", "separate")  # a value for each place, or for each channel of it
 Readout = str | int | Callable[[Any], Tensor]
 
 
@@ -142,7 +141,9 @@ def default_target(asked: str, output: str, classes: int) -> int | None:
     """
     if asked == IDENTITY:
         if classes > 1:
-            raise RequestError(f"the model returns {classes} values; name the one to explain: targets=0, for example")
+            raise RequestError(
+                f"the model returns {classes} values; name the one to explain: targets=0, or --target 0, for example"
+            )
         return 0
     return 1 if asked != output else None
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench.core.adapt import TOGETHER, Readout, arranged, as_model, default_target, fingerprint, fitted, wrapped
+from bench.core.adapt import Readout, arranged, as_model, default_target, fingerprint, fitted, wrapped
 from bench.core.layers import block_ends
 from bench.core.own_model import (
     Values,
@@ -27,7 +27,7 @@ from bench.core.own_model import (
     as_truth,
     check_top_k,
 )
-from bench.core.vocabulary import SOFTMAX
+from bench.core.vocabulary import SOFTMAX, TOGETHER
 
 PREDICTED = torch.empty(0, dtype=torch.int64)  # the targets of a problem whose model chooses the explained classes
 

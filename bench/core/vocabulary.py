@@ -140,6 +140,10 @@ BASELINES = ("task", "zero", "mean", "blur", "noise", "background")  # what stan
 OUTPUTS = ("softmax", "logit")  # of the explained class
 # What a model's answers are: logits of classes that exclude each other, logits of labels that do not, or values (a regression).
 SOFTMAX, SIGMOID, IDENTITY = MODEL_OUTPUTS = ("softmax", "sigmoid", "identity")
+TOGETHER, SEPARATE = CHANNELS = (
+    "together",
+    "separate",
+)  # an attribution has a value for each place, or for each channel of it
 PROBABILITIES = (SOFTMAX, SIGMOID)  # of MODEL_OUTPUTS: those that give a class a probability
 FEATURES = ("pixel", "patch64", "segment20")  # what is removed at once; any patchN and segmentN is allowed
 VIEW = {"baseline": BASELINES, "output": OUTPUTS, "features": FEATURES}

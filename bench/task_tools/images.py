@@ -45,6 +45,10 @@ class Pixels:
         subtracts = bool((low < 0).all() and (high > 0).all())
         return (torch.zeros_like(low) if subtracts else (low + high) / 2).flatten()
 
+    def of_colour(self, colour: Tensor) -> Tensor:
+        """The value of a colour (C,), from 0 for black to 255 for white. (C,)."""
+        return (self.low + colour.view(-1, 1, 1) / 255 * (self.high - self.low)).flatten()
+
     def holds(self, inputs: Tensor) -> bool:
         """Whether all inputs (N, C, H, W) lie between black and white."""
         low, high = self.bounds()

@@ -248,3 +248,92 @@ def test_one_logit_and_a_regression_are_explained_by_name_of_their_output(signal
         for part in (bench.Results(signals / "out").scores, expected)
     ]
     pd.testing.assert_series_equal(*scores, check_exact=False)
+
+
+READS = (
+    SIGNAL_MODEL
+    + """
+class Pair(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = build()
+
+    def forward(self, x):
+        return {"features": x, "logits": self.net(x)}
+
+def pair():
+    return Pair()
+"""
+)
+
+
+def test_how_the_model_is_read_is_said_in_the_shell_as_in_python(signals):
+    (signals / "pair.py").write_text(READS)
+    words = f"run --task arrays --inputs {signals}/x.npy --model {signals}/pair.py:pair --readout logits --target 1"
+    words += f" --channels separate --baseline 0.5 -1 --top-k 0.2 --name leads --out {signals}/out --no-plots"
+    assert main([*words.split(), *["--method", "saliency", "occlusion", "random", "--metric", "drop", "deletion"]]) == 0
+    space: dict[str, object] = {"__name__": "pair"}
+    exec(READS, space)
+    expected = bench.Problem.from_model(
+        space["pair"](),
+        np.load(signals / "x.npy"),
+        1,
+        readout="logits",
+        channels="separate",
+        baseline=[0.5, -1],
+        top_k=0.2,
+    )
+    found = bench.arrays(
+        signals / "x.npy",
+        f"{signals}/pair.py:pair",
+        readout="logits",
+        channels="separate",
+        baseline=[0.5, -1],
+        top_k=0.2,
+        target=1,
+    )
+    assert bench.attribute(found, "saliency").shape == (6, 2, 30)
+    wanted = bench.evaluate(
+        expected,
+        methods=["saliency", "occlusion", "random"],
+        metrics=["drop", "deletion"],
+        name="leads",
+        progress=False,
+    ).scores
+    key = ["method", "metric", "sample_id"]
+    command, ours = (
+        part.set_index(key)["score"].sort_index() for part in (bench.Results(signals / "out").scores, wanted)
+    )
+    assert len(ours) == 3 * 2 * 6
+    pd.testing.assert_series_equal(command, ours, check_exact=True)
+
+
+def test_a_colour_stands_for_absent_pixels(photos):
+    assert folder(photos, baseline="white").baseline.flatten().tolist() == [1.0] * 3  # mean and deviation are 0.5
+    mixed = folder(photos, baseline="#ff8000").baseline.flatten()
+    assert torch.allclose(mixed, torch.tensor([1.0, 2 * 128 / 255 - 1, -1.0]), atol=1e-6)  # float32
+
+
+def test_channels_of_images_are_features_of_their_own(photos):
+    problem = folder(photos, masks=photos / "masks", channels="separate", baseline="white")
+    assert problem.inputs.shape == (5, 1, 3, SIZE, SIZE)
+    assert problem.bounds.shape == (2, 1, 3, 1, 1)
+    assert problem.truth.shape == (5, 3, SIZE, SIZE)
+    scores = bench.evaluate(
+        problem, methods=["saliency", "random", "oracle"], metrics=["drop", "pointing_game"], progress=False
+    ).scores
+    assert (scores["status"] == "ok").all()
+    hits = scores[(scores["method"] == "oracle") & (scores["metric"] == "pointing_game")]["score"]
+    assert hits.tolist() == [1.0] * 5
+
+
+def test_explain_draws_an_image_of_one_s_own(photos, tmp_path, capsys):
+    options = f"--images {photos}/images --model {NETWORK} --weights {photos}/w.safetensors --size {SIZE}"
+    words = (
+        f"explain image_folder {options} --sample dog/e.png --target dog --method saliency,random -o {tmp_path}/m.png"
+    )
+    assert main(words.split()) == 0
+    assert "image_folder · dog/e.png: dog (p = " in capsys.readouterr().out
+    assert Image.open(tmp_path / "m.png").width > 300
+    expected = bench.explain(folder(photos), sample="dog/e.png", target="dog", methods="saliency", progress=False)
+    assert expected.caption.startswith("model · dog/e.png: dog (p = ")

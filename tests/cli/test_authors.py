@@ -253,6 +253,22 @@ out = "o"
 data = "/abs"
 offline = true
 plugins = ["p.py", "q"]
+images = "photos"
+masks = "m"
+size = 96
+inputs = "x.npy"
+truth = "t.npy"
+model = "net.py:build"
+weights = "w.safetensors"
+labels = "y.csv"
+classes = "c.txt"
+output = "sigmoid"
+readout = "logits"
+channels = "separate"
+baseline = [0.5, 1]
+top_k = 0.2
+target = 3
+name = "mine"
 """
     values = config.read(written(text, "deep/study.toml"))
     assert values == {
@@ -271,11 +287,46 @@ plugins = ["p.py", "q"]
         "data": Path("/abs"),
         "offline": True,
         "plugins": [Path("deep/p.py"), Path("deep/q")],
+        "images": Path("deep/photos"),
+        "masks": Path("deep/m"),
+        "size": 96,
+        "inputs": Path("deep/x.npy"),
+        "truth": Path("deep/t.npy"),
+        "model": "deep/net.py:build",
+        "weights": Path("deep/w.safetensors"),
+        "labels": Path("deep/y.csv"),
+        "classes": Path("deep/c.txt"),
+        "model_output": "sigmoid",
+        "readout": "logits",
+        "channels": "separate",
+        "model_baseline": ["0.5", "1"],
+        "top_k": 0.2,
+        "model_target": 3,
+        "name": "mine",
     }
     assert len(values) == len(config.KEYS)
     options = vars(parser().parse_args(["run"]))
     assert set(values) <= set(options)
     assert config.read(written("plugins = []\n")) == {"plugins": []}
+    assert config.read(written("model = 'timm:resnet18'\nreadout = 0\nbaseline = 'white'\n")) == {
+        "model": "timm:resnet18",
+        "readout": 0,
+        "model_baseline": ["white"],
+    }
+
+
+def test_tasks_that_are_named_take_no_model_of_the_file():
+    from bench.cli.main import with_file
+
+    written("tasks = ['arrays']\ninputs = 'x.npy'\nmodel = 'net.py:build'\nimages = 'photos'\nsamples = 3\n")
+    for words, inputs, images in (
+        (["--method", "random"], Path("x.npy"), Path("photos")),  # refused: what the file says is not mended
+        (["--task", "mnist1d"], None, None),
+        (["--task", "image_folder"], None, Path("photos")),
+        (["--all"], None, None),
+    ):
+        found = with_file(parser().parse_args(["run", *words]), ["run", *words])
+        assert (found.inputs, found.images, found.samples) == (inputs, images, 3), words
 
 
 @pytest.mark.parametrize(
@@ -295,6 +346,11 @@ plugins = ["p.py", "q"]
         ("budget = -3", "budget is -3; a duration such as"),
         ("device = 'gpu'", "device is 'gpu'; one of auto, cpu, cuda"),
         ("out = 1", "out is 1; the path of a folder, as text, is needed"),
+        ("model = 3", 'model is 3; "timm:NAME" or "FILE.py:FUNCTION" is needed'),
+        ("top_k = 1", "top_k is 1; a share between 0 and 1 is needed"),
+        ("readout = -1", "readout is -1; a key, as text, or a whole number of at least 0 is needed"),
+        ("baseline = []", "baseline is []; a colour, as text, a number, or a list of numbers, is needed"),
+        ("name = ''", "name is ''; a name, as text, is needed"),
         ("offline = 'yes'", "offline is 'yes'; true or false is needed"),
         ("plugins = {a = 1}", "plugins is {'a': 1}; a list of files or folders"),
     ],
