@@ -85,7 +85,7 @@ def image_folder(
     names = listing.first(samples)
     example, first = readers.first_input(listing, names, chosen)
     readers.check_size(listing, len(names), first.shape)
-    reading = {"output": output, "readout": readout, "channels": channels, "top_k": top_k}
+    reading: dict[str, Any] = {"output": output, "readout": readout, "channels": channels, "top_k": top_k}
     outputs = _outputs(network, first[None], example, target, reading)
     numbers, class_names = own_labels.class_numbers(
         listing.labels, listing.source, _path(classes), outputs, numbers=listing.numbers
@@ -160,7 +160,13 @@ def arrays(
             "them, (N, C, L), (N, C, H, W) or (N, F), are needed"
         )
     network = _network(model, weights, None)
-    reading = {"output": output, "readout": readout, "channels": channels, "baseline": baseline, "top_k": top_k}
+    reading: dict[str, Any] = {
+        "output": output,
+        "readout": readout,
+        "channels": channels,
+        "baseline": baseline,
+        "top_k": top_k,
+    }
     outputs = _outputs(network, _tensor(values[:1]), str(inputs), target, reading)
     known = None if labels is None else own_arrays.labels(Path(labels), len(values))
     texts = None if known is None else {str(row): str(label) for row, label in enumerate(known)}
