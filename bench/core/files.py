@@ -51,5 +51,5 @@ def module_spec(name: str, path: Path) -> ModuleSpec | None:
 class _Uncached(SourceFileLoader):
     """Neither reads nor writes compiled copies: without a file's time, Python has nothing to compare them with."""
 
-    def path_stats(self, path: str) -> dict[str, float]:  # type: ignore[override]
+    def path_stats(self, path: str) -> dict[str, float]:
         raise OSError(f"the time of {path} does not matter")
