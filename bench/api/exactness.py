@@ -28,6 +28,8 @@ from bench.engine.plan import Plan, answerable, load
 from bench.network import device as devices
 from bench.perturbation.probe import Probe
 from bench.registry.decorators import call
+from bench.storage import exactness as stored
+from bench.storage.check import check_folder
 from bench.validation import exactness
 from bench.validation.network_checks import Network
 
@@ -80,9 +82,11 @@ def check_model(
 
     Raises:
         RequestError: a name, a value or the problem cannot be used.
-        BenchError: the task's model cannot be explained.
+        BenchError: the task's model cannot be explained, or `out` holds files that cannot be read.
     """
     load_plugins(plugins)
+    if out is not None:
+        check_folder(Path(out))
     checked_choice(profile, PROFILES, "profile")
     chosen = methods_of(methods)
     if methods is None:
@@ -96,10 +100,9 @@ def check_model(
                 shown.set_description_str(f"{method.name}: {row['check']}")
                 rows.append(row)
             shown.update()
-    table = pd.DataFrame(rows, columns=exactness.COLUMNS)
+    table = pd.DataFrame(rows, columns=stored.COLUMNS)
     if out is not None:
-        about = {"task": task.name, "fingerprint": whole.fingerprint}
-        exactness.write(Path(out), table.assign(**about)[[*about, *exactness.COLUMNS]])
+        stored.write(Path(out), table, task=task.name, fingerprint=whole.fingerprint)
     return table
 
 

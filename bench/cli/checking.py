@@ -18,6 +18,7 @@ from bench.cli.names import KINDS
 from bench.core.errors import DataMissing, RequestError
 from bench.core.nearest import unknown
 from bench.report.terminal import conformance_text
+from bench.storage.exactness import FILE
 from bench.validation import exactness, verdicts
 from bench.validation.network_checks import FAILS, NOT_CHECKED
 
@@ -134,9 +135,7 @@ def _check_networks(arguments: argparse.Namespace) -> int:
         print(network_text(table, task))
         failed |= FAILS in set(table["verdict"])
     if arguments.out:
-        print(
-            f"written to {arguments.out / exactness.FILE}; `python -m bench report --out {arguments.out}` shows it on the page"
-        )
+        print(f"written to {arguments.out / FILE}; `python -m bench report --out {arguments.out}` shows it on the page")
     return 1 if failed else 0
 
 

@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -22,9 +23,11 @@ from bench.core.files import atomic
 from bench.core.vocabulary import CONTROLS, PROMISES
 from bench.page import data, pictures, sources
 from bench.page.pictures import samples
+from bench.validation.exactness import Standing
 
 __all__ = ["html", "samples", "write"]
 Samples = Mapping[str, list[dict[str, Any]]]
+Standings = Mapping[str, Mapping[str, Standing]]
 NAME = "report.html"
 MAX_BYTES = 10_000_000  # of the file
 RESERVE = 10_000  # bytes for the counts of samples, which are filled in last
@@ -39,21 +42,30 @@ SCRIPTS = (
 )  # in the order in which they run
 
 
-def write(out: Path, path: Path, tables: Tables, samples: Samples, verdicts: pd.DataFrame) -> None:
+def write(
+    out: Path, path: Path, tables: Tables, samples: Samples, verdicts: pd.DataFrame, exactness: Standings
+) -> None:
     """Writes the page of a results folder to `path`.
 
-    `samples`: task -> what `bench.page.samples` makes of its maps; `verdicts`: the conformance table.
+    `samples`: task -> what `bench.page.samples` makes of its maps; `verdicts`: the conformance table; `exactness`: task ->
+    method id -> what checks on the task's network found.
     """
     run_file = out / "run.json"
     run = json.loads(run_file.read_text(encoding="utf-8")) if run_file.is_file() else {}
     with atomic(path) as part:
-        part.write_text(html(tables, samples, verdicts, run), encoding="utf-8", newline="\n")
+        part.write_text(html(tables, samples, verdicts, run, exactness), encoding="utf-8", newline="\n")
 
 
-def html(tables: Tables, samples: Samples, verdicts: pd.DataFrame, run: Mapping[str, Any]) -> str:
+def html(
+    tables: Tables,
+    samples: Samples,
+    verdicts: pd.DataFrame,
+    run: Mapping[str, Any],
+    exactness: Standings = MappingProxyType({}),
+) -> str:
     """The page as text, at most MAX_BYTES: samples that do not fit are left out, and counted."""
     stored = {task: samples.get(task, []) for task in _tasks(tables)}
-    content = _content(tables, verdicts, run)
+    content = _content(tables, verdicts, run, exactness)
     content["samples"] = {task: {"stored": len(items), "included": 0} for task, items in stored.items()}
     budget = MAX_BYTES - len(_page(content, {}).encode()) - RESERVE
     included = pictures.within(budget, stored)
@@ -66,7 +78,7 @@ def _tasks(tables: Tables) -> list[str]:
     return sorted(tables.wide["task"].unique())
 
 
-def _content(tables: Tables, verdicts: pd.DataFrame, run: Mapping[str, Any]) -> dict[str, Any]:
+def _content(tables: Tables, verdicts: pd.DataFrame, run: Mapping[str, Any], exactness: Standings) -> dict[str, Any]:
     """Everything on the page except the samples."""
     tasks = _tasks(tables)
     scored = set(tables.long["metric"])
@@ -83,6 +95,7 @@ def _content(tables: Tables, verdicts: pd.DataFrame, run: Mapping[str, Any]) -> 
         "tasks": tasks,
         "written": list(tables.written),
         "boards": {task: data.board(task, tables) for task in tasks},
+        "exactness": {task: data.exactness(exactness.get(task, {})) for task in tasks},
         "agreement": {task: data.agreement_of(task, tables.beliefs) for task in tasks},
         "promises": dict(PROMISES),
         "descriptions": descriptions,

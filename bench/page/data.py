@@ -15,6 +15,7 @@ from bench.analysis import agreement
 from bench.analysis.summary import summary
 from bench.analysis.task_tables import Tables
 from bench.core.vocabulary import CONTROLS, EXCLUSION_REASONS, RANKING_FAMILIES, STATUSES, Column
+from bench.validation.exactness import Standing
 from bench.validation.ladders import CHANGE_LABELS, STEP_LABELS
 
 DIGITS = 6  # significant digits of a number, as in the CSV files
@@ -105,6 +106,11 @@ def exclusion_text(metric: Mapping[str, Any]) -> str:
     if metric["metric_family"] not in RANKING_FAMILIES:
         return f"only {' and '.join(RANKING_FAMILIES)} metrics ask whether a map is right"
     return EXCLUSION_REASONS.get(metric[Column.EXCLUSION_REASON], "no method has a score")
+
+
+def exactness(standings: Mapping[str, Standing]) -> dict[str, Any]:
+    """Method id -> kind, chip and sentence, of methods that were checked on the task's network."""
+    return {name: plain(one._asdict()) for name, one in standings.items()}
 
 
 def _curves(curves: pd.DataFrame) -> dict[str, Any]:

@@ -14,6 +14,9 @@ from bench.analysis.task_tables import Tables
 from bench.core.files import atomic, write_csv
 from bench.core.vocabulary import MEANINGS
 from bench.report.markup import latex, markdown
+from bench.storage import exactness as stored
+from bench.storage.scores import Store
+from bench.validation.exactness import Standing, standings
 from bench.validation.verdicts import VERDICTS_FILE, read_verdicts
 
 FORMS = {"md": markdown, "tex": latex}
@@ -49,7 +52,13 @@ def write_all(out: Path, tables: Tables) -> None:
 
 def write_page(out: Path, path: Path, tables: Tables, samples: Mapping[str, list[dict[str, Any]]]) -> None:
     """The page of a results folder; `samples`: task -> the samples that it shows."""
-    page.write(out, path, tables, samples, read_verdicts(out / VERDICTS_FILE))
+    page.write(out, path, tables, samples, read_verdicts(out / VERDICTS_FILE), exactness_of(out))
+
+
+def exactness_of(out: Path) -> dict[str, dict[str, Standing]]:
+    """Task -> method id -> what checks on the task's network found; those of a network that it had before are left out."""
+    table, networks = stored.read(out), Store(out).fingerprints()
+    return {task: standings(table, task, networks[task]) for task in sorted(set(table["task"]) & set(networks))}
 
 
 def write_text(text: str, path: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bench.storage import run_facts
+from bench.storage import exactness, run_facts
 from bench.storage.parts import SCHEMA, read
 
 MARK_FIELDS = ("task_id", "fingerprint")
@@ -24,8 +24,9 @@ MAP_FIELDS = ("sample_ids", "fingerprint")
 
 
 def check_folder(folder: Path) -> None:
-    """Raises BenchError for the first file of facts, scores or maps in a results folder that cannot be read."""
+    """Raises BenchError for the first file of facts, checks, scores or maps in a results folder that cannot be read."""
     run_facts.read(folder)
+    exactness.read(folder)
     for pattern, flaw_of in (
         ("scores/task=*/current.json", _flaw_of_mark),
         ("scores/task=*/method=*/*.parquet", _flaw_of_scores),

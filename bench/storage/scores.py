@@ -93,6 +93,10 @@ class Store:
         """The tasks that have been run, by name."""
         return [_task_name(path) for path in self._mark_paths()]
 
+    def fingerprints(self) -> dict[str, str]:
+        """Task -> the fingerprint of the weights and settings that reports show."""
+        return {_task_name(path): _read_mark(path)["fingerprint"] for path in self._mark_paths()}
+
     def read(self, *tasks: str) -> pd.DataFrame:
         """Every row that runs asked for about the current weights of these tasks (default: all).
 

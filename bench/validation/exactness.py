@@ -1,13 +1,9 @@
-"""Which promises of methods hold on one network, and what follows for each method: trust it, mind its gap, or leave it.
-
-The answers of a results folder stand in its exactness.csv, by task, fingerprint of the network and method.
-"""
+"""Which promises of methods hold on one network, and what follows for each method: trust it, mind its gap, or leave it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -15,19 +11,14 @@ from torch import nn
 
 from bench.core.entries import Entry
 from bench.core.errors import BenchError, NotApplicable
-from bench.core.files import atomic
 from bench.engine.explain import reason, why_skipped
 from bench.network import applied
 from bench.network.batch_norm import BATCH_NORMS
 from bench.network.graph import traced
-from bench.storage.run_facts import unreadable
+from bench.storage.exactness import COLUMNS
 from bench.validation import network_checks as checks
 from bench.validation.network_checks import FAILS, HOLDS, NOT_CHECKED, SKIPPED, Answer, Asked, percent
 
-FILE = "exactness.csv"  # in a results folder
-KEY = ["task", "fingerprint", "method_id"]
-COLUMNS = ["method", "method_id", "check", "asks", "verdict", "measured", "tolerance", "note"]
-TEXTS = ["task", "fingerprint", *COLUMNS[:5], "note"]
 APPLIES, DEFINED, COMPLETE, RULES, DIFFERENCES = "applies", "defined", "complete", "rules", "differences"
 EXACTLY = (COMPLETE, DIFFERENCES, "linear")  # checks against an exact answer
 HALF = 0.5  # of what the output gains: a map that misses more is no explanation of it
@@ -181,34 +172,6 @@ def _sentence(rows: pd.DataFrame) -> str:
     text = "; ".join(rows["note"])
     name = str(rows["method"].iloc[0]).split("[")[0]
     return f"{text if text.startswith(name) else text[:1].upper() + text[1:]}."
-
-
-def write(out: Path, table: pd.DataFrame) -> Path:
-    """Adds rows (task, fingerprint, COLUMNS) to the file of a results folder; returns its path."""
-    before, path = read(out), out / FILE
-    new = set(map(tuple, table[KEY].to_numpy()))
-    kept = before[[tuple(line) not in new for line in before[KEY].to_numpy()]] if len(before) else before
-    whole = pd.concat([kept, table], ignore_index=True) if len(kept) else table
-    out.mkdir(parents=True, exist_ok=True)
-    with atomic(path) as part:
-        whole.to_csv(part, index=False, float_format="%.4g", lineterminator="\n")
-    return path
-
-
-def read(out: Path) -> pd.DataFrame:
-    """The rows of a results folder, none where it has no file. Raises BenchError for a file that is no such table."""
-    path = out / FILE
-    if not path.is_file():
-        return pd.DataFrame(columns=["task", "fingerprint", *COLUMNS])
-    again = "python -m bench check --task TASK"
-    try:
-        table = pd.read_csv(path, dtype=dict.fromkeys(TEXTS, str))
-    except ValueError as error:
-        raise unreadable(path, "it is not a CSV table", out, again) from error
-    for name in ("task", "fingerprint", *COLUMNS):
-        if name not in table:
-            raise unreadable(path, f"it has no column {name}", out, again)
-    return table.fillna(dict.fromkeys(TEXTS, ""))
 
 
 def standings(table: pd.DataFrame, task: str, fingerprint: str) -> dict[str, Standing]:

@@ -9,7 +9,7 @@ import pytest
 
 import bench
 from bench.cli.main import main
-from bench.validation import exactness
+from bench.storage import exactness as stored
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -84,7 +84,7 @@ def test_out_keeps_the_rows_of_python_under_the_boards_name(capsys):
     asked = ["--method", "saliency", "grad_cam", "--samples", "3", "--seed", "2"]
     assert main([*arrays(), *asked, "--out", "own", "--name", "mine"]) == 0
     assert capsys.readouterr().out.endswith("`python -m bench report --out own` shows it on the page\n")
-    table = exactness.read(Path("own"))
+    table = stored.read(Path("own"))
     assert set(table["task"]) == {"mine"}
     problem = bench.arrays("X.npy", "net.py:build")
     wanted = bench.check_model(problem, ["saliency", "grad_cam"], samples=3, seed=2, name="mine", progress=False)
@@ -99,7 +99,7 @@ def test_registered_tasks_are_checked_one_after_another(capsys):
     printed = capsys.readouterr().out
     assert printed.startswith("mnist1d\n")
     assert "\nplanted_signal\n" in printed
-    assert set(exactness.read(Path("own"))["task"]) == {"mnist1d", "planted_signal"}
+    assert set(stored.read(Path("own"))["task"]) == {"mnist1d", "planted_signal"}
 
 
 @pytest.mark.parametrize(

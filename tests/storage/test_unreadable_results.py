@@ -87,6 +87,8 @@ ONE_METHOD = "run --task mnist1d --method saliency"
         (MARK, text("[]"), "it has no task_id", "run --task mnist1d", ALL),
         (MARK, text('{"task_id": "mnist1d@1"}'), "it has no fingerprint", "run --task mnist1d", ALL),
         ("maps/task=mnist1d/inputs.npz", text("maps"), "it is not a whole .npz file", "run --task mnist1d", ALL),
+        ("exactness.csv", text(""), "it is not a CSV table", "check --task TASK", ALL),
+        ("exactness.csv", text("task\nx\n"), "it has no column fingerprint", "check --task TASK", ALL),
         ("conformance.csv", text(""), "it is not a CSV table", "check metrics", ("report", "page", "run")),
         (
             "conformance.csv",
@@ -102,7 +104,7 @@ def test_a_file_of_another_form_is_named_and_nothing_changes(
 ):
     out = tmp_path / "results"
     shutil.copytree(stored, out)
-    (path,) = out.glob(pattern)
+    (path,) = out.glob(pattern) if "*" in pattern else [out / pattern]
     spoil(path)
     before = contents(out)
     for name in refused:

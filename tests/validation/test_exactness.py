@@ -11,10 +11,10 @@ from conftest import with_targets
 from torch import Tensor, nn
 
 from bench.core.entries import Entry
-from bench.core.errors import BenchError
 from bench.core.problem import Problem
 from bench.registry.decorators import METHODS
 from bench.registry.selection import select
+from bench.storage.exactness import COLUMNS
 from bench.validation import exactness, twins
 from bench.validation.exactness import check_method, standing
 from bench.validation.network_checks import APART, FAILS, GAP, HOLDS, NOT_CHECKED, SKIPPED, Network, percent
@@ -33,7 +33,7 @@ def problem_of(
 
 def checks_of(method: Entry | str, problem: Problem) -> pd.DataFrame:
     chosen = select(METHODS, [method], "method")[0] if isinstance(method, str) else method
-    return pd.DataFrame(check_method(chosen, Network(problem, "test", 0)), columns=exactness.COLUMNS)
+    return pd.DataFrame(check_method(chosen, Network(problem, "test", 0)), columns=COLUMNS)
 
 
 def check_of(name: str, method: Entry | str, problem: Problem) -> pd.Series:
@@ -424,37 +424,7 @@ def test_a_flat_rule_on_a_dense_layer_that_sees_one_place_at_a_time_serves():
     assert check_of("defined", "lrp_composite", problem_of(PerPlace(), SIGNALS))["verdict"] == HOLDS
 
 
-# --- the file, and what is shown
-
-
-def stored(task: str, fingerprint: str, method: str, verdict: str = HOLDS, measured: float = 0.001) -> pd.DataFrame:
-    line = {"method": method, "method_id": f"{method}@1", "check": "complete", "asks": "?", "verdict": verdict}
-    line |= {"measured": measured, "tolerance": GAP, "note": "a note"}
-    return pd.DataFrame([{"task": task, "fingerprint": fingerprint} | line])
-
-
-def test_answers_are_kept_by_task_network_and_method(tmp_path):
-    for part in (stored("a", "1", "x"), stored("a", "1", "y"), stored("a", "2", "x"), stored("b", "1", "x")):
-        exactness.write(tmp_path, part)
-    exactness.write(tmp_path, stored("a", "1", "x", FAILS, 0.12))
-    table = exactness.read(tmp_path)
-    assert len(table) == 4
-    assert {name: one.chip for name, one in exactness.standings(table, "a", "1").items()} == {
-        "y@1": "exact here",
-        "x@1": "gap 12 %",
-    }
-    assert exactness.standings(table, "a", "2")["x@1"].note == "A note."
-    assert exactness.standings(table, "a", "3") == {}
-    assert exactness.standings(exactness.read(tmp_path / "none"), "a", "1") == {}
-
-
-@pytest.mark.parametrize(
-    ("text", "flaw"), [("task,method\na,b\n", "it has no column fingerprint"), ("", "it is not a CSV")]
-)
-def test_a_file_that_is_no_such_table_is_named(tmp_path, text, flaw):
-    (tmp_path / exactness.FILE).write_text(text, encoding="utf-8")
-    with pytest.raises(BenchError, match=flaw):
-        exactness.read(tmp_path)
+# --- words
 
 
 @pytest.mark.parametrize(

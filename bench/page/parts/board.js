@@ -109,7 +109,7 @@ function boardTable(task, onChange) {
   const controls = boardControls(task, change, () => boardCsv(task, table.sortedRows(), filters));
   controls.update(hidden());
   onChange(shownMethods(board, filters));
-  return [controls.filters, boardKey(), controls.buttons, table.node];
+  return [controls.filters, boardKey(task), controls.buttons, table.node];
 }
 
 /** The fields above the table; `change(name, value)` sets a filter, `update(hidden)` follows the number of hidden metrics. */
@@ -162,7 +162,8 @@ function boardControls(task, change, csv) {
   };
 }
 
-function boardKey() {
+function boardKey(task) {
+  const checked = boardOf(task).methods.some((row) => exactnessOf(task, row));
   return el(
     "p",
     { class: "key quiet" },
@@ -182,6 +183,7 @@ function boardKey() {
     " is the order by the mean of the ranks by each metric that ",
     term("counts in the rank"),
     ". ",
+    checked && ["A label under a method says whether it is exact on this network: ", term("checked here"), ". "],
     TOUCH
       ? "Tap a cell for its details, and the ? of a heading for its definition."
       : "Hover over a cell or heading for details, or use the arrow keys; Enter sorts by a column or opens a method.",

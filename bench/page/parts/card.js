@@ -256,6 +256,7 @@ function cardBody(task, name) {
       [`cost per sample on ${task}`, measuredCost(task, name)],
       ["source", about && about.cite && reference(about.cite)],
       ["guaranteed properties", about && promisedProperties(about)],
+      [`checked on ${task}`, (exactnessOf(task, row) || {}).note],
       ["id", row.method_id],
       ["version", row.outdated === "yes" && outdatedText(about)],
     ]),

@@ -13,6 +13,7 @@ function standingColumns(task) {
       tip: (row) => [
         row.method,
         (content.descriptions.methods[row.method] || {}).summary,
+        exactnessText(task, row),
         row.outdated === "yes" && outdatedText(content.descriptions.methods[row.method]),
         "Press Enter for details.",
       ],

@@ -130,10 +130,25 @@ function methodCell(task, row) {
       "span",
       { class: "under" },
       familyOf(row),
+      exactnessChip(task, row),
       row.outdated === "yes" && badge("older version", "warn", outdatedText(content.descriptions.methods[row.method])),
     ),
   ];
 }
+
+/** What checks of the method on the task's network found (`bench check --task`), or null. */
+const exactnessOf = (task, row) => (!row.is_control && content.exactness[task][row.method_id]) || null;
+
+function exactnessChip(task, row) {
+  const found = exactnessOf(task, row);
+  return found && badge(found.chip, `exactness ${found.kind.replaceAll(" ", "-")}`, found.note);
+}
+
+/** What the chip means, as a line of a tooltip or a card. */
+const exactnessText = (task, row) => {
+  const found = exactnessOf(task, row);
+  return found && `On this network: ${found.note}`;
+};
 
 const outdatedText = (about) =>
   `Scored with an earlier version; the installed version is ${about ? about.version : "newer"}. Run it again to update the scores.`;

@@ -21,6 +21,8 @@ const TERMS = {
     "A row for comparison that explains nothing. random: a map of noise. oracle: the ground truth used as a map.",
   skill:
     "The score on a common scale: 0 is the random control. For localisation metrics 1 is the ground truth used as a map; for other metrics the unit is the standard deviation of the scores (Cohen's d).",
+  "checked here":
+    "Measured on this task's network (python -m bench check --task). exact here: the map has the values, or the sum, that are known another way. as promised: what can be checked holds. gap: the share of what the output gains over the baseline that the map misses. not to be trusted: a check fails. not this network: the method cannot explain it.",
   "conformance checks":
     "Each metric is run on small models whose exact attributions are known. A metric passes if it gives the more accurate map the better score.",
   tau: "Kendall's tau compares two orders of the methods: 1 is the same order, 0 no relation, −1 the reverse order.",

@@ -13,6 +13,7 @@ import bench
 from bench.core.errors import RequestError
 from bench.core.vocabulary import CONTROLS
 from bench.registry.decorators import METHODS
+from bench.storage import exactness as stored
 from bench.storage.scores import Store
 from bench.validation import exactness
 
@@ -28,7 +29,7 @@ def problem() -> bench.Problem:
 
 def test_a_problem_of_ones_own_gives_one_row_per_method_and_check(problem):
     table = bench.check_model(problem, ["deep_lift", "cam"], progress=False)
-    assert table.columns.tolist() == exactness.COLUMNS
+    assert table.columns.tolist() == stored.COLUMNS
     assert table.loc[table["method"] == "deep_lift", "check"].tolist() == [
         "defined", "rules", "complete", "null", "class", "linear", "float64", "repeat",
     ]  # fmt: skip
@@ -70,7 +71,7 @@ def test_the_answers_of_a_run_and_its_check_share_task_fingerprint_and_method(pr
     bench.evaluate(problem, methods=["saliency", "random"], metrics=["drop"], out=tmp_path, progress=False)
     bench.check_model(problem, "saliency", samples=2, out=tmp_path, progress=False)
     scores = Store(tmp_path).read()
-    found = exactness.standings(exactness.read(tmp_path), scores["task"][0], scores["fingerprint"][0])
+    found = exactness.standings(stored.read(tmp_path), scores["task"][0], scores["fingerprint"][0])
     assert set(found) == set(scores["method_id"]) - {"random@1"}
     assert found["saliency@1"].chip == "exact here"
 
@@ -78,7 +79,7 @@ def test_the_answers_of_a_run_and_its_check_share_task_fingerprint_and_method(pr
 def test_a_registered_task_and_a_problem_of_its_name_share_the_fingerprint(tmp_path):
     bench.evaluate(task="mnist1d", methods=["saliency"], metrics=["drop"], samples=2, out=tmp_path, progress=False)
     bench.check_model("mnist1d", "saliency", samples=2, out=tmp_path, progress=False)
-    table = pd.read_csv(tmp_path / exactness.FILE)
+    table = pd.read_csv(tmp_path / stored.FILE)
     assert table["task"].unique().tolist() == ["mnist1d"]
     assert table["fingerprint"].unique().tolist() == Store(tmp_path).read()["fingerprint"].unique().tolist()
 
