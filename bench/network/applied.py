@@ -69,9 +69,3 @@ def in_words(rules: Rules, merged: int = 0) -> str:
     """
     parts = [f"{name} {number} ({rule or 'gradient'})" for (name, rule), number in rules.items()]
     return ", ".join([*parts, *([f"batch norm merged {merged}"] if merged else [])])
-
-
-def layer_name(node: fx.Node) -> str:
-    """The name that a node's layer has in the model, or that of the node."""
-    stack = node.meta.get("nn_module_stack") or {}
-    return str(next(reversed(stack))).split("@")[0] if stack else node.name.rstrip("_")

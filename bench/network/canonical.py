@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 import operator
+from collections import Counter
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -20,7 +21,7 @@ from torch.nn import functional
 
 from bench.core.errors import NotApplicable
 from bench.network import batch_norm
-from bench.network.graph import axes_of, check_equal, remove, replace, traced
+from bench.network.graph import axes_of, check_equal, layer_name, remove, replace, traced
 
 IDLE = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
 # Functions and methods that equal a module. What is not listed stays a function, which has no rule.
@@ -54,6 +55,7 @@ SETTINGS: dict[Any, tuple[str, ...]] = {
     functional.avg_pool2d: ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override"),
     **dict.fromkeys((functional.adaptive_avg_pool1d, functional.adaptive_avg_pool2d), ("output_size",)),
 }
+MOST = 3  # kinds of operations without a rule that a message lists
 ADDITIONS = (operator.add, operator.iadd, torch.add, "add", "add_")
 # Operations that move values and change none: relevance passes through them as a gradient does. Padding is one of them,
 # whatever the padded values: copies pass their relevance to the original, and constants keep theirs, as biases do.
@@ -123,17 +125,29 @@ def _compare(graph: fx.GraphModule, model: nn.Module, example: Tensor) -> None:
 
 def check(graph: fx.GraphModule, modules: Collection[type], method: str) -> None:
     """Raises NotApplicable where the graph holds an operation that is neither one of these modules nor a mere move."""
-    known: dict[str, Any] = dict(graph.named_modules())
-    for node in graph.graph.nodes:
-        if node.op == "call_module":
-            module = known[str(node.target)]
-            if not isinstance(module, (*modules, *PADDINGS)) or getattr(module, "return_indices", False):
-                raise NotApplicable(f"{method} has no rule for {type(module).__name__} (layer {node.target})")
-            if hasattr(module, "weight") and "weight" not in vars(module)["_parameters"]:
-                raise NotApplicable(f"{method} has no rule for layers whose weight is computed (layer {node.target})")
-        if node.op in ("call_function", "call_method") and node.target not in MOVES:
-            name = getattr(node.target, "__name__", node.target)
-            raise NotApplicable(f"{method} has no rule for the operation {name} (node {node.name})")
+    found = [(node, missing) for node in graph.graph.nodes if (missing := _without_rule(graph, node, modules))]
+    if not found:
+        return
+    node, first = found[0]
+    where = f"{'layer' if node.op == 'call_module' else 'node'} {layer_name(node)}"
+    more = Counter(missing for _, missing in found)
+    more[first] -= 1
+    others = [f"{name} {number}" for name, number in more.most_common(MOST) if number]
+    also = f", nor for {more.total()} more operations: {', '.join(others)}" if others else ""
+    raise NotApplicable(f"{method} has no rule for {first} ({where}){also}{', ...' * (len(+more) > MOST)}")
+
+
+def _without_rule(graph: fx.GraphModule, node: fx.Node, modules: Collection[type]) -> str:
+    """What a node computes, if it is neither one of these modules nor a mere move; else ""."""
+    if node.op == "call_module":
+        module = graph.get_submodule(str(node.target))
+        if not isinstance(module, (*modules, *PADDINGS)) or getattr(module, "return_indices", False):
+            return type(module).__name__
+        if hasattr(module, "weight") and "weight" not in vars(module)["_parameters"]:
+            return "layers whose weight is computed"
+    if node.op in ("call_function", "call_method") and node.target not in MOVES:
+        return f"the operation {getattr(node.target, '__name__', node.target)}"
+    return ""
 
 
 def _sums(graph: fx.GraphModule, example: Tensor) -> set[fx.Node]:

@@ -132,3 +132,10 @@ def remove(graph: fx.GraphModule, node: fx.Node) -> None:
     """Removes a node that passes its first argument on unchanged."""
     node.replace_all_uses_with(node.args[0])  # type: ignore[arg-type]
     graph.graph.erase_node(node)
+
+
+def layer_name(node: fx.Node) -> str:
+    """The name that a node's layer has in the model, or that of the node where it is a function."""
+    stack = node.meta.get("nn_module_stack") or {}
+    inside = node.op == "call_module" and stack
+    return str(next(reversed(stack))).split("@")[0] if inside else node.name.rstrip("_")

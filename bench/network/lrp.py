@@ -23,6 +23,7 @@ from bench.network import applied
 from bench.network.batch_norm import Scaling
 from bench.network.canonical import Mean, Sum, canonised, check
 from bench.network.gradients import chosen
+from bench.network.graph import layer_name
 
 Rules = Sequence[tuple[tuple[Any, ...], Any]]
 LAYERS = (Convolution, nn.Linear)  # layers with weights
@@ -92,7 +93,7 @@ def _check_first(graph: fx.GraphModule, composite: Any, problem: Problem, name: 
         and layer.in_features in (problem.inputs[0].numel(), problem.shape.numel())
     ):
         raise NotApplicable(
-            f"{name} would give every feature the same relevance: layer {applied.layer_name(first)} is dense and comes first, "
+            f"{name} would give every feature the same relevance: layer {layer_name(first)} is dense and comes first, "
             "and the flat rule spreads its relevance evenly over all its inputs; lrp_epsilon does not"
         )
 

@@ -10,7 +10,7 @@ import pandas as pd
 from torch import nn
 
 from bench.core.entries import Entry
-from bench.core.errors import BenchError, NotApplicable
+from bench.core.errors import BenchError, ContractError
 from bench.engine.explain import reason, why_skipped
 from bench.network import applied
 from bench.network.batch_norm import BATCH_NORMS
@@ -120,10 +120,12 @@ def _explained(method: Entry, network: checks.Network) -> Asked | Answer:
     with applied.watched() as rules:
         try:
             maps, backwards = network.explain(method, network.problem)
-        except NotApplicable as error:
+        except ContractError as error:
+            return Answer(FAILS, reason(error))
+        except BenchError as error:  # such as a network that cannot be traced
             return Answer(SKIPPED, reason(error))
         except Exception as error:  # a method may raise anything
-            return Answer(FAILS, reason(error))
+            return Answer(FAILS, f"it raised {reason(error)}")
     return Asked(network, method, maps, backwards, rules)
 
 

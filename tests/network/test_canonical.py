@@ -379,7 +379,31 @@ class WithIndices(nn.Module):
 def test_a_pool_that_returns_indices_has_no_rule(name):
     explained = explain_all(METHODS[name], drawn(WithIndices()), task="test", seed=0)
     assert set(explained.status) == {"skipped"}
-    assert explained.note[0] == f"{name} has no rule for MaxPool2d (layer pool_)"
+    assert explained.note[0] == f"{name} has no rule for MaxPool2d (layer pool)"
+
+
+class Unruly(nn.Module):
+    """A sine, two layer norms, three exponentials, two changes of sign, a cosine and a floor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norms, self.dense = (
+            nn.Conv2d(3, 6, 3),
+            nn.Sequential(nn.LayerNorm(6), nn.LayerNorm(6)),
+            nn.Linear(6, 4),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        values = self.norms(self.conv(x).sin().mean((2, 3)))
+        return self.dense(torch.floor(torch.cos(torch.exp(-torch.exp(-torch.exp(values))))))
+
+
+def test_all_operations_without_a_rule_are_counted_and_the_first_is_named():
+    explained = explain_all(METHODS["lrp_epsilon"], drawn(Unruly()), task="test", seed=0)
+    assert explained.note[0] == (
+        "lrp_epsilon has no rule for the operation sin (node sin), nor for 9 more operations: the operation exp 3, "
+        "LayerNorm 2, the operation neg 2, ..."
+    )
 
 
 class Mixing(nn.Module):

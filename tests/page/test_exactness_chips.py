@@ -72,7 +72,7 @@ def test_labels_stand_beside_the_methods_that_were_checked(browser: Any, out):
     assert labels.get_attribute("class") == "badge exactness gap"
     cell = tab.locator("main .grid tbody th.first").filter(has_text="grad_cam")
     assert "gap 12 %" in cell.inner_text()
-    cell.hover()
+    cell.get_by_role("button").hover()
     tab.locator("#tip", has_text="On this network: The maps miss <img").wait_for()
     tab.locator("main .key", has_text="checked here").wait_for()
     tab.goto(f"{(out / page.NAME).as_uri()}#card/mnist1d/grad_cam")

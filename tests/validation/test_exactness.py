@@ -366,8 +366,20 @@ def test_what_a_method_raises_is_its_reason():
 
     table = checks_of(made(breaks), problem_of(KINK, [[1.0, 2.0]]))
     assert table[["check", "verdict"]].values.tolist() == [["applies", FAILS]]
-    assert table["note"][0].startswith("ValueError: no luck (test_exactness.py:")
+    assert table["note"][0].startswith("it raised ValueError: no luck (test_exactness.py:")
     assert standing(table).kind == exactness.DISTRUST
+
+
+def test_a_broken_contract_is_the_methods_fault_and_a_network_that_cannot_be_traced_is_not():
+    def of_channels(problem: Problem) -> Tensor:
+        return problem.inputs
+
+    branches = Function(lambda x: (x[0] + x[1], x[1]) if x.sum() > 0 else (x[0], x[1]))
+    row = check_of("applies", made(of_channels), problem_of(branches, [[1.0, 2.0]]))
+    assert (row["verdict"], row["note"]) == (FAILS, "it returned shape (1, 1, 2), (1, 2) is needed")
+    row = check_of("applies", "lrp_epsilon", problem_of(branches, [[1.0, 2.0]]))
+    assert row["verdict"] == SKIPPED
+    assert row["note"].startswith("torch.fx cannot trace the model's forward")
 
 
 class Residual(nn.Module):
