@@ -74,8 +74,11 @@ def explain(
     return sandbox.checked(attribution, problem), meter
 
 
-def explain_all(method: Entry, problem: Problem, *, task: str, seed: int) -> Attributions:
-    """Explains N samples in batches; only the samples that cause a failure fail."""
+def explain_all(method: Entry, problem: Problem, *, task: str, seed: int, peak: float | None = None) -> Attributions:
+    """Explains N samples in batches; only the samples that cause a failure fail.
+
+    `peak`: MiB that a sample takes, where it has been measured. Otherwise the first sample is explained once more for it.
+    """
     size, no_map = len(problem), problem.inputs.new_zeros(problem.shape)
 
     def attempt(rows: list[int]) -> tuple[Tensor, Meter]:
@@ -83,7 +86,10 @@ def explain_all(method: Entry, problem: Problem, *, task: str, seed: int) -> Att
 
     missing = why_skipped(method, problem)
     batches = [] if missing else [rows.tolist() for rows in torch.arange(size).split(problem.batch_size)]
-    peak = math.nan if missing else _peak_memory(method, problem.take([0]), task=task, seed=seed)
+    if missing:
+        peak = math.nan
+    elif peak is None:
+        peak = explain_alone(method, problem.take([0]), task=task, seed=seed)[0]
     results, failures = bisect_failures(batches, attempt)
     values = next((maps for _, (maps, _) in results), no_map).new_zeros((size, *problem.shape))
     costs = torch.full((size, 4), math.nan, dtype=torch.float64)
@@ -132,11 +138,14 @@ def reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {text} ({Path(last.filename).name}:{last.lineno})"
 
 
-def _peak_memory(method: Entry, problem: Problem, *, task: str, seed: int) -> float:
-    """MiB of tensors alive at once while the sample is explained; NaN where that fails. It also warms the model up."""
+def explain_alone(method: Entry, problem: Problem, *, task: str, seed: int) -> tuple[float, Meter | None]:
+    """MiB of tensors alive at once while a sample is explained, and what that costs; NaN and None where it fails.
+
+    It also warms the model up.
+    """
+    memory = PeakMemory()
     try:
-        memory = PeakMemory()
-        explain(method, problem, task=task, seed=seed, memory=memory)
+        _, meter = explain(method, problem, task=task, seed=seed, memory=memory)
     except Exception:  # the next call raises it again and reports it
-        return math.nan
-    return memory.peak / 2**20
+        return math.nan, None
+    return memory.peak / 2**20, meter

@@ -15,6 +15,7 @@ from bench.core.hashing import digest
 from bench.core.problem import Problem
 from bench.core.vocabulary import FLOAT32, SOFTMAX
 from bench.engine.checks import with_checked_fields, with_checked_model
+from bench.engine.costs import Costs
 from bench.engine.schedule import Budget
 from bench.engine.work import Work
 from bench.network.device import place
@@ -54,6 +55,7 @@ class Outcome:
     failures: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # (task, method, why) -> rows
     tasks: dict[str, dict[str, Any]] = field(default_factory=dict)  # task -> fingerprint, samples
     work: dict[str, Work] = field(default_factory=dict)  # task -> queries of methods and metrics
+    costs: dict[str, Costs] = field(default_factory=dict)  # task -> what its methods and metrics cost
     tally: Tally = field(default_factory=Tally)  # queries of the metrics alone
     stopped: bool = False  # by the budget, before all samples were scored
 

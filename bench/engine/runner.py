@@ -7,10 +7,11 @@ shared, and a run that is stopped leaves the same samples for every method.
 from __future__ import annotations
 
 import gc
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from bench.core.entries import Entry, Metric, Task
 from bench.core.errors import ContractError, DataMissing, RequestError
@@ -18,6 +19,8 @@ from bench.core.problem import Problem
 from bench.core.progress import Progress
 from bench.core.records import Record, ScoreKey
 from bench.engine import given
+from bench.engine.chunk import Chunk, Gallery, PendingScores, Slices
+from bench.engine.costs import Costs
 from bench.engine.explain import Attributions, explain_all, reason
 from bench.engine.plan import Outcome, Plan, answerable, load, sample_digests
 from bench.engine.schedule import Forecast, Job, cheap_first, legs
@@ -28,50 +31,9 @@ from bench.network.timing import pace
 from bench.perturbation.probe import Probe
 from bench.registry.decorators import call
 from bench.storage.background import BackgroundWriter
-from bench.storage.maps import GALLERY_SIZE, MapStore
 from bench.storage.scores import Store
 
-
-@dataclass(frozen=True)
-class PendingScores:
-    """Rows of a chunk without a stored score, for a method and a metric."""
-
-    metric: Metric
-    key: ScoreKey
-    rows: list[int]
-
-
-@dataclass
-class Chunk:
-    """Some samples of a task, loaded once, and the plan that they belong to."""
-
-    plan: Plan
-    job: Job
-    problem: Problem
-    digests: list[str]
-    store: Store
-    forecast: Forecast
-    outcome: Outcome
-    inputs_stored: bool = False
-
-    @property
-    def task(self) -> Task:
-        return self.job.task
-
-    @property
-    def gallery(self) -> Sequence[str]:
-        """Samples whose maps are stored for pictures, if all of them are in this chunk."""
-        return self.job.sample_ids[:GALLERY_SIZE] if self.plan.for_reports else []
-
-    def step(self, *words: str) -> None:
-        """Shows what is being done."""
-        if self.plan.budget is not None:
-            self.plan.budget.check(self.forecast)
-        self.forecast.step(self.job, *words)
-
-    def update(self, steps: int = 1) -> None:
-        """So many steps are done."""
-        self.forecast.update(self.job, len(self.problem), steps)
+FEW = 8  # samples that may be explained together by a method whose metrics nobody has seen at work
 
 
 def run(
@@ -154,9 +116,28 @@ def _run_chunk(chunk: Chunk) -> None:
     chunk.problem = replace(chunk.problem, batch_size=work.batch_size)
     with work.watched(chunk.problem) as laps, BackgroundWriter(chunk.store) as writer:
         probe = Probe(chunk.problem, names=(plan.seed, chunk.task.id), tally=outcome.tally)
+        _meter(chunk, pending, probe)
+        gallery = Gallery(chunk, probe)
         for method, of_method in zip(plan.methods, pending, strict=True):
-            _run_method(chunk, method, of_method, probe, writer)
-            laps.lap()
+            gallery.begin()
+            for _ in _run_method(chunk, method, of_method, probe, writer, gallery):
+                laps.lap()
+
+
+def _meter(chunk: Chunk, pending: Sequence[Sequence[PendingScores]], probe: Probe) -> None:
+    """Finds what methods and metrics of the task cost, before the first of its chunks that lacks scores."""
+    plan, costs = chunk.plan, chunk.outcome.costs
+    if chunk.task.name in costs:
+        return
+    chunk.step("metering methods and metrics")
+    work = chunk.outcome.work[chunk.task.name]
+    costs[chunk.task.name] = Costs(chunk.task.id, plan.seed, len(chunk.job.sample_ids), work.pace)
+    lacking = [
+        (method, {scores.metric.name: scores.metric for scores in of_method if scores.rows})
+        for method, of_method in zip(plan.methods, pending, strict=True)
+    ]
+    metrics = {name: metric for _, of_method in lacking for name, metric in of_method.items()}
+    chunk.costs.meter([method for method, some in lacking if some], list(metrics.values()), probe.problem)
 
 
 def _pending(chunk: Chunk, method: Entry) -> list[PendingScores]:
@@ -174,30 +155,50 @@ def _pending(chunk: Chunk, method: Entry) -> list[PendingScores]:
 
 
 def _run_method(
-    chunk: Chunk, method: Entry, pending: list[PendingScores], probe: Probe, writer: BackgroundWriter
-) -> None:
-    """Explains the samples that lack any score, then scores them with each metric."""
+    chunk: Chunk,
+    method: Entry,
+    pending: Sequence[PendingScores],
+    probe: Probe,
+    writer: BackgroundWriter,
+    gallery: Gallery,
+) -> Iterator[None]:
+    """Explains the samples that lack any score, then scores them with each metric; yields when some of them are stored."""
     rows = sorted({row for scores in pending for row in scores.rows})
     if not rows:
         chunk.update(1 + len(pending))
         return
-    chunk.step(method.name, "explaining")
-    explained = probe.take(rows)
-    maps = explain_all(method, explained.problem, task=chunk.task.id, seed=chunk.plan.seed)
-    _store_maps(chunk, method, explained, maps)
-    place = {row: position for position, row in enumerate(rows)}
-    chunk.update()
-    for scores in pending:
-        chunk.step(method.name, scores.metric.name)
-        if scores.rows:
-            part = [place[row] for row in scores.rows]
-            record = _record(chunk, method, scores, explained.take(part), maps.take(part))
-            writer.write(record, chunk.task, method, scores.metric)
-            _record_outcome(chunk, method, record)
-        chunk.update()
+    metrics, costs = [scores.metric for scores in pending if scores.rows], chunk.costs
+    peak = costs.of_method(method, probe.take(rows).problem).peak
+    careful = len(rows) >= FEW and not costs.knows(metrics)
+    slices = Slices(rows, math.inf if careful else costs.slowest(method, metrics))
+    for part in slices:
+        share, start = len(part) / len(rows), time.perf_counter()
+        chunk.step(method.name, "explaining")
+        explained = probe.take(part)
+        maps = explain_all(method, explained.problem, task=chunk.task.id, seed=chunk.plan.seed, peak=peak)
+        gallery.add(method, part, maps)
+        costs.learn_explaining(method, len(part), time.perf_counter() - start)
+        place = {row: position for position, row in enumerate(part)}
+        chunk.update(share)
+        slowest = 0.0
+        for scores in pending:
+            chunk.step(method.name, scores.metric.name)
+            some = [row for row in scores.rows if row in place]
+            if some:
+                positions = [place[row] for row in some]
+                record = _record(chunk, method, scores, some, explained.take(positions), maps.take(positions))
+                writer.write(record, chunk.task, method, scores.metric)
+                chunk.record_outcome(method, record)
+                costs.learn_scoring(method, scores.metric, len(some), record.seconds)
+                slowest = max(slowest, record.seconds / len(some))
+            chunk.update(share)
+        slices.seconds = costs.explaining(method) + slowest
+        yield
 
 
-def _record(chunk: Chunk, method: Entry, pending: PendingScores, probe: Probe, maps: Attributions) -> Record:
+def _record(
+    chunk: Chunk, method: Entry, pending: PendingScores, rows: Sequence[int], probe: Probe, maps: Attributions
+) -> Record:
     start = time.perf_counter()
     reason = given.why_not(pending.metric) if isinstance(method, given.GivenMaps) else ""
     if reason:
@@ -207,7 +208,7 @@ def _record(chunk: Chunk, method: Entry, pending: PendingScores, probe: Probe, m
     return Record(
         key=pending.key,
         sample_ids=probe.problem.sample_ids,
-        sample_digests=tuple(chunk.digests[row] for row in pending.rows),
+        sample_digests=tuple(chunk.digests[row] for row in rows),
         scores=scores.values,
         features=scores.features,
         status=scores.status,
@@ -216,27 +217,6 @@ def _record(chunk: Chunk, method: Entry, pending: PendingScores, probe: Probe, m
         environment=describe(chunk.plan.device),
         curves=scores.curves,
     )
-
-
-def _record_outcome(chunk: Chunk, method: Entry, record: Record) -> None:
-    """Counts rows by status, and failures by reason."""
-    chunk.outcome.rows.update(record.status)
-    for status, note in zip(record.status, record.note, strict=True):
-        if status == "failed":
-            chunk.outcome.failures[chunk.task.name, method.name, note] += 1
-
-
-def _store_maps(chunk: Chunk, method: Entry, explained: Probe, maps: Attributions) -> None:
-    """Stores the maps of the gallery's samples for pictures, when all of them are among the samples explained."""
-    problem = explained.problem
-    if not chunk.gallery or not set(chunk.gallery) <= set(problem.sample_ids):
-        return
-    rows = [problem.sample_ids.index(name) for name in chunk.gallery]
-    stored = MapStore(chunk.store.folder)
-    if not chunk.inputs_stored:
-        stored.write_inputs(chunk.task, problem.take(rows), explained.targets[rows], explained.full[rows])
-        chunk.inputs_stored = True
-    stored.write_maps(chunk.task, method, problem.take(rows), maps.attribution[rows])
 
 
 @contextmanager

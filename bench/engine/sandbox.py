@@ -36,14 +36,21 @@ def isolated(problem: Problem) -> Problem:
 Parts = list[tuple[nn.Module, dict[str, tuple[Any, dict[Any, Any] | None]]]]
 
 
-class Snapshot:
-    """What a problem and its model are before plug-ins work with them."""
+class ModelSnapshot:
+    """What a model is before plug-ins work with it."""
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, model: nn.Module) -> None:
+        self.state = {name: value.detach().clone() for name, value in model.state_dict().items()}
+        self.traits, self.parts = _traits(model), _parts(model)
+
+
+class Snapshot:
+    """What a problem and its model are before plug-ins work with them. `model`: a snapshot of the model, if there is one."""
+
+    def __init__(self, problem: Problem, model: ModelSnapshot | None = None) -> None:
         tensors = {name: getattr(problem, name) for name in ("inputs", "baseline", "targets", "truth")}
         self.tensors = {name: value.detach().clone() for name, value in tensors.items() if value is not None}
-        self.state = {name: value.detach().clone() for name, value in problem.model.state_dict().items()}
-        self.traits, self.parts = _traits(problem.model), _parts(problem.model)
+        self.model = model or ModelSnapshot(problem.model)
 
 
 @contextmanager
@@ -58,12 +65,12 @@ def unchanged(problem: Problem, before: Snapshot | None = None) -> Iterator[None
     finally:
         broken = [
             *_restore_tensors(problem, before.tensors),
-            *_differing_traits(problem.model, before.traits),
-            *_changed_weights(problem.model, before.state),
+            *_differing_traits(problem.model, before.model.traits),
+            *_changed_weights(problem.model, before.model.state),
             *global_state.restore(),
         ]
         if broken:
-            _restore_model(before.parts, problem.model, before.state)
+            _restore_model(before.model.parts, problem.model, before.model.state)
     if broken:
         raise ContractError(f"it {'; '.join(broken)}")
 

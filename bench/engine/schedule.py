@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ VALUES_PER_CHUNK = 2**23  # of input; bounds the memory of a run, whatever its n
 CHUNK_LIMITS = (16, 1024)  # samples
 VALUES_PER_ROUND = 2**18  # of a run with a budget
 ROUND_LIMITS = (8, 64)
+SLICE = 12.0  # seconds, that a slow method or metric may take for samples that are not stored yet
+GROWTH = 4
 MARGIN = 1.1  # a round may take so much longer than the longest before it
 # A guess of what a step takes, until a task's own steps tell it.
 SECONDS_PER_STEP = 0.002
@@ -67,6 +70,20 @@ def _parts(ids: Sequence[str], size: int, limits: tuple[int, int]) -> list[Seque
     low, high = limits
     size = max(low, min(high, size))
     return [ids[start : start + size] for start in range(0, len(ids), size)]
+
+
+def next_slice(rows: Sequence[int], seconds: float) -> list[int]:
+    """The first of these rows, as many as are explained and scored before they are stored. `seconds`: what each takes.
+
+    All of them where that is quick. Otherwise their number is a power of GROWTH, and the same rows come together for all
+    methods of about the same speed, so that what these share is not made again.
+    """
+    fitting, size = SLICE / seconds if seconds else math.inf, 1
+    if len(rows) <= max(1, fitting):
+        return list(rows)
+    while size * GROWTH <= fitting and rows[0] % (size * GROWTH) == 0:
+        size *= GROWTH
+    return [row for row in rows if row < rows[0] + size]
 
 
 @dataclass
@@ -127,7 +144,7 @@ class Forecast:
         words = (f"{name} ({duration(left)} left{more})" if left > 1 else name, *words)
         self._progress.set_description_str(" · ".join(words))
 
-    def update(self, job: Job, samples: int, steps: int = 1) -> None:
+    def update(self, job: Job, samples: int, steps: float = 1) -> None:
         """So many steps of a chunk of so many samples are done."""
         amount, now = steps / job.steps * job.seconds(samples), time.perf_counter()
         amount = min(amount, self._all.asked - self._all.done)  # sums of shares may exceed the whole by rounding

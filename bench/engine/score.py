@@ -73,7 +73,8 @@ def _measure(metric: Metric, method: Entry, probe: Probe, maps: Attributions, *,
         "explain": _explainer(method, probe, maps.repeated, task=task, seed=seed),
         "cost": maps.cost,
     }
-    with sandbox.unchanged(problem, probe.once("snapshot", lambda: sandbox.Snapshot(problem))):
+    model = probe.shared("snapshot", lambda: sandbox.ModelSnapshot(problem.model))
+    with sandbox.unchanged(problem, probe.once("snapshot", lambda: sandbox.Snapshot(problem, model))):
         values = call(metric.fn, offered, metric.params)
     valid = isinstance(values, Tensor) and values.dim() in (1, 2) and len(values) == len(problem)
     if not valid or (values.dim() == 2 and not 2 <= values.shape[1] <= _features(metric, probe) + 1):

@@ -153,12 +153,19 @@ class Neighbours:
 
 
 def neighbours(probe: Probe, samples: int, radius: float, floor: float = 0.1) -> Neighbours:
-    """The noisy inputs that all metrics and methods share. `floor`: see `relative_norm`."""
-    key = ("neighbours", samples, radius, floor)
-    return probe.once(key, lambda: _neighbours(probe, samples, radius, floor))
+    """The noisy inputs that all metrics and methods share, kept by sample. `floor`: see `relative_norm`."""
+    kept: dict[str, tuple[Tensor, ...]] = probe.shared(("neighbours", samples, radius, floor), dict)
+    names = probe.problem.sample_ids
+    missing = [row for row, name in enumerate(names) if name not in kept]
+    if missing:
+        new = _neighbours(probe.take(missing), samples, radius, floor)
+        kept.update(zip((names[row] for row in missing), zip(*new, strict=True), strict=True))
+    inputs, *others = (torch.stack(parts) for parts in zip(*(kept[name] for name in names), strict=True))
+    return Neighbours(probe.problem.inputs, inputs.transpose(0, 1).contiguous(), *others)
 
 
-def _neighbours(probe: Probe, samples: int, radius: float, floor: float) -> Neighbours:
+def _neighbours(probe: Probe, samples: int, radius: float, floor: float) -> tuple[Tensor, ...]:
+    """The fields of Neighbours from `inputs` on, each with the samples as its first axis."""
     problem, x = probe.problem, probe.problem.inputs
     axes = tuple(range(1, x.dim()))
     spread = radius * (x.amax(axes, keepdim=True) - x.amin(axes, keepdim=True))
@@ -180,7 +187,7 @@ def _neighbours(probe: Probe, samples: int, radius: float, floor: float) -> Neig
 
         same, logits, layer = probe.answers(inputs, differences).unbind(2)
     distances = (inputs - x).flatten(2).double().norm(dim=2)
-    return Neighbours(x, inputs, distances.T, same.T > 0, logits.T, layer.T)
+    return inputs.transpose(0, 1), distances.T, same.T > 0, logits.T, layer.T
 
 
 def relative_norm(change: Tensor, size: Tensor, floor: float) -> Tensor:

@@ -234,6 +234,10 @@ class Probe:
         """What `make` returns when the key is first asked for these samples; it must depend on no attribution or setting."""
         return self._once(("once", key), make)
 
+    def shared(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What `make` returns when the key is first asked for, whichever the samples; it must depend on none of them."""
+        return self._queries.once(("shared", key), make)
+
     def rng(self, *names: object) -> SampleRng:
         """Random numbers of each sample, the same for all methods and metrics that use the same names."""
         return SampleRng((*self._queries.names, *names), self.problem.sample_ids, self._rows.device)

@@ -1,0 +1,211 @@
+"""What methods and metrics cost on a task, for each sample: metered on a few samples before the first is scored, then learned.
+
+A method is metered while it explains a sample for its peak memory. A metric is metered on random maps, of a method that costs
+nothing, with a probe of its own, so that no answer of the run depends on it. Where metering would take more than its SHARE of
+the time, the cost that an entry states has to do.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from bench.core.entries import GIVEN, Entry, Metric
+from bench.core.problem import Problem
+from bench.core.random import SampleRng
+from bench.engine.explain import explain, explain_all, explain_alone, why_skipped
+from bench.engine.score import score
+from bench.network.cost import Meter, measured
+from bench.network.timing import Pace
+from bench.perturbation.probe import Probe
+
+SHARE = 0.02  # of the expected time, that metrics may be metered for
+SAMPLES = 8  # at most, that are metered
+PATIENCE = 20.0  # seconds, after which what is not metered yet has to wait for its turn
+MATTERS = 5.0  # seconds of all samples of a method, from which on its time is looked at closely
+LONG = 15.0  # seconds of a run, from which on metrics are metered more than once
+CELL = 0.003  # seconds to score the samples of a method with a metric, beside what each of them takes
+# What an entry asks for each sample, by the cost that it states, until it is metered; "" is a cost that nobody stated.
+QUERIES_OF_METHODS = {"fast": 4, "medium": 100, "": 100, "slow": 1500}
+QUERIES_OF_METRICS = {"fast": 10, "": 10, "medium": 50, "slow": 100}
+EXPLANATIONS = 3
+
+
+@dataclass(frozen=True)
+class MethodCost:
+    """Of a sample that is explained."""
+
+    queries: Meter
+    seconds: float
+    peak: float = math.nan  # MiB
+
+
+@dataclass(frozen=True)
+class MetricCost:
+    """Of a sample that is scored, without the explanations that the metric asks the method for."""
+
+    explanations: float
+    queries: float  # inputs through the model, forwards or backwards
+    seconds: float
+    cell: float = CELL  # seconds, whatever the number of samples
+    shared: float = 0.0  # queries, once for all methods
+    shared_seconds: float = 0.0
+
+
+@dataclass
+class Costs:
+    """Costs of a task. `samples`: how many are asked for."""
+
+    task: str
+    seed: int
+    samples: int
+    pace: Pace | None
+    methods: dict[str, MethodCost] = field(default_factory=dict)  # by id
+    metrics: dict[str, MetricCost] = field(default_factory=dict)
+    _explained: dict[str, float] = field(default_factory=dict)  # seconds a sample, as it was in the run itself
+    _scored: dict[str, tuple[int, float]] = field(default_factory=dict)  # samples, and seconds of each
+
+    def meter(self, methods: Sequence[Entry], metrics: Sequence[Metric], problem: Problem) -> None:
+        """Meters the methods, the cheap ones first, then the metrics."""
+        end, order = time.perf_counter() + PATIENCE, list(QUERIES_OF_METHODS)
+        for method in sorted(methods, key=lambda method: order.index(method.cost)):
+            if time.perf_counter() < end:
+                self.of_method(method, problem)
+        total = self.seconds(methods, metrics)
+        passes = 3 * sum(CELL + self._guess(metric).seconds for metric in metrics)
+        samples = min(SAMPLES, int(SHARE * total / passes), len(problem)) if passes else 0
+        if samples:
+            self._meter_metrics(methods, metrics, problem.take(range(samples)))
+
+    def of_method(self, method: Entry, problem: Problem) -> MethodCost:
+        """What the method costs; metered now, on the problem's first samples, where it is not known."""
+        if method.id not in self.methods:
+            self.methods[method.id] = self._metered(method, problem)
+        return self.methods[method.id]
+
+    def explaining(self, method: Entry) -> float:
+        """Seconds to explain a sample."""
+        return self._explained.get(method.id, self._method(method).seconds)
+
+    def scoring(self, method: Entry, metric: Metric) -> float:
+        """Seconds to score a sample of the method, with the explanations that the metric asks for."""
+        if method.family == GIVEN and "explain" in metric.injected:
+            return 0.0
+        cost = self._metric(metric)
+        return cost.explanations * self.explaining(method) + self._scored.get(metric.id, (0, cost.seconds))[1]
+
+    def slowest(self, method: Entry, metrics: Sequence[Metric]) -> float:
+        """Seconds a sample of what is lost when a run is interrupted: of its explanation and of the slowest metric."""
+        return self.explaining(method) + max((self.scoring(method, metric) for metric in metrics), default=0.0)
+
+    def knows(self, metrics: Sequence[Metric]) -> bool:
+        """Whether the metrics have been metered, or seen at work."""
+        return all(metric.id in self.metrics or metric.id in self._scored for metric in metrics)
+
+    def seconds(self, methods: Sequence[Entry], metrics: Sequence[Metric]) -> float:
+        """Seconds for all samples."""
+        shared = sum(self._metric(metric).shared_seconds for metric in metrics) * self.samples
+        return shared + sum(self.of_cells(method, metrics) for method in methods)
+
+    def of_cells(self, method: Entry, metrics: Sequence[Metric]) -> float:
+        """Seconds for all samples of a method."""
+        cells = [self._metric(metric).cell + self.samples * self.scoring(method, metric) for metric in metrics]
+        return self.samples * self.explaining(method) + sum(cells)
+
+    def learn_explaining(self, method: Entry, samples: int, seconds: float) -> None:
+        self._explained[method.id] = seconds / samples
+
+    def learn_scoring(self, method: Entry, metric: Metric, samples: int, seconds: float) -> None:
+        """What many samples took says more than what few did: less of it belongs to none of them."""
+        if samples >= self._scored.get(metric.id, (0, 0.0))[0]:
+            again = self._metric(metric).explanations * self.explaining(method)
+            self._scored[metric.id] = samples, max(0.0, seconds / samples - again)
+
+    def _method(self, method: Entry) -> MethodCost:
+        forwards = QUERIES_OF_METHODS[method.cost]
+        guess = MethodCost(Meter(0.0, forwards), forwards * self._forward)
+        return self.methods.get(method.id, guess)
+
+    def _metric(self, metric: Metric) -> MetricCost:
+        return self.metrics.get(metric.id, self._guess(metric))
+
+    def _guess(self, metric: Metric) -> MetricCost:
+        queries, again = QUERIES_OF_METRICS[metric.cost], EXPLANATIONS if "explain" in metric.injected else 0
+        return MetricCost(again, queries, queries * self._forward)
+
+    @property
+    def _forward(self) -> float:
+        """Seconds that the model takes for an input; where it was not timed, those of the methods that were metered."""
+        if self.pace is not None:
+            return self.pace.forward
+        times = [cost.seconds / asked for cost in self.methods.values() if (asked := _asked(cost.queries))]
+        return min(times, default=0.0)
+
+    def _metered(self, method: Entry, problem: Problem) -> MethodCost:
+        """Timed anew where it matters: the first time may hold imports, and a single sample the handling of a small batch."""
+        if why_skipped(method, problem):
+            return MethodCost(Meter(), 0.0)
+        peak, alone = explain_alone(method, problem.take([0]), task=self.task, seed=self.seed)
+        if alone is None:
+            return MethodCost(Meter(), 0.0)
+        least = self.pace.floor(alone.forwards, alone.backwards) if self.pace else 0.0
+        seconds = alone.seconds if self.pace is None else min(alone.seconds, 2 * least + CELL / 10)
+        if alone.seconds > 3 * least and alone.seconds * self.samples > MATTERS:
+            samples = max(1, min(SAMPLES, self.samples // 50, problem.batch_size, len(problem)))
+            _, some = explain(method, problem.take(range(samples)), task=self.task, seed=self.seed)
+            seconds = some.seconds / samples
+        return MethodCost(alone, seconds, peak)
+
+    def _meter_metrics(self, methods: Sequence[Entry], metrics: Sequence[Metric], problem: Problem) -> None:
+        """Meters metrics on these samples, twice where the run is long: what all methods share is asked the first time only.
+
+        Once more with a single sample, which tells what a metric takes whatever their number.
+        """
+        samples, end = len(problem), time.perf_counter() + PATIENCE
+        probe = Probe(problem, names=(self.seed, self.task))
+        first = StandIn(probe, self.task, self.seed)
+        for metric in metrics:
+            if time.perf_counter() < end:
+                took = first.score(metric)
+                self.metrics[metric.id] = MetricCost(took.explanations, took.queries, took.seconds)
+        if self.seconds(methods, metrics) < LONG:
+            return
+        second, alone = (StandIn(part, self.task, self.seed + 1) for part in (probe, probe.take([0])))
+        for metric in metrics:
+            if time.perf_counter() < end and metric.id in self.metrics:
+                before, took, one = self.metrics[metric.id], second.score(metric), alone.score(metric).seconds
+                least = min(one, took.queries * self._forward)
+                each = max(least, (took.seconds * samples - one) / (samples - 1) if samples > 1 else one - CELL)
+                shared = max(0.0, before.queries - took.queries)
+                self.metrics[metric.id] = MetricCost(
+                    took.explanations, took.queries, each, max(CELL, one - each), shared, shared * self._forward
+                )
+
+
+class StandIn:
+    """A method that answers at once, with random maps, and counts what it is asked for."""
+
+    def __init__(self, probe: Probe, task: str, seed: int) -> None:
+        self._probe, self._task, self._seed, self._explained = probe, task, seed, 0
+
+        def stand_in(problem: Problem, rng: SampleRng) -> Tensor:
+            self._explained += len(problem)
+            return rng.uniform(problem.shape)
+
+        self._method = Entry("stand_in", stand_in, "", "", 1, (), ("problem", "rng"))
+        self._maps = explain_all(self._method, probe.problem, task=task, seed=seed, peak=0.0)
+
+    def score(self, metric: Metric) -> MetricCost:
+        """What the metric takes for a sample, on average."""
+        self._explained, samples = 0, len(self._probe.problem)
+        with measured(self._probe.problem.model) as meter:
+            score(metric, self._method, self._probe, self._maps, task=self._task, seed=self._seed)
+        return MetricCost(self._explained / samples, _asked(meter) / samples, meter.seconds / samples)
+
+
+def _asked(meter: Meter) -> int:
+    return meter.forwards + meter.backwards
