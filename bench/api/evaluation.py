@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import __version__
-from bench.api.progress import bar
+from bench.api.progress import announce, bar
 from bench.api.request import (
     OWN_MODEL,
     Names,
@@ -36,9 +36,11 @@ from bench.core.errors import BenchWarning, RequestError
 from bench.core.problem import Problem
 from bench.core.vocabulary import FLOAT32, PRECISIONS, PROFILES
 from bench.engine import given
+from bench.engine.estimate import WORTH_SAYING, Estimate
 from bench.engine.map_checks import Source
 from bench.engine.plan import Outcome, Plan
 from bench.engine.runner import run
+from bench.engine.schedule import duration
 from bench.network import device as devices
 from bench.storage import run_facts
 from bench.storage.check import check_folder
@@ -151,7 +153,13 @@ def evaluate(
             warnings.warn(note, BenchWarning, stacklevel=2)
     judge = profile != "full" and metrics is None  # leave out metrics that fail their checks
     about = {"command": command, "config": config and str(config), "profile": profile, "precision": precision}
-    run_in = partial(_run, plan, plugins=files, about=about, judge=judge, progress=progress, finished=finished)
+    wide = methods is None or metrics is None  # a smaller profile would take fewer
+    told = partial(
+        _tell, profile=profile if wide else "", in_shell=bool(command), show=progress is not False and clock is None
+    )
+    run_in = partial(
+        _run, plan, plugins=files, about=about, judge=judge, progress=progress, finished=finished, told=told
+    )
     if out is not None:
         return run_in(Path(out))
     folder = Path(tempfile.mkdtemp(prefix="bench-"))
@@ -173,6 +181,7 @@ def _run(
     judge: bool,
     progress: bool | None,
     finished: Callable[[str], object] | None,
+    told: Callable[[Estimate], object],
 ) -> Results:
     """Runs the plan and writes the facts of the run, if the folder holds nothing that cannot be read."""
     start = time.perf_counter()
@@ -183,10 +192,26 @@ def _run(
     if judge:
         plan = _without_metrics(plan, set(checks.loc[checks["verdict"] == "fail", "metric"]))
     with bar(progress) as shown:
-        outcome = run(plan, Store(folder), shown, lambda task: finished(task.name) if finished else None)
+        outcome = run(plan, Store(folder), shown, lambda task: finished(task.name) if finished else None, told)
         shown.set_description_str("done")
     run_facts.write(folder, about | _facts(plan, outcome, time.perf_counter() - start))
     return Results(folder, outcome)
+
+
+def _tell(estimate: Estimate, *, profile: str, in_shell: bool, show: bool) -> None:
+    """Says what a task will take, where that is long, and how to make it shorter. `profile`: "" if all names were given."""
+    if not show or estimate.seconds < WORTH_SAYING:
+        return
+    smaller = PROFILES[PROFILES.index(profile) - 1] if profile in PROFILES[1:] else ""
+    words = "--profile {}|--samples {} ({})|--budget {}" if in_shell else "profile='{}'|samples={} ({})|budget='{}'"
+    of_profile, of_samples, of_budget = words.split("|")
+    ways = [of_profile.format(smaller)] if smaller else []
+    if estimate.few < estimate.samples:
+        ways.append(of_samples.format(estimate.few, duration(estimate.of(estimate.few))))
+    if estimate.budget:
+        ways.append(of_budget.format(estimate.budget))
+    ways.append("fewer names in --metric and --method" if in_shell else "fewer names in metrics= and methods=")
+    announce(estimate.text(ways))
 
 
 def _without_metrics(plan: Plan, names: set[str]) -> Plan:
@@ -223,6 +248,7 @@ def _facts(plan: Plan, outcome: Outcome, seconds: float) -> dict[str, Any]:
         "work": {
             task: {
                 "seconds": round(work.seconds, 3),
+                "expected_seconds": round(outcome.estimates[task].seconds, 1) if task in outcome.estimates else None,
                 "forward_queries": work.forwards,
                 "backward_queries": work.backwards,
                 "floor_seconds": None if work.pace is None else round(work.floor, 3),

@@ -27,3 +27,10 @@ def bar(show: bool | None, *, unit: str = "", total: float | None = None) -> Any
     )
     made.set_description_str = partial(made.set_description_str, refresh=terminal)
     return made
+
+
+def announce(text: str) -> None:
+    """Prints a line above the bars, on stderr."""
+    from tqdm.auto import tqdm
+
+    tqdm.write(text, file=sys.stderr)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 
 import torch
 from torch import Tensor
@@ -11,7 +12,8 @@ from torch import Tensor
 from bench.core.entries import Entry, Metric, Task
 from bench.core.problem import Problem
 from bench.core.records import Record, ScoreKey
-from bench.engine.costs import Costs
+from bench.engine.costs import Ahead, Costs
+from bench.engine.estimate import Estimate
 from bench.engine.explain import Attributions
 from bench.engine.plan import Outcome, Plan
 from bench.engine.schedule import Forecast, Job, next_slice
@@ -40,10 +42,19 @@ class Chunk:
     store: Store
     forecast: Forecast
     outcome: Outcome
+    told: Callable[[Estimate], object]
+    weights: dict[tuple[str, str], float] = field(
+        default_factory=dict
+    )  # steps by names of method and metric; of 1 each
 
     @property
     def task(self) -> Task:
         return self.job.task
+
+    @property
+    def samples(self) -> str:
+        """What samples are called."""
+        return f"{self.task.family}s" if self.task.family in ("image", "signal") else "samples"
 
     @property
     def costs(self) -> Costs:
@@ -55,9 +66,20 @@ class Chunk:
             self.plan.budget.check(self.forecast)
         self.forecast.step(self.job, *words)
 
-    def update(self, steps: float = 1) -> None:
-        """So many steps are done."""
+    def update(self, method: Entry, metric: Metric | None = None, share: float = 1.0) -> None:
+        """This share of a step is done."""
+        self.update_all(share * self.weights[method.name, metric.name if metric else ""])
+
+    def update_all(self, steps: float) -> None:
+        """So many of the chunk's steps are done."""
         self.forecast.update(self.job, len(self.problem), steps)
+
+    def weigh(self, ahead: Sequence[Ahead]) -> None:
+        """Gives each step the weight of the time that it is likely to take."""
+        seconds = self.costs.steps(ahead)
+        whole = sum(seconds.values())
+        for step in product([m.name for m in self.plan.methods], ["", *(m.name for m in self.plan.metrics)]):
+            self.weights[step] = self.job.steps * seconds.get(step, 0.0) / whole
 
     def record_outcome(self, method: Entry, record: Record) -> None:
         """Counts rows by status, and failures by reason."""

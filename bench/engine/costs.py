@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from torch import Tensor
 
 from bench.core.entries import GIVEN, Entry, Metric
 from bench.core.problem import Problem
 from bench.core.random import SampleRng
-from bench.engine.explain import explain, explain_all, explain_alone, why_skipped
+from bench.engine.explain import explain_all, explain_alone, why_skipped
 from bench.engine.score import score
-from bench.network.cost import Meter, measured
+from bench.network.cost import measured
 from bench.network.timing import Pace
 from bench.perturbation.probe import Probe
 
@@ -39,9 +40,10 @@ EXPLANATIONS = 3
 class MethodCost:
     """Of a sample that is explained."""
 
-    queries: Meter
+    queries: int  # inputs that the model answers
     seconds: float
     peak: float = math.nan  # MiB
+    works: bool = True  # False where it is skipped, or failed
 
 
 @dataclass(frozen=True)
@@ -49,11 +51,19 @@ class MetricCost:
     """Of a sample that is scored, without the explanations that the metric asks the method for."""
 
     explanations: float
-    queries: float  # inputs through the model, forwards or backwards
+    queries: float
     seconds: float
     cell: float = CELL  # seconds, whatever the number of samples
     shared: float = 0.0  # queries, once for all methods
     shared_seconds: float = 0.0
+
+
+class Ahead(NamedTuple):
+    """What a method has to do: samples to explain, and for each metric samples to score."""
+
+    method: Entry
+    samples: int
+    metrics: Sequence[tuple[Metric, int]]
 
 
 @dataclass
@@ -64,74 +74,98 @@ class Costs:
     seed: int
     samples: int
     pace: Pace | None
-    methods: dict[str, MethodCost] = field(default_factory=dict)  # by id
+    methods: dict[str, MethodCost] = field(default_factory=dict)  # by name
     metrics: dict[str, MetricCost] = field(default_factory=dict)
     _explained: dict[str, float] = field(default_factory=dict)  # seconds a sample, as it was in the run itself
     _scored: dict[str, tuple[int, float]] = field(default_factory=dict)  # samples, and seconds of each
 
-    def meter(self, methods: Sequence[Entry], metrics: Sequence[Metric], problem: Problem) -> None:
-        """Meters the methods, the cheap ones first, then the metrics."""
+    def meter(self, ahead: Sequence[Ahead], problem: Problem, show: Callable[[str], object] = str) -> None:
+        """Meters the methods, the cheap ones first, then the metrics. `show` is called with the name of each method."""
         end, order = time.perf_counter() + PATIENCE, list(QUERIES_OF_METHODS)
-        for method in sorted(methods, key=lambda method: order.index(method.cost)):
+        for method in sorted((one.method for one in ahead), key=lambda method: order.index(method.cost)):
             if time.perf_counter() < end:
+                show(method.name)
                 self.of_method(method, problem)
-        total = self.seconds(methods, metrics)
-        passes = 3 * sum(CELL + self._guess(metric).seconds for metric in metrics)
-        samples = min(SAMPLES, int(SHARE * total / passes), len(problem)) if passes else 0
+        metrics = {metric.name: metric for one in ahead for metric, _ in one.metrics}
+        passes = 3 * sum(CELL + self._guess(metric).seconds for metric in metrics.values())
+        samples = min(SAMPLES, int(SHARE * self.seconds(ahead) / passes), len(problem)) if passes else 0
         if samples:
-            self._meter_metrics(methods, metrics, problem.take(range(samples)))
+            self._meter_metrics(ahead, list(metrics.values()), problem.take(range(samples)))
 
     def of_method(self, method: Entry, problem: Problem) -> MethodCost:
         """What the method costs; metered now, on the problem's first samples, where it is not known."""
-        if method.id not in self.methods:
-            self.methods[method.id] = self._metered(method, problem)
-        return self.methods[method.id]
+        if method.name not in self.methods:
+            self.methods[method.name] = self._metered(method, problem)
+        return self.methods[method.name]
 
     def explaining(self, method: Entry) -> float:
         """Seconds to explain a sample."""
-        return self._explained.get(method.id, self._method(method).seconds)
+        return self._explained.get(method.name, self._method(method).seconds)
 
     def scoring(self, method: Entry, metric: Metric) -> float:
         """Seconds to score a sample of the method, with the explanations that the metric asks for."""
-        if method.family == GIVEN and "explain" in metric.injected:
+        if not self._method(method).works or _cannot(method, metric):
             return 0.0
         cost = self._metric(metric)
-        return cost.explanations * self.explaining(method) + self._scored.get(metric.id, (0, cost.seconds))[1]
+        return cost.explanations * self.explaining(method) + self._scored.get(metric.name, (0, cost.seconds))[1]
 
     def slowest(self, method: Entry, metrics: Sequence[Metric]) -> float:
         """Seconds a sample of what is lost when a run is interrupted: of its explanation and of the slowest metric."""
         return self.explaining(method) + max((self.scoring(method, metric) for metric in metrics), default=0.0)
 
-    def knows(self, metrics: Sequence[Metric]) -> bool:
-        """Whether the metrics have been metered, or seen at work."""
-        return all(metric.id in self.metrics or metric.id in self._scored for metric in metrics)
+    def knows(self, method: Entry, metrics: Sequence[Metric]) -> bool:
+        """Whether the method did not fail when it was metered, and the metrics have been metered, or seen at work."""
+        return self._method(method).works and all(
+            metric.name in self.metrics or metric.name in self._scored for metric in metrics
+        )
 
-    def seconds(self, methods: Sequence[Entry], metrics: Sequence[Metric]) -> float:
-        """Seconds for all samples."""
-        shared = sum(self._metric(metric).shared_seconds for metric in metrics) * self.samples
-        return shared + sum(self.of_cells(method, metrics) for method in methods)
+    def steps(self, ahead: Sequence[Ahead]) -> dict[tuple[str, str], float]:
+        """Seconds of each step, by the names of its method and its metric, "" where the method explains.
 
-    def of_cells(self, method: Entry, metrics: Sequence[Metric]) -> float:
-        """Seconds for all samples of a method."""
-        cells = [self._metric(metric).cell + self.samples * self.scoring(method, metric) for metric in metrics]
-        return self.samples * self.explaining(method) + sum(cells)
+        What a metric asks once for all methods is part of its first step.
+        """
+        found: dict[tuple[str, str], float] = {}
+        begun: set[str] = set()
+        for method, samples, metrics in ahead:
+            found[method.name, ""] = samples * self.explaining(method)
+            for metric, number in metrics:
+                cost = self._metric(metric)
+                once = 0.0 if metric.name in begun else number * cost.shared_seconds
+                begun.add(metric.name)
+                found[method.name, metric.name] = cost.cell + once + number * self.scoring(method, metric)
+        return found
+
+    def seconds(self, ahead: Sequence[Ahead]) -> float:
+        return sum(self.steps(ahead).values())
+
+    def queries(self, ahead: Sequence[Ahead]) -> float:
+        """Inputs that the model will answer."""
+        found, shared = 0.0, dict.fromkeys(self.metrics, 0.0)
+        for method, samples, metrics in ahead:
+            asked = self._method(method).queries
+            found += samples * asked
+            for metric, number in metrics:
+                cost = self._metric(metric)
+                if self._method(method).works and not _cannot(method, metric):
+                    found += number * (cost.explanations * asked + cost.queries)
+                    shared[metric.name] = max(shared.get(metric.name, 0.0), number * cost.shared)
+        return found + sum(shared.values())
 
     def learn_explaining(self, method: Entry, samples: int, seconds: float) -> None:
-        self._explained[method.id] = seconds / samples
+        self._explained[method.name] = seconds / samples
 
     def learn_scoring(self, method: Entry, metric: Metric, samples: int, seconds: float) -> None:
         """What many samples took says more than what few did: less of it belongs to none of them."""
-        if samples >= self._scored.get(metric.id, (0, 0.0))[0]:
+        if samples and samples >= self._scored.get(metric.name, (0, 0.0))[0]:
             again = self._metric(metric).explanations * self.explaining(method)
-            self._scored[metric.id] = samples, max(0.0, seconds / samples - again)
+            self._scored[metric.name] = samples, max(0.0, seconds / samples - again)
 
     def _method(self, method: Entry) -> MethodCost:
-        forwards = QUERIES_OF_METHODS[method.cost]
-        guess = MethodCost(Meter(0.0, forwards), forwards * self._forward)
-        return self.methods.get(method.id, guess)
+        queries = QUERIES_OF_METHODS[method.cost]
+        return self.methods.get(method.name, MethodCost(queries, queries * self._forward))
 
     def _metric(self, metric: Metric) -> MetricCost:
-        return self.metrics.get(metric.id, self._guess(metric))
+        return self.metrics.get(metric.name, self._guess(metric))
 
     def _guess(self, metric: Metric) -> MetricCost:
         queries, again = QUERIES_OF_METRICS[metric.cost], EXPLANATIONS if "explain" in metric.injected else 0
@@ -142,61 +176,61 @@ class Costs:
         """Seconds that the model takes for an input; where it was not timed, those of the methods that were metered."""
         if self.pace is not None:
             return self.pace.forward
-        times = [cost.seconds / asked for cost in self.methods.values() if (asked := _asked(cost.queries))]
+        times = [cost.seconds / cost.queries for cost in self.methods.values() if cost.queries]
         return min(times, default=0.0)
 
     def _metered(self, method: Entry, problem: Problem) -> MethodCost:
         """Timed anew where it matters: the first time may hold imports, and a single sample the handling of a small batch."""
         if why_skipped(method, problem):
-            return MethodCost(Meter(), 0.0)
+            return MethodCost(0, 0.0, works=False)
         peak, alone = explain_alone(method, problem.take([0]), task=self.task, seed=self.seed)
         if alone is None:
-            return MethodCost(Meter(), 0.0)
+            return MethodCost(0, 0.0, works=False)
         least = self.pace.floor(alone.forwards, alone.backwards) if self.pace else 0.0
         seconds = alone.seconds if self.pace is None else min(alone.seconds, 2 * least + CELL / 10)
         if alone.seconds > 3 * least and alone.seconds * self.samples > MATTERS:
             samples = max(1, min(SAMPLES, self.samples // 50, problem.batch_size, len(problem)))
-            _, some = explain(method, problem.take(range(samples)), task=self.task, seed=self.seed)
-            seconds = some.seconds / samples
-        return MethodCost(alone, seconds, peak)
+            _, some = explain_alone(method, problem.take(range(samples)), task=self.task, seed=self.seed, plain=True)
+            seconds = alone.seconds if some is None else some.seconds / samples
+        return MethodCost(alone.forwards, seconds, peak)
 
-    def _meter_metrics(self, methods: Sequence[Entry], metrics: Sequence[Metric], problem: Problem) -> None:
+    def _meter_metrics(self, ahead: Sequence[Ahead], metrics: Sequence[Metric], problem: Problem) -> None:
         """Meters metrics on these samples, twice where the run is long: what all methods share is asked the first time only.
 
         Once more with a single sample, which tells what a metric takes whatever their number.
         """
         samples, end = len(problem), time.perf_counter() + PATIENCE
         probe = Probe(problem, names=(self.seed, self.task))
-        first = StandIn(probe, self.task, self.seed)
+        first = StandIn("first", probe, self.task, self.seed)
         for metric in metrics:
             if time.perf_counter() < end:
                 took = first.score(metric)
-                self.metrics[metric.id] = MetricCost(took.explanations, took.queries, took.seconds)
-        if self.seconds(methods, metrics) < LONG:
+                self.metrics[metric.name] = MetricCost(took.explanations, took.queries, took.seconds)
+        if self.seconds(ahead) < LONG:
             return
-        second, alone = (StandIn(part, self.task, self.seed + 1) for part in (probe, probe.take([0])))
+        second, alone = (StandIn("second", part, self.task, self.seed) for part in (probe, probe.take([0])))
         for metric in metrics:
-            if time.perf_counter() < end and metric.id in self.metrics:
-                before, took, one = self.metrics[metric.id], second.score(metric), alone.score(metric).seconds
+            if time.perf_counter() < end and metric.name in self.metrics:
+                before, took, one = self.metrics[metric.name], second.score(metric), alone.score(metric).seconds
                 least = min(one, took.queries * self._forward)
                 each = max(least, (took.seconds * samples - one) / (samples - 1) if samples > 1 else one - CELL)
                 shared = max(0.0, before.queries - took.queries)
-                self.metrics[metric.id] = MetricCost(
+                self.metrics[metric.name] = MetricCost(
                     took.explanations, took.queries, each, max(CELL, one - each), shared, shared * self._forward
                 )
 
 
 class StandIn:
-    """A method that answers at once, with random maps, and counts what it is asked for."""
+    """A method that answers at once, with random maps that depend on its name, and counts what it is asked for."""
 
-    def __init__(self, probe: Probe, task: str, seed: int) -> None:
+    def __init__(self, name: str, probe: Probe, task: str, seed: int) -> None:
         self._probe, self._task, self._seed, self._explained = probe, task, seed, 0
 
         def stand_in(problem: Problem, rng: SampleRng) -> Tensor:
             self._explained += len(problem)
             return rng.uniform(problem.shape)
 
-        self._method = Entry("stand_in", stand_in, "", "", 1, (), ("problem", "rng"))
+        self._method = Entry(name, stand_in, "", "", 1, (), ("problem", "rng"))
         self._maps = explain_all(self._method, probe.problem, task=task, seed=seed, peak=0.0)
 
     def score(self, metric: Metric) -> MetricCost:
@@ -204,8 +238,9 @@ class StandIn:
         self._explained, samples = 0, len(self._probe.problem)
         with measured(self._probe.problem.model) as meter:
             score(metric, self._method, self._probe, self._maps, task=self._task, seed=self._seed)
-        return MetricCost(self._explained / samples, _asked(meter) / samples, meter.seconds / samples)
+        return MetricCost(self._explained / samples, meter.forwards / samples, meter.seconds / samples)
 
 
-def _asked(meter: Meter) -> int:
-    return meter.forwards + meter.backwards
+def _cannot(method: Entry, metric: Metric) -> bool:
+    """Whether maps were made elsewhere, and the metric asks for more of them."""
+    return method.family == GIVEN and "explain" in metric.injected

@@ -138,14 +138,16 @@ def reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {text} ({Path(last.filename).name}:{last.lineno})"
 
 
-def explain_alone(method: Entry, problem: Problem, *, task: str, seed: int) -> tuple[float, Meter | None]:
+def explain_alone(
+    method: Entry, problem: Problem, *, task: str, seed: int, plain: bool = False
+) -> tuple[float, Meter | None]:
     """MiB of tensors alive at once while a sample is explained, and what that costs; NaN and None where it fails.
 
-    It also warms the model up.
+    It also warms the model up. `plain`: the memory is not measured, which takes time.
     """
-    memory = PeakMemory()
+    memory = None if plain else PeakMemory()
     try:
         _, meter = explain(method, problem, task=task, seed=seed, memory=memory)
     except Exception:  # the next call raises it again and reports it
         return math.nan, None
-    return memory.peak / 2**20, meter
+    return memory.peak / 2**20 if memory else math.nan, meter

@@ -16,6 +16,7 @@ from bench.core.problem import Problem
 from bench.core.vocabulary import FLOAT32, SOFTMAX
 from bench.engine.checks import with_checked_fields, with_checked_model
 from bench.engine.costs import Costs
+from bench.engine.estimate import Estimate
 from bench.engine.schedule import Budget
 from bench.engine.work import Work
 from bench.network.device import place
@@ -56,6 +57,7 @@ class Outcome:
     tasks: dict[str, dict[str, Any]] = field(default_factory=dict)  # task -> fingerprint, samples
     work: dict[str, Work] = field(default_factory=dict)  # task -> queries of methods and metrics
     costs: dict[str, Costs] = field(default_factory=dict)  # task -> what its methods and metrics cost
+    estimates: dict[str, Estimate] = field(default_factory=dict)  # task -> what it was likely to take, when it began
     tally: Tally = field(default_factory=Tally)  # queries of the metrics alone
     stopped: bool = False  # by the budget, before all samples were scored
 

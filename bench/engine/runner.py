@@ -20,7 +20,8 @@ from bench.core.progress import Progress
 from bench.core.records import Record, ScoreKey
 from bench.engine import given
 from bench.engine.chunk import Chunk, Gallery, PendingScores, Slices
-from bench.engine.costs import Costs
+from bench.engine.costs import Ahead, Costs
+from bench.engine.estimate import Estimate, estimate
 from bench.engine.explain import Attributions, explain_all, reason
 from bench.engine.plan import Outcome, Plan, answerable, load, sample_digests
 from bench.engine.schedule import Forecast, Job, cheap_first, legs
@@ -37,11 +38,16 @@ FEW = 8  # samples that may be explained together by a method whose metrics nobo
 
 
 def run(
-    plan: Plan, store: Store, progress: Progress, finished: Callable[[Task], object] = lambda task: None
+    plan: Plan,
+    store: Store,
+    progress: Progress,
+    finished: Callable[[Task], object] = lambda task: None,
+    told: Callable[[Estimate], object] = lambda estimate: None,
 ) -> Outcome:
     """Computes what the store lacks of the plan and writes each record as it is made.
 
-    Cheap tasks come first. `finished` is called with each task when it has all its scores, those of a budget at the end.
+    Cheap tasks come first. `finished` is called with each task when it has all its scores, those of a budget at the end; `told`
+    with what a task is likely to cost, before the first of its samples is scored.
     """
     outcome = Outcome()
     jobs: list[Job] = []
@@ -58,7 +64,7 @@ def run(
         for job, ids in forecast.begin(leg):
             if job.task.name not in outcome.failed_tasks:
                 with _recording_errors(job.task, outcome):
-                    _run_part(plan, job, ids, store, forecast, outcome)
+                    _run_part(plan, job, ids, store, forecast, outcome, told)
                 gc.collect()  # libraries leave cycles that hold the chunk's tensors
         if budget is None:
             finished(leg[0][0].task)
@@ -89,9 +95,17 @@ def _start(plan: Plan, task: Task, store: Store, outcome: Outcome) -> Job:
     return Job(task, ids, first.inputs[0].numel(), steps)
 
 
-def _run_part(plan: Plan, job: Job, ids: Sequence[str], store: Store, forecast: Forecast, outcome: Outcome) -> None:
+def _run_part(
+    plan: Plan,
+    job: Job,
+    ids: Sequence[str],
+    store: Store,
+    forecast: Forecast,
+    outcome: Outcome,
+    told: Callable[[Estimate], object],
+) -> None:
     problem = load(job.task, ids, plan)
-    _run_chunk(Chunk(plan, job, problem, sample_digests(problem), store, forecast, outcome))
+    _run_chunk(Chunk(plan, job, problem, sample_digests(problem), store, forecast, outcome, told))
     outcome.tasks[job.task.name]["samples"] += len(ids)
 
 
@@ -105,7 +119,7 @@ def _run_chunk(chunk: Chunk) -> None:
     missing = sum(len(scores.rows) for of_method in pending for scores in of_method)
     outcome.kept += len(plan.methods) * len(plan.metrics) * len(chunk.problem) - missing
     if not missing:
-        chunk.update(chunk.job.steps)
+        chunk.update_all(chunk.job.steps)
         return
     chunk.step("timing the model")
     chunk.problem = answerable(chunk.problem)
@@ -125,19 +139,33 @@ def _run_chunk(chunk: Chunk) -> None:
 
 
 def _meter(chunk: Chunk, pending: Sequence[Sequence[PendingScores]], probe: Probe) -> None:
-    """Finds what methods and metrics of the task cost, before the first of its chunks that lacks scores."""
-    plan, costs = chunk.plan, chunk.outcome.costs
-    if chunk.task.name in costs:
-        return
-    chunk.step("metering methods and metrics")
-    work = chunk.outcome.work[chunk.task.name]
-    costs[chunk.task.name] = Costs(chunk.task.id, plan.seed, len(chunk.job.sample_ids), work.pace)
-    lacking = [
-        (method, {scores.metric.name: scores.metric for scores in of_method if scores.rows})
-        for method, of_method in zip(plan.methods, pending, strict=True)
+    """Finds what the steps cost, and says what the task will take before the first of its chunks that lacks scores."""
+    ahead = [
+        Ahead(method, len(_rows(scores)), [(one.metric, len(one.rows)) for one in scores if one.rows])
+        for method, scores in zip(chunk.plan.methods, pending, strict=True)
+        if _rows(scores)
     ]
-    metrics = {name: metric for _, of_method in lacking for name, metric in of_method.items()}
-    chunk.costs.meter([method for method, some in lacking if some], list(metrics.values()), probe.problem)
+    name, outcome = chunk.task.name, chunk.outcome
+    if name not in outcome.costs:
+        pace = outcome.work[name].pace
+        outcome.costs[name] = Costs(chunk.task.id, chunk.plan.seed, len(chunk.job.sample_ids), pace)
+        chunk.costs.meter(ahead, probe.problem, lambda method: chunk.step(method, "metering"))
+        later = len(chunk.job.sample_ids) - outcome.tasks[name]["samples"] - len(chunk.problem)
+        whole = [
+            Ahead(method, samples + later, [(metric, number + later) for metric, number in metrics])
+            for method, samples, metrics in ahead
+        ]
+        expected = estimate(name, chunk.costs, whole)
+        outcome.estimates[name] = replace(
+            expected, in_all=chunk.forecast.expect(chunk.job, expected.seconds), round=len(chunk.job.rounds()[0])
+        )
+        chunk.told(outcome.estimates[name])
+    chunk.weigh(ahead)
+
+
+def _rows(pending: Sequence[PendingScores]) -> list[int]:
+    """The rows that lack any score."""
+    return sorted({row for scores in pending for row in scores.rows})
 
 
 def _pending(chunk: Chunk, method: Entry) -> list[PendingScores]:
@@ -163,35 +191,35 @@ def _run_method(
     gallery: Gallery,
 ) -> Iterator[None]:
     """Explains the samples that lack any score, then scores them with each metric; yields when some of them are stored."""
-    rows = sorted({row for scores in pending for row in scores.rows})
+    rows = _rows(pending)
     if not rows:
-        chunk.update(1 + len(pending))
         return
     metrics, costs = [scores.metric for scores in pending if scores.rows], chunk.costs
     peak = costs.of_method(method, probe.take(rows).problem).peak
-    careful = len(rows) >= FEW and not costs.knows(metrics)
+    careful = len(rows) >= FEW and not costs.knows(method, metrics)
     slices = Slices(rows, math.inf if careful else costs.slowest(method, metrics))
     for part in slices:
         share, start = len(part) / len(rows), time.perf_counter()
-        chunk.step(method.name, "explaining")
+        done = [] if len(part) == len(rows) else [f"{rows.index(part[0])} of {len(rows)} {chunk.samples}"]
+        chunk.step(method.name, "explaining", *done)
         explained = probe.take(part)
         maps = explain_all(method, explained.problem, task=chunk.task.id, seed=chunk.plan.seed, peak=peak)
         gallery.add(method, part, maps)
         costs.learn_explaining(method, len(part), time.perf_counter() - start)
         place = {row: position for position, row in enumerate(part)}
-        chunk.update(share)
+        chunk.update(method, share=share)
         slowest = 0.0
         for scores in pending:
-            chunk.step(method.name, scores.metric.name)
+            chunk.step(method.name, scores.metric.name, *done)
             some = [row for row in scores.rows if row in place]
             if some:
                 positions = [place[row] for row in some]
                 record = _record(chunk, method, scores, some, explained.take(positions), maps.take(positions))
                 writer.write(record, chunk.task, method, scores.metric)
                 chunk.record_outcome(method, record)
-                costs.learn_scoring(method, scores.metric, len(some), record.seconds)
+                costs.learn_scoring(method, scores.metric, record.status.count("ok"), record.seconds)
                 slowest = max(slowest, record.seconds / len(some))
-            chunk.update(share)
+            chunk.update(method, scores.metric, share)
         slices.seconds = costs.explaining(method) + slowest
         yield
 

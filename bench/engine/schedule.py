@@ -136,9 +136,17 @@ class Forecast:
         self._last = time.perf_counter()
         yield from leg
 
+    def expect(self, job: Job, seconds: float) -> float:
+        """Tells what the rest of a task is likely to take. Returns that of all tasks; 0 where this is the last."""
+        part = self._tasks[job.task.name]
+        part.expected = seconds / max(part.asked - part.done, 1e-9 * part.asked)
+        self._all.expected = self._all.pace or part.expected
+        rest = sum(amount.left(self._all.usual) for amount in self._tasks.values() if amount is not part)
+        return seconds + rest if rest else 0.0
+
     def step(self, job: Job, *words: str) -> None:
         """Shows what is being done, and the time left."""
-        name, usual = job.task.name, self._all.pace
+        name, usual = job.task.name, self._all.usual
         left, in_all = self._tasks[name].left(usual), sum(amount.left(usual) for amount in self._tasks.values())
         more = f", {duration(in_all)} in all" if duration(in_all) != duration(left) else ""
         words = (f"{name} ({duration(left)} left{more})" if left > 1 else name, *words)
@@ -175,15 +183,21 @@ class _Amount:
     asked: float = 0.0
     done: float = 0.0
     elapsed: float = 0.0
+    expected: float = 0.0  # seconds for each that was guessed, by what its steps cost; 0 where that is not known
 
     @property
     def pace(self) -> float:
         """Seconds for each that was guessed; 0 where nothing is done."""
         return self.elapsed / self.done if self.done else 0.0
 
+    @property
+    def usual(self) -> float:
+        """Seconds for each that was guessed, of what is not known better."""
+        return self.pace if self.done > TELLING * self.asked else self.expected or self.pace
+
     def left(self, usual: float) -> float:
-        """Seconds that the rest will take; by the usual pace until enough of it is done."""
-        return (self.asked - self.done) * (self.pace if self.done > TELLING * self.asked else usual)
+        """Seconds that the rest will take; by what was expected, or the usual pace, until enough of it is done."""
+        return (self.asked - self.done) * (self.pace if self.done > TELLING * self.asked else self.expected or usual)
 
 
 def duration(seconds: float) -> str:

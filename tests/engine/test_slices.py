@@ -206,3 +206,18 @@ def test_a_killed_run_has_lost_little_of_a_long_step(tmp_path):
     assert set(explained[: len(kept)]) == kept
     # a slice of at most 0.6 s, what is being written, and what the next slice had begun: 2 s of work
     assert len(explained) - len(kept) <= 20
+
+
+def test_progress_says_which_sample_a_long_step_has_reached(tmp_path, single):
+    heard: list[str] = []
+
+    class Listening(Silent):
+        def set_description_str(self, desc: str | None = None) -> None:
+            heard.append((desc or "").partition(" · ")[2])
+
+    run(plan(3, methods=[METHODS["saliency"]], metrics=[METRICS["drop"]]), Store(tmp_path), Listening())
+    assert heard == [
+        "timing the model",
+        "saliency · metering",
+        *(f"saliency · {step} · {row} of 3 signals" for row in range(3) for step in ("explaining", "drop")),
+    ]
