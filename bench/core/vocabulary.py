@@ -129,6 +129,9 @@ OPTIONAL_FIELDS = (
 )  # a task may leave them empty
 # Inputs a sample that a method sends through the model, forwards or backwards, on the shipped tasks.
 COSTS = {"fast": 10, "medium": 400, "slow": None}
+# Inputs a sample that a metric asks the model about for each map, beside what it asks once for all methods. Only slow ones
+# let the method explain again.
+METRIC_COSTS = {"": 20, "fast": 20, "medium": 50, "slow": None}
 PROMISES = {
     "complete": "attributions sum to the class's logit less that of the baseline",
     "null": "a feature that the model ignores gets zero",

@@ -11,14 +11,17 @@ from torch import Tensor
 
 from bench.core.entries import GIVEN, Entry, Metric
 from bench.core.problem import Problem
+from bench.core.vocabulary import METRIC_COSTS
 from bench.engine import costs as metering
-from bench.engine.costs import CELL, Ahead, Costs, MethodCost, MetricCost
+from bench.engine.costs import CELL, Ahead, Costs, MethodCost, MetricCost, StandIn
 from bench.engine.estimate import Estimate, estimate
 from bench.engine.runner import run
 from bench.network.timing import Pace
+from bench.perturbation.probe import Probe
 from bench.registry.decorators import METHODS, METRICS
 from bench.storage.scores import Store
 
+ONCE = 150  # queries of a sample that a metric may ask once for all methods
 PACE = Pace(8, 0.001, 0.002)
 
 
@@ -115,6 +118,21 @@ def test_methods_and_metrics_are_counted(monkeypatch):
         "quantus_faithfulness_correlation": (0, 0, 33),  # subsets, and the input
         "seconds": (0, 0, 0),
     }
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_what_a_metric_asks_is_what_its_cost_class_says(problem):
+    """Counted on maps of a method that costs nothing; the first map also bears what is asked once for all methods."""
+    probe = Probe(problem.take([0, 1]), names=(0, "test"))
+    chosen = [one for one in METRICS.values() if METRIC_COSTS[one.cost] is not None]
+    assert len(chosen) > 40
+    first, second = (StandIn(name, probe, "test", 0) for name in ("first", "second"))
+    for one in chosen:
+        once = first.score(one)
+        found = second.score(one)
+        assert found.explanations == 0, one.name
+        assert found.queries <= METRIC_COSTS[one.cost], one.name
+        assert once.queries <= ONCE, one.name
 
 
 def test_a_short_run_does_not_meter_metrics():
