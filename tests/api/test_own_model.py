@@ -221,6 +221,10 @@ WRONG = {  # case -> what is given, and the sentence
     "an unknown output": ({"output": "sigmoids"}, "unknown output 'sigmoids'; did you mean 'sigmoid'"),
     "an unknown arrangement": ({"channels": "separated"}, "unknown channels 'separated'; did you mean 'separate'"),
     "several values": ({"output": "identity"}, "the model returns 3 values; name the one to explain: targets=0"),
+    "two values": (
+        {"model": Returning(lambda z: z[:, :2]), "output": "identity"},
+        "the model returns 2 values; name the one to explain",
+    ),
     "a class too many": ({"targets": 3}, "target 3 is not a class of the model; classes 0 to 2 are allowed"),
     "a class below zero": ({"targets": [0, 1, -1, 0, 0]}, "target -1 is not a class of the model"),
     "too few targets": ({"targets": [0, 1]}, r"shape \(2,\); 5 class numbers are needed"),

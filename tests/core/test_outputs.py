@@ -37,7 +37,7 @@ def test_scores_by_hand(output, expected):
 
 
 def test_what_a_model_decides():
-    logits = torch.tensor([[2.0, 1.0, -1.0], [-3.0, -1.0, -2.0]])
+    logits = torch.tensor([[2.0, 0.5, -1.0], [-3.0, -1.0, -2.0]])
     targets = torch.tensor([1, 1])
     assert outputs.predicted(logits).tolist() == [0, 1]
     assert outputs.decides_for(logits, targets, "softmax").tolist() == [False, True]
