@@ -301,6 +301,41 @@ def test_separate_channels_answer_which_channel_it_is():
     assert rows.query("method == 'oracle' and metric == 'localisation_auc'")["score"].tolist() == [1.0] * 6
 
 
+# Where a place's neighbours count, a channel is no neighbour of the end of the one before it; or features are no part of the
+# question (time, random weights by the names of modules).
+OF_NEIGHBOURS = {"explanation_continuity", "irof", "road", "mprt_cascading", "mprt_independent", "seconds"}
+
+
+class Unfolded(nn.Module):
+    """A model of (N, 1, 3 * 20) that is one of (N, 3, 20): the channels one after the other."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, signals: Tensor) -> Tensor:
+        return self.model(signals.view(len(signals), 3, 20))
+
+
+def test_separate_channels_score_as_one_long_signal_of_them_does():
+    torch.manual_seed(5)
+    model = nn.Sequential(
+        nn.Conv1d(3, 6, 5, padding=2), nn.ReLU(), nn.Conv1d(6, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(72, 4)
+    ).eval()
+    metrics = [name for name in bench.list_metrics() if "quantus" not in name and name not in OF_NEIGHBOURS]
+    methods = ["gradient_x_input", "integrated_gradients"]
+    ids = [f"s{row}" for row in range(6)]
+    separate = Problem.from_model(model, SIGNALS, channels="separate", sample_ids=ids)
+    long = Problem.from_model(Unfolded(model), SIGNALS.reshape(6, 1, 60), sample_ids=ids)
+    one, other = (
+        part[part["status"] == "ok"].set_index(["method", "metric", "sample_id"])["score"].sort_index()
+        for part in (scores(separate, methods, metrics), scores(long, methods, metrics))
+    )
+    shared = one.index.intersection(other.index)
+    assert len(shared) >= 2 * 6 * 25  # at least 25 metrics serve both
+    pd.testing.assert_series_equal(one[shared], other[shared], rtol=1e-4, atol=1e-5)
+
+
 def test_methods_of_feature_maps_are_skipped_where_channels_are_separate():
     problem = Problem.from_model(head(3), IMAGES, channels="separate")
     rows = scores(problem, ["grad_cam", "sise", "saliency"], ["deletion"])
