@@ -304,6 +304,7 @@ def test_inputs_that_require_a_gradient_are_detached():
         ({"baseline": torch.full((3, 1, 1), torch.nan)}, "baseline holds values that are not finite"),
         ({"bounds": torch.tensor([0.0, 1.0])}, r"bounds have the shape \(2,\); \(2, 3, 1, 1\) is needed"),
         ({"bounds": torch.ones(2, 3, 1, 1)}, "bounds are not in order"),
+        ({"baseline": torch.zeros(2, 1, 1)}, r"baseline has the shape \(2, 1, 1\); a tensor of shape \(3, 1, 1\)"),
         ({"background": INPUTS[0]}, r"background has the shape \(3, 8, 8\); \(B, 3, 8, 8\) is needed"),
         (
             {"truth": torch.ones(5, 1, 8, 8, dtype=torch.bool)},
