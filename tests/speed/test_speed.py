@@ -154,9 +154,13 @@ def equal(metric: Metric, problem: Problem) -> Metric:
 def test_the_suite_of_metrics_that_both_have(benchmark, table, setting):
     name, problem, maps, _ = setting
     both = [equal(metric, problem) for metric in SUITE]
-    theirs = {r["metric"]: r["quantus_s"] for r in table if r["task"] == name and r["quantus_s"] is not None}
-    both = [metric for metric in both if metric.name in theirs]
-    found = row(setting, "metrics both have", benchmark, both, sum(theirs.values()) / FEW * len(maps))
+    rows = {r["metric"]: r for r in table if r["task"] == name and r["quantus_s"] is not None}
+    both = [metric for metric in both if metric.name in rows]
+    found = row(setting, "metrics both have", benchmark, both, None)
+    # Quantus was timed minutes ago: its time counts in queries of the bare model, which was timed with it, and with ours now.
+    queries = sum(r["quantus_s"] * r["queries"] / r["floor_s"] for r in rows.values()) / FEW * len(maps)
+    found["quantus_s"] = queries * found["floor_s"] / found["queries"]
+    found["quantus/ours"] = found["quantus_s"] / found["ours_s"]
     table.append(found)
     assert found["quantus/ours"] >= PEER_LIMIT[name]
 
