@@ -6,6 +6,7 @@ import argparse
 import difflib
 import textwrap
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -142,30 +143,58 @@ def _check_networks(arguments: argparse.Namespace) -> int:
 def network_text(table: pd.DataFrame, task: str) -> str:
     """The methods by what follows from their checks, each with the reason; then how many of each."""
     found = {str(name): (exactness.standing(rows), rows) for name, rows in table.groupby("method", sort=False)}
-    width = 2 + max(map(len, found), default=0)
+    unasked = table[(table["verdict"] == NOT_CHECKED) & (table["check"] != "linear")]
+    common = unasked[unasked.duplicated(["check", "note"], keep=False)]
+    width = 2 + max((len(name) for name, (one, _) in found.items() if one.kind != exactness.ELSEWHERE), default=0)
     lines, counts = [task], []
     for kind, title in TITLES.items():
         some = {name: rows for name, (standing, rows) in found.items() if standing.kind == kind}
-        if some:
-            lines.append(f"\n{title}")
-            counts.append(f"{len(some)} {title}")
+        if not some:
+            continue
+        lines.append(f"\n{title}")
+        counts.append(f"{len(some)} {title}")
+        if kind == exactness.ELSEWHERE:
+            lines += _by_reason({name: found[name][0].note for name in some})
+            continue
         for name, rows in some.items():
-            start = f"  {name:<{width}}"
-            for text in _texts(found[name][0], rows):
-                lines.append(textwrap.fill(text, WIDTH, initial_indent=start, subsequent_indent=" " * len(start)))
-                start = " " * len(start)
+            texts = _texts(found[name][0], rows, unasked.drop(common.index))
+            lines += _block(f"  {name:<{width}}", texts)
     known = [name for name in exactness.ASKS if name in set(table["check"]) and name in LEGEND]
-    legend = textwrap.fill("; ".join(f"{name}: {exactness.ASKS[name]}" for name in known), WIDTH)
-    return "\n".join([*lines, *(["", legend] if known else []), f"{len(found)} methods: {', '.join(counts)}"])
+    ends = [f"{name}: {exactness.ASKS[name]}" for name in known]
+    for (check, note), rows in common.groupby(["check", "note"], sort=False):
+        lines += ["", *_block("", [f"{check} was not checked, for {len(rows)} methods: {note}"])]
+    return "\n".join(
+        [*lines, *(["", *_block("", ["; ".join(ends)])] if ends else []), f"{len(found)} methods: {', '.join(counts)}"]
+    )
 
 
-def _texts(standing: exactness.Standing, rows: pd.DataFrame) -> list[str]:
-    """What a method's block says: what follows and why, the rules of layers, and what could not be checked."""
+def _texts(standing: exactness.Standing, rows: pd.DataFrame, unasked: pd.DataFrame) -> list[str]:
+    """What a method's block says: what follows and why, the rules of layers, and what only it could not be asked."""
     notes = dict(zip(rows["check"], rows["note"], strict=True))
-    rules = notes.get(exactness.RULES)
-    open_ = rows[(rows["verdict"] == NOT_CHECKED) & (rows["check"] != "linear")]
+    rules, own = notes.get(exactness.RULES), unasked[unasked["method"] == rows["method"].iloc[0]]
     return [
         standing.note,
         *([f"layers: {rules}"] if rules else []),
-        *(f"not checked: {check}, {note}" for check, note in zip(open_["check"], open_["note"], strict=True)),
+        *(f"not checked: {check}, {note}" for check, note in zip(own["check"], own["note"], strict=True)),
     ]
+
+
+def _by_reason(notes: Mapping[str, str]) -> list[str]:
+    """Methods and why they cannot explain a network, those with the same reason together."""
+    reasons: dict[str, list[str]] = {}
+    for name, note in notes.items():
+        reasons.setdefault(note.removeprefix(f"{name.split('[')[0]} "), []).append(name)
+    return [
+        line
+        for reason, names in reasons.items()
+        for line in [*_block("  ", [", ".join(names)]), *_block("      ", [reason])]
+    ]
+
+
+def _block(start: str, texts: Sequence[str]) -> list[str]:
+    """Paragraphs beside or below `start`, as lines."""
+    indent, lines = " " * len(start), []
+    for text in texts:
+        lines.append(textwrap.fill(text, WIDTH, initial_indent=start, subsequent_indent=indent))
+        start = indent
+    return lines

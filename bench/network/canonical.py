@@ -55,6 +55,7 @@ SETTINGS: dict[Any, tuple[str, ...]] = {
     functional.avg_pool2d: ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override"),
     **dict.fromkeys((functional.adaptive_avg_pool1d, functional.adaptive_avg_pool2d), ("output_size",)),
 }
+OPERATION = "the operation "  # what is no layer
 MOST = 3  # kinds of operations without a rule that a message lists
 ADDITIONS = (operator.add, operator.iadd, torch.add, "add", "add_")
 # Operations that move values and change none: relevance passes through them as a gradient does. Padding is one of them,
@@ -130,11 +131,10 @@ def check(graph: fx.GraphModule, modules: Collection[type], method: str) -> None
         return
     node, first = found[0]
     where = f"{'layer' if node.op == 'call_module' else 'node'} {layer_name(node)}"
-    more = Counter(missing for _, missing in found)
-    more[first] -= 1
-    others = [f"{name} {number}" for name, number in more.most_common(MOST) if number]
-    also = f", nor for {more.total()} more operations: {', '.join(others)}" if others else ""
-    raise NotApplicable(f"{method} has no rule for {first} ({where}){also}{', ...' * (len(+more) > MOST)}")
+    counts = Counter(name.removeprefix(OPERATION) for _, name in found[1:])
+    some = [f"{name} {number}" if number > 1 else name for name, number in counts.most_common(MOST)]
+    others = f", nor for {len(found) - 1} other{'s' * (len(found) > 2)}: {', '.join(some)}" if some else ""
+    raise NotApplicable(f"{method} has no rule for {first} ({where}){others}{', ...' * (len(counts) > MOST)}")
 
 
 def _without_rule(graph: fx.GraphModule, node: fx.Node, modules: Collection[type]) -> str:
@@ -146,7 +146,7 @@ def _without_rule(graph: fx.GraphModule, node: fx.Node, modules: Collection[type
         if hasattr(module, "weight") and "weight" not in vars(module)["_parameters"]:
             return "layers whose weight is computed"
     if node.op in ("call_function", "call_method") and node.target not in MOVES:
-        return f"the operation {getattr(node.target, '__name__', node.target)}"
+        return f"{OPERATION}{getattr(node.target, '__name__', node.target)}"
     return ""
 
 

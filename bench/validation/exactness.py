@@ -21,7 +21,6 @@ from bench.validation.network_checks import FAILS, HOLDS, NOT_CHECKED, SKIPPED, 
 
 APPLIES, DEFINED, COMPLETE, RULES, DIFFERENCES = "applies", "defined", "complete", "rules", "differences"
 EXACTLY = (COMPLETE, DIFFERENCES, "linear")  # checks against an exact answer
-HALF = 0.5  # of what the output gains: a map that misses more is no explanation of it
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ def _is_formula(asked: Asked) -> bool:
 
 
 CHECKS = (
-    Check(DEFINED, "every map is finite, and not the same everywhere", checks.defined),
+    Check(DEFINED, "most maps are finite, and not the same everywhere", checks.defined),
     Check(RULES, "every layer of the network has a rule", _rules, asked_of=lambda asked: bool(asked.rules)),
     Check(COMPLETE, "the map sums to what the output gains over the baseline", checks.complete, "complete"),
     Check("null", "features that do not reach the network get zero", checks.null, "null"),
@@ -161,19 +160,21 @@ def standing(rows: pd.DataFrame) -> Standing:
         return Standing(DISTRUST, CHIPS[DISTRUST], _sentence(failed))
     if len(gap):
         share = float(gap["measured"].iloc[0])
-        return Standing(DISTRUST if share > HALF else GAP, f"gap {percent(share)}", _sentence(gap))
+        return Standing(DISTRUST if share > checks.HALF else GAP, f"gap {percent(share)}", _sentence(gap))
     held = rows[(rows["verdict"] == HOLDS) & ~rows["check"].isin([DEFINED, RULES])]
+    some = rows[(rows["check"] == DEFINED) & (rows["measured"] > 0)]  # maps say nothing
     exact = held[held["check"].isin(EXACTLY)]
     if len(exact):
-        return Standing(EXACT, CHIPS[EXACT], _sentence(exact))
-    return Standing(PROMISED, CHIPS[PROMISED], f"Holds here: {', '.join(held['check']) or 'nothing could be checked'}.")
+        return Standing(EXACT, CHIPS[EXACT], _sentence(pd.concat([exact, some])))
+    found = f"Holds here: {', '.join(held['check']) or 'nothing could be checked'}"
+    return Standing(PROMISED, CHIPS[PROMISED], f"{'; '.join([found, *some['note']])}.")
 
 
 def _sentence(rows: pd.DataFrame) -> str:
-    """The notes of some rows of a method."""
-    text = "; ".join(rows["note"])
-    name = str(rows["method"].iloc[0]).split("[")[0]
-    return f"{text if text.startswith(name) else text[:1].upper() + text[1:]}."
+    """The notes of some rows, from a capital letter, unless they start with a name, to a full stop."""
+    text, name = "; ".join(rows["note"]), str(rows["method"].iloc[0]).split("[")[0]
+    named = text.startswith((name, "torch."))
+    return f"{text if named else text[:1].upper() + text[1:]}."
 
 
 def standings(table: pd.DataFrame, task: str, fingerprint: str) -> dict[str, Standing]:

@@ -58,8 +58,8 @@ def test_methods_are_grouped_by_what_follows_and_rules_are_listed(capsys):
         "  lrp_epsilon  Holds here: null, class, float64, repeat.\n"
         "               layers: conv 1 (epsilon), ReLU 1 (passed on), linear 1 (epsilon), batch norm merged 1\n\n"
         "not for this network\n"
-        "  cam          cam needs a network that ends in global average pooling and one dense layer; this one ends "
-        "otherwise.\n\n"
+        "  cam\n"
+        "      needs a network that ends in global average pooling and one dense layer; this one ends otherwise.\n\n"
         "null: features that do not reach the network get zero; class: another class gets another map; float64: the map is "
         "that\nof the network in float64; repeat: the same seed gives the same map\n"
         "3 methods: 1 exact here, 1 as promised, 1 not for this network\n"
@@ -67,10 +67,22 @@ def test_methods_are_grouped_by_what_follows_and_rules_are_listed(capsys):
     assert not Path("results").exists()
 
 
-def test_an_operation_without_a_rule_is_a_reason_and_no_failure(capsys):
-    assert main([*arrays("sine.py:build"), "--method", "lrp_epsilon", "saliency"]) == 0
+def test_methods_with_the_same_reason_stand_together(capsys):
+    assert main([*arrays("sine.py:build"), "--method", "lrp_epsilon", "lrp_gamma", "cam", "saliency"]) == 0
     printed = capsys.readouterr().out
-    assert "not for this network\n  lrp_epsilon  lrp_epsilon has no rule for the operation sin (node sin).\n" in printed
+    assert "  lrp_epsilon, lrp_gamma\n      has no rule for the operation sin (node sin).\n" in printed
+    assert printed.endswith("4 methods: 1 exact here, 3 not for this network\n")
+
+
+def test_what_could_not_be_asked_of_several_methods_is_said_once(capsys):
+    assert main([*arrays(), "--output", "identity", "--target", "0", "--method", "saliency", "occlusion"]) == 0
+    assert "was not checked" not in capsys.readouterr().out
+    Path("value.py").write_text(NETWORK.replace("{act}", "relu").replace("18, 3", "18, 1"), encoding="utf-8")
+    assert main([*arrays("value.py:build"), "--output", "identity", "--method", "saliency", "occlusion"]) == 0
+    printed = capsys.readouterr().out
+    assert "\nclass was not checked, for 2 methods: the network has one output\n" in printed
+    assert main([*arrays("value.py:build"), "--output", "identity", "--method", "saliency"]) == 0
+    assert "            not checked: class, the network has one output\n" in capsys.readouterr().out
 
 
 def test_a_gap_is_measured_and_answered_with_exit_code_1(capsys):

@@ -401,8 +401,7 @@ class Unruly(nn.Module):
 def test_all_operations_without_a_rule_are_counted_and_the_first_is_named():
     explained = explain_all(METHODS["lrp_epsilon"], drawn(Unruly()), task="test", seed=0)
     assert explained.note[0] == (
-        "lrp_epsilon has no rule for the operation sin (node sin), nor for 9 more operations: the operation exp 3, "
-        "LayerNorm 2, the operation neg 2, ..."
+        "lrp_epsilon has no rule for the operation sin (node sin), nor for 9 others: exp 3, LayerNorm 2, neg 2, ..."
     )
 
 

@@ -117,6 +117,7 @@ def test_a_map_that_misses_more_than_half_is_not_to_be_trusted():
     flat = Function(lambda x: ((x[0] - 0.6).relu() + 0.1 * x[1], x[1]))  # at (1, 1): 0.5; halfway the first slope is 0
     found = standing(checks_of("integrated_gradients[steps=1]", problem_of(flat, [[1.0, 1.0]])))
     assert found[:2] == (exactness.DISTRUST, "gap 80 %")
+    assert found.note.endswith("; integrated_gradients[steps=4] or another baseline may close the gap.")
 
 
 def test_rescaling_a_kink_is_exact():
@@ -189,6 +190,26 @@ def test_a_map_that_ignores_the_class_breaks_its_promise():
     row = check_of("class", made(ignores, "class"), problem_of(KINK, [[1.0, 2.0]]))
     assert (row["verdict"], row["measured"], row["tolerance"]) == (FAILS, 0.0, APART)
     assert row["note"] == "the map of sample '0' is the same for the outputs 0 and 1: it does not explain the class"
+
+
+def test_a_sample_whose_maps_say_nothing_for_either_class_is_left_out():
+    def of_positive_inputs(problem: Problem) -> Tensor:
+        return torch.where(problem.targets == 0, 1.0, 0.5)[:, None] * problem.inputs[:, 0].clamp_min(0)
+
+    method = made(of_positive_inputs, "class")
+    row = check_of("class", method, problem_of(KINK, [[-1.0, -2.0], [1.0, 2.0]]))
+    assert (row["verdict"], row["measured"]) == (HOLDS, 0.5)  # of the second sample: (1, 2) against (0.5, 1)
+    row = check_of("class", method, problem_of(KINK, [[-1.0, -2.0], [-2.0, -1.0], [1.0, 2.0], [2.0, 1.0]]))
+    assert row["verdict"] == NOT_CHECKED  # of the first two samples
+    assert row["note"] == "the maps of the two classes say nothing that could be compared"
+
+
+def test_a_map_of_another_class_that_is_not_finite_is_not_compared():
+    def divides(problem: Problem) -> Tensor:
+        return problem.inputs[:, 0] / (problem.targets[:, None] == 0)
+
+    row = check_of("class", made(divides, "class"), problem_of(KINK, [[1.0, 2.0]]))
+    assert row["verdict"] == NOT_CHECKED
 
 
 def test_one_logit_as_two_has_another_map_for_the_class_whose_logit_is_0():
@@ -295,7 +316,7 @@ def test_a_map_that_is_another_in_float64_says_by_how_much():
         return problem.inputs[:, 0] + torch.tensor([0.0, 0.5 if problem.inputs.dtype == torch.float32 else 0.0])
 
     row = check_of("float64", made(rounded), problem_of(KINK, [[1.0, 2.0]]))
-    assert (row["verdict"], row["measured"]) == (FAILS, pytest.approx(0.5 / 5**0.5))
+    assert (row["verdict"], row["measured"]) == (FAILS, pytest.approx(0.5 / 5**0.5, rel=1e-6))
     assert row["note"] == "computed in float64 the map of sample '0' differs by 22 %: rounding decides it"
 
 
@@ -347,6 +368,21 @@ def test_maps_that_say_nothing_are_counted_and_not_asked_further():
         FAILS, 1.0, "2 of 2 maps say nothing: the attribution is constant",
     ]  # fmt: skip
     assert set(table["note"].drop("defined")) == {"its maps say nothing"}
+
+
+def test_a_few_empty_maps_are_counted_and_no_failure():
+    """A class may have no evidence in a sample: half of the maps may be empty."""
+
+    def of_positive_inputs(problem: Problem) -> Tensor:
+        return problem.inputs[:, 0].clamp_min(0)
+
+    samples = [[1.0, 2.0], [2.0, 1.0], [-1.0, -2.0], [-2.0, -1.0]]
+    table = checks_of(made(of_positive_inputs), problem_of(KINK, samples))
+    assert table.set_index("check").loc["defined", ["verdict", "measured"]].tolist() == [HOLDS, 0.5]
+    assert standing(table).note == "Holds here: float64, repeat; 2 of 4 maps say nothing: the attribution is constant."
+    table = checks_of(made(of_positive_inputs), problem_of(KINK, [*samples, [-3.0, -4.0]]))
+    assert table.set_index("check").loc["defined", ["verdict", "measured"]].tolist() == [FAILS, 0.6]
+    assert standing(table).kind == exactness.DISTRUST
 
 
 # --- which methods apply, and the rules of layers
