@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from unittest import mock
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -37,8 +38,10 @@ from bench.engine import loading
 from bench.registry import decorators
 from bench.registry.selection import select
 from bench.report import serve
-from bench.storage.parts import SCHEMA
+from bench.storage import release
+from bench.storage.parts import NAMES, READ, SCHEMA
 from bench.task_tools import images
+from bench.task_tools.data import cache
 
 LONGEST = 220  # characters
 OLD_WORDS = (
@@ -100,17 +103,48 @@ def problem(**changed: Any) -> bench.Problem:
     return bench.Problem.from_model(**({"model": linear(), "inputs": INPUTS} | changed))
 
 
-def results(name: str, task: str, digest: str = "same") -> str:
+def results(name: str, task: str, digest: str = "same", **changed: Any) -> str:
     """A results folder with the score of one method on one sample of a task."""
     texts = {"task": task, "method": "random", "metric": "drop", "method_id": "random@1", "metric_id": "drop@1"}
     texts |= {"sample_id": "a", "sample_digest": digest}
     numbers = {"higher_is_better": False, "seed": 0, "features": 3, "score": 1.0, "seconds": 0.0, "curve": None}
-    row = dict.fromkeys(SCHEMA.names, "x") | texts | numbers | {"status": "ok"}
+    row = dict.fromkeys(SCHEMA.names, "x") | texts | numbers | {"status": "ok"} | changed
     folder = Path(name, "scores", f"task={task}")
     (folder / "method=random").mkdir(parents=True)
     (folder / "current.json").write_text('{"task_id": "x", "fingerprint": "x"}\n', encoding="utf-8")
     pq.write_table(pa.Table.from_pylist([row], schema=SCHEMA), folder / "method=random" / "0.parquet")
     return name
+
+
+def scored(task: str = "mnist1d", metric: str = "drop@1[k=None]", **changed: Any) -> pd.DataFrame:
+    """Scores of all methods by one metric on one sample, as the store gives them."""
+    facts = {"task": task, "metric": metric.split("@")[0], "metric_id": metric, "sample_id": "test/0010"}
+    facts |= {"metric_family": "faithfulness", "status": "ok", "seed": 0, "features": 40, "score": 1.0, "curve": None}
+    facts |= {"higher_is_better": False}
+    methods = [{"method": one.name, "method_id": one.id} for one in decorators.METHODS.values()]
+    rows = [dict.fromkeys(READ, "x") | facts | changed | one for one in methods]
+    return pd.DataFrame(rows)[READ].astype(dict.fromkeys(NAMES, "category"))
+
+
+def packed(*tasks: pd.DataFrame, task_id: str = "mnist1d@1", form: int = 1) -> str:
+    """A release file of these scores."""
+    parts = {rows["task"].iloc[0]: release.Part(task_id, rows, list(rows["sample_id"].unique())) for rows in tasks}
+    with mock.patch.object(release, "FORMAT", form):
+        content = release.encoded(parts, int(tasks[0]["seed"].iloc[0]))
+    Path("file.parquet").write_bytes(content)
+    return "file.parquet"
+
+
+def beside(file: object, task: str | None = "mnist1d", methods: str | None = "random", **asked: Any) -> object:
+    return bench.evaluate(task=task, methods=methods, beside=file, progress=False, **asked)  # type: ignore[arg-type]
+
+
+def own_beside(**changed: Any) -> object:
+    """A problem of a small model, then with some fields changed beside its own scores."""
+    asked: dict[str, Any] = {"metrics": "drop", "progress": False, "device": "cpu", "batch_size": 8}
+    before = problem()
+    api.pack(bench.evaluate(before, methods="random", **asked), "file.parquet")
+    return bench.evaluate(replace(before, **changed), methods="saliency", beside="file.parquet", **asked)
 
 
 def write(name: str, text: str) -> Path:
@@ -1479,6 +1513,135 @@ TABLE = (
         "seed",
         "unknown argument without a default 'seed' of method mine (allowed: problem, rng)",
     ),
+    # --- release files
+    Row(
+        lambda: beside("mine.parquet"),
+        "mine.parquet",
+        "mine.parquet: no such file; a release file, a results folder, or the word reference is needed",
+    ),
+    Row(
+        run("run --beside reference --data ."),
+        "reference-0.2.0.parquet",
+        "reference-0.2.0.parquet is not on this machine; download it from the page of release 0.2.0 into CACHE, or write it: "
+        "`python -m bench run --all`, then `python -m bench pack --to reference-0.2.0.parquet`",
+    ),
+    Row(
+        lambda: beside(results("old", "mnist1d"), out="old"),
+        "old",
+        "old is the results folder itself; another folder, or a release file, is needed",
+    ),
+    Row(
+        lambda: beside(write("torn.parquet", "PAR1")),
+        "torn.parquet",
+        "torn.parquet is not a whole release file; get it again, or write it with `python -m bench pack`",
+    ),
+    Row(
+        lambda: [pq.write_table(pa.table({"a": [1]}), "theirs.parquet"), beside("theirs.parquet")],
+        "theirs.parquet",
+        "theirs.parquet is not a release file of this harness; `python -m bench pack` writes one",
+    ),
+    Row(
+        lambda: beside(packed(scored(), form=2)),
+        "newer form",
+        "file.parquet was written by bench 0.2.0, in a newer form than bench 0.2.0 reads; update bench",
+    ),
+    Row(
+        lambda: beside(packed(scored("theirs")), task=None),
+        "theirs",
+        "file.parquet holds no registered task in float32 (it holds theirs); give their file with plugins, or another "
+        "precision",
+    ),
+    Row(
+        lambda: beside(packed(scored("tissue"))),
+        "mnist1d",
+        "unknown task 'mnist1d' of file.parquet (allowed: tissue)",
+    ),
+    Row(
+        lambda: beside(packed(scored(metric="theirs@1"))),
+        "theirs",
+        "file.parquet was scored with metric theirs, which is not registered; give its file with plugins, or name other "
+        "metrics",
+    ),
+    Row(
+        lambda: beside(packed(scored(), scored("tissue", "deletion@2")), task=None),
+        "metric",
+        "the tasks of file.parquet have no metric in common; name one task",
+    ),
+    Row(
+        lambda: beside(packed(scored()), metrics="deletion"),
+        "deletion",
+        "unknown metric 'deletion' of file.parquet on mnist1d (allowed: drop)",
+    ),
+    Row(
+        lambda: beside(packed(scored(metric="drop@0[k=None]"))),
+        "drop@0",
+        "file.parquet was scored with drop@0[k=None] on mnist1d, and drop@1[k=None] is in use; name other metrics, or take a "
+        "file of bench 0.2.0",
+    ),
+    Row(
+        lambda: beside(packed(scored()), samples=2),
+        "2",
+        "file.parquet holds 1 sample of mnist1d, and 2 are asked for; ask for at most 1",
+    ),
+    Row(
+        lambda: beside(packed(scored(seed=3))),
+        "seed 3",
+        "file.parquet holds scores of seed 3, and seed 0 is asked for; ask for seed 3",
+    ),
+    Row(
+        lambda: beside(packed(scored()), methods=None),
+        "standard",
+        "file.parquet holds all methods of profile standard; name some, or give the file of your own with plugins",
+    ),
+    Row(
+        lambda: beside(packed(scored(), task_id="mnist1d@0")),
+        "mnist1d@0",
+        "file.parquet: task mnist1d is mnist1d@1, and mnist1d@0 there, so its scores cannot stand beside others; name other "
+        "tasks, or score all methods",
+    ),
+    Row(
+        lambda: beside(packed(scored())),
+        "weights",
+        "file.parquet: the weights of mnist1d, or its baseline, layers, top_k, bounds or background, differ, so its scores "
+        "cannot stand beside others; name other tasks, or score all methods",
+    ),
+    Row(
+        lambda: own_beside(inputs=INPUTS + 1),
+        "'0'",
+        "file.parquet: 5 of 5 inputs of model differ, for example that of '0', so its scores cannot stand beside others; name "
+        "other tasks, or score all methods",
+    ),
+    Row(
+        lambda: own_beside(sample_ids=tuple("01235")),
+        "model",
+        "file.parquet: its samples of model are not the first 5 of the task, so its scores cannot stand beside others; name "
+        "other tasks, or score all methods",
+    ),
+    Row(
+        lambda: api.pack(results("old", "mnist1d"), "missing/file.parquet"),
+        "missing/file.parquet",
+        "release file missing/file.parquet cannot be written; the path of a file in an existing folder is needed",
+    ),
+    Row(
+        lambda: api.pack(results("old", "mnist1d"), "file.parquet", task="tissue"),
+        "tissue",
+        "unknown task 'tissue' of old (allowed: mnist1d)",
+    ),
+    Row(
+        lambda: api.pack(results("old", "mnist1d", metric_family="cost"), "file.parquet"),
+        "old",
+        "old holds no scores that rank methods; `python -m bench run --all --out old` computes some",
+    ),
+    Row(
+        lambda: api.pack(results(results("old", "mnist1d"), "tissue", seed=1), "file.parquet"),
+        "0, 1",
+        "old holds scores of the seeds 0, 1, and a release file has one; use a folder of one seed",
+    ),
+    Row(
+        lambda: api.pack(results("old", "mnist1d"), "file.parquet", megabytes=0.001),
+        "0.001",
+        "one sample of each task takes more than 0.001 MB; allow more, or name fewer tasks",
+    ),
 )
 
 
@@ -1518,6 +1681,7 @@ def answer(row: Row, where: Path) -> Answer:
 def normal(message: str, where: Path) -> str:
     """The message without the folder, the number of registered names, times, a free port, and words of other libraries."""
     message = re.sub(r"(\.safetensors file) \(.*?\);", r"\1 (...);", message)
+    message = message.replace(str(cache()), "CACHE")
     message = re.sub(r"about \d+ s", "about N s", message.replace(f"{where}/", ""))
     return re.sub(r"^port \d+", "port N", re.sub(r"\.\.\. \d+ in all", "... N in all", message))
 

@@ -18,7 +18,7 @@ import pandas as pd
 
 from bench.analysis.metric_table import counted, long_table
 from bench.analysis.overall import TEXTS, overall
-from bench.analysis.score_matrix import grouped
+from bench.analysis.score_matrix import grouped, origins
 from bench.core.vocabulary import (
     COMPLETE,
     CONTROLS,
@@ -58,8 +58,8 @@ def boards(rows: pd.DataFrame, long: pd.DataFrame) -> pd.DataFrame:
 
 
 def in_order(board: pd.DataFrame) -> pd.DataFrame:
-    """The columns in the order in which they are read: FIRST, the metrics, LAST."""
-    first = [name for name in FIRST if name in board]
+    """The columns in the order in which they are read: FIRST, where scores are from, the metrics, LAST."""
+    first = [name for name in (*FIRST, Column.ORIGIN) if name in board]
     metrics = [name for name in board if name not in first and name not in LAST]
     return board[[*first, *metrics, *LAST]]
 
@@ -84,6 +84,7 @@ def _about_methods(rows: pd.DataFrame, methods: pd.Index, complete: set[str]) ->
     facts = rows.groupby("method", observed=True)[["method_id", "method_family"]].first().reindex(methods)
     scored = judged[judged["status"] == OK].groupby("method", observed=True)["sample_id"].nunique()
     statuses = dict(iter(judged.groupby("method", observed=True)["status"]))
+    beside = origins(rows)
     return pd.DataFrame(
         {
             "task": rows["task"].iloc[0],
@@ -94,6 +95,7 @@ def _about_methods(rows: pd.DataFrame, methods: pd.Index, complete: set[str]) ->
             "status": [COMPLETE if name in complete else _why_incomplete(statuses.get(name, ())) for name in methods],
             Column.OUTDATED: "",
         }
+        | ({Column.ORIGIN: [beside[name] for name in methods]} if beside else {})
     )
 
 
@@ -116,7 +118,7 @@ def with_left_out(board: pd.DataFrame, left_out: Mapping[str, Sequence[str]]) ->
     present = set(zip(board["task"], board["method"], strict=True))
     more = [
         {"task": task, "method": name, Column.N_SAMPLES: 0, "status": NOT_RUN}
-        | dict.fromkeys((*TEXTS, Column.OUTDATED), "")
+        | dict.fromkeys([*TEXTS, *(name for name in (Column.ORIGIN, Column.OUTDATED) if name in board)], "")
         for task in board["task"].unique()
         for name in left_out.get(task, ())
         if (task, name) not in present

@@ -33,6 +33,14 @@ def current(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["sample_digest"] == newest.reindex(rows.index)]
 
 
+def origins(rows: pd.DataFrame) -> dict[str, str]:
+    """Method -> the release file that its scores on a task are from, "" for the folder's own; {} where there is none."""
+    if Column.ORIGIN not in rows:
+        return {}
+    first = rows.groupby("method", observed=True)[Column.ORIGIN].first()
+    return {str(name): str(file) for name, file in first.items()}
+
+
 def failures(rows: pd.DataFrame) -> pd.DataFrame:
     """Every row without a score, grouped by reason, with the number of samples it holds for."""
     without = rows[rows["status"] != "ok"]

@@ -43,6 +43,8 @@ def of_task(
     wide = board.boards(rows, long)
     metrics, written = metric_table.metric_table(long), sorted(set(rows["written"]))
     _mark_outdated(wide, long, metrics, versions or {})
+    if Column.ORIGIN in wide:
+        long[Column.ORIGIN] = long["method"].map(dict(zip(wide["method"], wide[Column.ORIGIN], strict=True)))
     excluded = metrics[metrics["metric_family"].isin(RANKING_FAMILIES) & (metrics[Column.RANK_WEIGHT] == 0)]
     return Tables(
         wide=board.with_left_out(wide, left_out or {}),
@@ -75,7 +77,8 @@ def joined(parts: Sequence[Tables]) -> Tables:
     def stacked(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
         every = list(tables)
         filled = [table for table in every if len(table)]
-        return pd.concat(filled, ignore_index=True) if filled else every[0]
+        whole = pd.concat(filled, ignore_index=True) if filled else every[0]
+        return whole.fillna({Column.ORIGIN: ""})  # of tasks without a release file
 
     return Tables(
         wide=board.in_order(stacked(part.wide for part in parts)),

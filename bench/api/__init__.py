@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bench.api.judging import Comparison, check, compare
     from bench.api.listing import list_methods, list_metrics, list_tasks
     from bench.api.own_data import arrays, image_folder
+    from bench.api.packing import pack
     from bench.api.results import Results
     from bench.api.scaffold import init, new
     from bench.api.sweeping import SweepResults, sweep
@@ -42,6 +43,7 @@ __all__ = [
     "list_metrics",
     "list_tasks",
     "new",
+    "pack",
     "score",
     "sweep",
     "train",
@@ -56,6 +58,7 @@ _MODULES = {
     "judging": ("Comparison", "check", "compare"),
     "listing": ("list_methods", "list_metrics", "list_tasks"),
     "own_data": ("arrays", "image_folder"),
+    "packing": ("pack",),
     "results": ("Results",),
     "scaffold": ("init", "new"),
     "sweeping": ("SweepResults", "sweep"),

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from bench import __version__
+from bench.api import beside as sides
+from bench.api.beside import Side
 from bench.api.progress import announce, bar
 from bench.api.request import (
     OWN_MODEL,
@@ -55,6 +57,7 @@ def evaluate(
     methods: Names = None,
     metrics: Names = None,
     maps: Mapping[str, Source] | None = None,
+    beside: str | Path | None = None,
     profile: str = "standard",
     samples: int | None = None,
     budget: str | float | None = None,
@@ -87,6 +90,9 @@ def evaluate(
             for each sample id, or with the arrays `sample_ids` (N,) and `maps` (N, *S); .safetensors with one tensor for each
             sample id. Maps with channels, (N, C, *S), are summed over them, with a warning. Metrics that ask a method for other
             maps, or measure its cost, are skipped.
+        beside: ranks the methods among those of a release file (`bench.api.pack`), of a results folder, or of "reference", the
+            published run of this version. By default the methods that it lacks are scored, on its tasks and samples, with its
+            metrics; where anything that can change a score differs it is refused. Costs are not compared.
         profile: "quick", "standard" or "full": how many samples of a registered task, and which tasks, methods and metrics take
             part where they are not named: quick takes those of low cost and the best-known methods, standard all but the slow
             ones, full all, and also metrics that fail their checks.
@@ -125,13 +131,24 @@ def evaluate(
         raise RequestError(f"the results folder {out} is a file; the path of a folder is needed")
     devices.keep_freed_memory()
     files = load_plugins(plugins)
+    found_data = data_of(data, offline=offline)
+    side = None if beside is None else sides.opened(beside, data=found_data, out=out)
+    if side is not None and problem is None and task is None:
+        task = side.task_names(precision)
     asked_tasks = tasks_of(problem, task, name)
     taken_tasks, other_tasks = in_profile(asked_tasks, task if problem is None else (), profile)
     tasks = [named_by_precision(entry, precision) for entry in taken_tasks]
     chosen_methods, other_methods = in_profile(methods_of(methods), methods, profile)
+    if side is not None and methods is None:
+        chosen_methods = side.lacking(chosen_methods, tasks)
+    if side is not None and metrics is None:
+        metrics = side.metric_names(tasks)
     chosen_metrics, other_metrics = in_profile(metrics_of(metrics), metrics, profile)
     # Amounts are checked now, so that a wrong one costs nothing.
-    amounts = {entry.id: samples_of(entry, samples, profile) for entry in tasks}
+    if side is None:
+        amounts = {entry.id: samples_of(entry, samples, profile) for entry in tasks}
+    else:
+        amounts = side.amounts(tasks, samples)
     plan = Plan(
         tasks=tasks,
         methods=chosen_methods,
@@ -139,7 +156,7 @@ def evaluate(
         samples=lambda entry: amounts[entry.id],
         seed=seed,
         precision=precision,
-        data=data_of(data, offline=offline),
+        data=found_data,
         device=devices.choose(device),
         batch_size=None if batch_size is None else at_least_one(batch_size, "batch_size"),
         fresh=fresh,
@@ -151,6 +168,10 @@ def evaluate(
         plan = replace(plan, methods=[*plan.methods, *given_maps])
         for note in notes:
             warnings.warn(note, BenchWarning, stacklevel=2)
+    if side is not None and not plan.methods:
+        raise RequestError(
+            f"{side.file.name} holds all methods of profile {profile}; name some, or give the file of your own with plugins"
+        )
     judge = profile != "full" and metrics is None  # leave out metrics that fail their checks
     about = {"command": command, "config": config and str(config), "profile": profile, "precision": precision}
     wide = methods is None or metrics is None  # a smaller profile would take fewer
@@ -158,7 +179,7 @@ def evaluate(
         _tell, profile=profile if wide else "", in_shell=bool(command), show=progress is not False and clock is None
     )
     run_in = partial(
-        _run, plan, plugins=files, about=about, judge=judge, progress=progress, finished=finished, told=told
+        _run, plan, side, plugins=files, about=about, judge=judge, progress=progress, finished=finished, told=told
     )
     if out is not None:
         return run_in(Path(out))
@@ -174,6 +195,7 @@ def evaluate(
 
 def _run(
     plan: Plan,
+    side: Side | None,
     folder: Path,
     *,
     plugins: Sequence[Path],
@@ -186,15 +208,18 @@ def _run(
     """Runs the plan and writes the facts of the run, if the folder holds nothing that cannot be read."""
     start = time.perf_counter()
     check_folder(folder)
+    marks = {} if side is None else side.marks(plan, folder)
     with bar(progress, unit="metric") as shown:
         checks = verdicts.up_to_date(plan.metrics, folder, shown, plugins=plugins)
         shown.set_description_str("metrics checked")
     if judge:
         plan = _without_metrics(plan, set(checks.loc[checks["verdict"] == "fail", "metric"]))
     with bar(progress) as shown:
-        outcome = run(plan, Store(folder), shown, lambda task: finished(task.name) if finished else None, told)
+        outcome = run(plan, Store(folder, marks), shown, lambda task: finished(task.name) if finished else None, told)
         shown.set_description_str("done")
-    run_facts.write(folder, about | _facts(plan, outcome, time.perf_counter() - start))
+    facts = _facts(plan, outcome, time.perf_counter() - start)
+    facts |= {} if side is None else {"beside": {"origin": side.origin, "file": side.file.name}}
+    run_facts.write(folder, about | facts)
     return Results(folder, outcome)
 
 

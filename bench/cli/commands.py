@@ -24,7 +24,7 @@ from bench.report.writer import Writer
 
 
 def run(arguments: argparse.Namespace) -> int:
-    if not (arguments.all or arguments.task or arguments.method or arguments.metric):
+    if not (arguments.all or arguments.task or arguments.method or arguments.metric or arguments.beside):
         raise RequestError("no task, method or metric was given; use --all, or some of --task, --method and --metric")
     start, maps = time.perf_counter(), maps_of.by_name(arguments.maps)
     problem = own_data.problem(arguments)
@@ -45,6 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
             methods=arguments.method,
             metrics=arguments.metric,
             maps=maps,
+            beside=arguments.beside,
             profile=arguments.profile,
             samples=arguments.samples,
             budget=arguments.budget,
@@ -109,6 +110,14 @@ def compare(arguments: argparse.Namespace) -> int:
     if arguments.csv:
         output.write_table(found.table, arguments.csv)
     return 1 if found.regressed else 0
+
+
+def pack(arguments: argparse.Namespace) -> int:
+    file = api.pack(
+        arguments.out, arguments.to, task=arguments.task, samples=arguments.samples, megabytes=arguments.megabytes
+    )
+    output.print_packed(file)
+    return 0
 
 
 def explain(arguments: argparse.Namespace) -> int:

@@ -96,6 +96,10 @@ def _text(value: Any, _folder: Path) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
+def _beside(value: Any, folder: Path) -> Path | None:
+    return Path(value) if value == "reference" else _path(value, folder)
+
+
 def _number(least: int) -> Callable[[Any, Path], int | None]:
     return lambda value, _: value if type(value) is int and least <= value < 2**63 else None
 
@@ -119,6 +123,7 @@ KEYS: dict[str, tuple[str, str, Callable[[Any, Path], Any]]] = {  # key -> optio
     "methods": ("method", f'{_LIST} ["grad_cam", "smoothgrad[samples=8]"],', _texts),
     "metrics": ("metric", f'{_LIST} ["drop", "deletion"],', _texts),
     "maps": ("maps", 'a table of names and files, such as {radiologist = "maps.npz"},', _maps),
+    "beside": ("beside", 'the path of a release file or a results folder, or "reference",', _beside),
     "profile": ("profile", f"one of {', '.join(PROFILES)}", _choice(PROFILES)),
     "samples": ("samples", "a whole number of at least 1", _number(1)),
     "budget": ("budget", 'a duration such as "10m"', _duration),

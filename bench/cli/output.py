@@ -18,6 +18,7 @@ from bench.core.files import write_csv
 from bench.engine.plan import Outcome
 from bench.page import NAME as PAGE
 from bench.report.terminal import board_text, closing_text
+from bench.storage.release import Release
 
 MOST_FAILURES = 10  # lines; the others are counted
 
@@ -108,6 +109,14 @@ def print_sweep(found: SweepResults, profile: str, seconds: float) -> None:
     print(
         f"results are in {found.folder}: {', '.join(f'{name}.csv' for name in found.tables)}, statement.txt, sweep.png"
     )
+
+
+def print_packed(file: Release) -> None:
+    """What a release file holds."""
+    for name, facts in file.tasks.items():
+        of = f" of {facts.samples_scored}" if facts.samples < facts.samples_scored else ""
+        print(f"{name}: {facts.samples}{of} samples, {len(facts.methods)} methods, {len(facts.metrics)} metrics")
+    print(f"{file.name}: {len(file.content) / 1e6:.2f} MB; costs and curves are left out")
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:

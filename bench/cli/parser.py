@@ -40,6 +40,7 @@ def parser(run_defaults: Mapping[str, Any] | None = None) -> argparse.ArgumentPa
     _add_report(commands)
     _add_serve(commands)
     _add_compare(commands)
+    _add_pack(commands)
     maps_parser.add_explain(commands)
     maps_parser.add_attribute(commands)
     author_parser.add_check(commands)
@@ -68,6 +69,13 @@ def _add_run(commands: Any) -> Any:
     )
     options.add_names(choice, ("task", "method", "metric"))
     options.add_maps(choice)
+    choice.add_argument(
+        "--beside",
+        type=Path,
+        metavar="FILE",
+        help="rank the methods among those of a release file (see `python -m bench pack`), of a results folder, or of the word "
+        "reference, the published run: scores what it lacks, on its tasks and samples, with its metrics",
+    )
     choice.add_argument(
         "--config", type=Path, metavar="FILE", help="file of settings instead of bench.toml; see `python -m bench init`"
     )
@@ -174,6 +182,26 @@ def _add_compare(commands: Any) -> None:
     )
     compare.add_argument("--all", action="store_true", help="also list what stayed the same, and costs")
     compare.add_argument("--csv", type=Path, metavar="FILE", help="write every comparison to FILE")
+
+
+def _add_pack(commands: Any) -> None:
+    pack = options.add_command(
+        commands,
+        "pack",
+        "pack",
+        "write the scores of a results folder as one small file, for run --beside",
+        "Writes the scores of a results folder, with all their digits, as one file. Others can rank methods among these:\n"
+        "`python -m bench run --beside FILE`. Costs and curves are left out. Where the scores do not fit, the first samples\n"
+        "of the tasks that have most are kept, and the file holds how many.",
+        "example:\n  python -m bench run --all && python -m bench pack --to scores.parquet",
+    )
+    pack.add_argument("--to", type=Path, required=True, metavar="FILE", help="path of the file")
+    pack.add_argument("--task", nargs="+", metavar="NAME", help="these tasks (default: all of the folder)")
+    pack.add_argument("--samples", type=options.positive, metavar="N", help="at most so many samples of each task")
+    pack.add_argument(
+        "--megabytes", type=options.above_zero, default=5.0, metavar="MB", help="greatest size (default: 5)"
+    )
+    options.add_out(pack)
 
 
 def _add_sweep(commands: Any) -> None:

@@ -17,6 +17,7 @@ class Column:
     MEAN_RANK, MEAN_RANK_LOW, MEAN_RANK_HIGH = "mean_rank", "mean_rank_low", "mean_rank_high"
     N_REQUIRED_VS_BEST = "n_required_vs_best"
     OUTDATED = "outdated"
+    ORIGIN = "scores_from"
     # a method on a metric
     MEAN_LOW, MEAN_HIGH = "mean_low", "mean_high"
     P_VS_BEST, P_VS_RANDOM = "p_vs_best", "p_vs_random"
@@ -61,6 +62,7 @@ MEANINGS = {  # of the columns of leaderboards/*.csv, agreement.csv and failures
     Column.N_SAMPLES: "samples with a score (of each input explained)",
     "status": "of a method: complete, incomplete, undefined, skipped, or not run; of a score: ok, or how many samples lack it",
     Column.OUTDATED: "yes: the score is by an older version of the method or metric; empty: the version in use is not known",
+    Column.ORIGIN: "release file that the method's scores are from (`--beside`); empty: they were computed in this folder",
     "mean": "mean score over samples, in the unit that metrics.csv gives",
     f"{Column.MEAN_LOW}, {Column.MEAN_HIGH}": "95 % interval of the mean over samples",
     Column.P_VS_BEST: "p-value against the best method by this metric, Holm-corrected over all pairs",

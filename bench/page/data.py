@@ -26,7 +26,7 @@ SCORE_FIELDS = (
 )
 METHOD_FIELDS = (
     *("method", "method_id", "method_family", Column.N_SAMPLES, "status", "rank", Column.RANK_LOW, Column.RANK_HIGH),
-    *(Column.TOP_GROUP, Column.VS_RANDOM, "group", Column.N_REQUIRED_VS_BEST, Column.OUTDATED),
+    *(Column.TOP_GROUP, Column.VS_RANDOM, "group", Column.N_REQUIRED_VS_BEST, Column.ORIGIN, Column.OUTDATED),
 )
 METRIC_FIELDS = (
     *("metric_id", "metric_family", "label", "higher_is_better", "conformance", Column.EXCLUSION_REASON),
@@ -88,7 +88,7 @@ def board(task: str, tables: Tables) -> dict[str, Any]:
 def _methods(wide: pd.DataFrame) -> list[dict[str, Any]]:
     """The rows of a board. `is_first`: the first row that is not a control, or the first row where all are controls."""
     mean_ranks = [name for name in wide if str(name).startswith(Column.MEAN_RANK) and wide[name].notna().any()]
-    rows = records(wide[[*METHOD_FIELDS, *mean_ranks]])
+    rows = records(wide[[*(name for name in METHOD_FIELDS if name in wide), *mean_ranks]])
     ranked = [row for row in rows if row["rank"] is not None]
     first = next((row for row in ranked if row["method_family"] != CONTROLS), ranked[0] if ranked else None)
     return [row | {"is_control": row["method_family"] == CONTROLS, "is_first": row is first} for row in rows]

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from bench.core.vocabulary import CONTROLS, LEVEL, RANDOM, Column
-from bench.plots.style import PALE
+from bench.plots.style import PALE, method_labels
 
 
 def square(long: pd.DataFrame, field: str, metrics: list[str], methods: list[str]) -> pd.DataFrame:
@@ -40,7 +40,7 @@ def mark_losses(axes: Axes, where: np.ndarray, middle: float = 0.0) -> None:
 
 def set_methods(axes: Axes, board: pd.DataFrame, middle: float = 0.0) -> None:
     """A row for each method, the first on top; the random control bold, controls in italics."""
-    axes.set_yticks(np.arange(len(board)) + middle, list(board["method"]), rotation=0, fontsize=8)
+    axes.set_yticks(np.arange(len(board)) + middle, method_labels(board), rotation=0, fontsize=8)
     axes.set_ylim(len(board) - 0.5 + middle, middle - 0.5)
     for label, (_, line) in zip(axes.get_yticklabels(), board.iterrows(), strict=True):
         label.set_fontweight("bold" if line["method"] == RANDOM else "normal")

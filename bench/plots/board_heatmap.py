@@ -12,7 +12,17 @@ from matplotlib.figure import Figure
 from bench.core.vocabulary import BEATS_ORACLE, COST, NO_RANDOM_SCORE, RANDOM, RANKING_FAMILIES, UNINFORMATIVE, Column
 from bench.plots.board_cells import colours, square
 from bench.plots.cells import draw_cells
-from bench.plots.style import MANY, hundredths, new_figure, samples_of, set_heading, short, with_arrow
+from bench.plots.style import (
+    MANY,
+    hundredths,
+    method_labels,
+    new_figure,
+    origin_note,
+    samples_of,
+    set_heading,
+    short,
+    with_arrow,
+)
 
 REASONS = {  # why a metric does not count in the rank, beside its name
     "fail": "fails checks",
@@ -53,14 +63,17 @@ def heatmap(wide: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
     )
     _set_names(axes, wide, facts, excluded, turned)
     _mark_metrics(axes, facts["metric_family"].to_numpy(), excluded.to_numpy(), turned)
-    set_heading(figure, f"{task}: {samples_of(wide)} samples, rank in brackets. {_explanation(has_random)}")
+    set_heading(
+        figure, f"{task}: {samples_of(wide)} samples, rank in brackets. {_explanation(has_random)}", origin_note(wide)
+    )
     return figure
 
 
 def _set_names(axes: Axes, wide: pd.DataFrame, facts: pd.DataFrame, excluded: pd.Series, turned: bool) -> None:
     """Methods with their ranks on one axis, metrics with direction and exclusion reason on the other."""
     methods = [
-        _ranked(name, rank, " " if turned else "\n") for name, rank in zip(wide["method"], wide["rank"], strict=True)
+        _ranked(name, rank, " " if turned else "\n")
+        for name, rank in zip(method_labels(wide), wide["rank"], strict=True)
     ]
     metrics = [_measured(str(name), line) for name, line in facts.iterrows()]
     across, down = (metrics, methods) if turned else (methods, metrics)

@@ -16,7 +16,7 @@ from bench.analysis.summary import resolution, summary
 from bench.core.vocabulary import CONTROLS, LEVEL, RANDOM, Column
 from bench.plots.board_cells import mark_losses, set_methods
 from bench.plots.cells import draw_cells
-from bench.plots.style import FEW, PALE, hundredths, new_figure, samples_of, set_heading
+from bench.plots.style import FEW, PALE, hundredths, method_labels, new_figure, origin_note, samples_of, set_heading
 
 MOST_BARS = 12  # groups; where there are more, p-values are drawn instead
 P_LIMITS = (0.001, 0.01, round(1 - LEVEL, 9))
@@ -51,10 +51,12 @@ def _bars(board: pd.DataFrame, task: str, bars: int) -> Figure:
         crossbar_props={"linewidth": 1.4, "marker": "o", "markersize": 2.6, "color": "0.15"},
         text_h_margin=0.02 * max(1.0, np.ptp(board[Column.MEAN_RANK])),
     )
+    names = method_labels(board)
     for text in drawn["labels"]:
-        line = board.loc[int(text.get_text())]
+        number = int(text.get_text())
+        line = board.loc[number]
         text.set_color("black")
-        text.set_text(f" {line['method']} {line[Column.MEAN_RANK]:.1f} ")
+        text.set_text(f" {names[number]} {line[Column.MEAN_RANK]:.1f} ")
         text.set_fontweight("bold" if line["method"] == RANDOM else "normal")
         text.set_fontstyle("italic" if line["method_family"] == CONTROLS else "normal")
     axes.xaxis.set_label_position("top")
@@ -65,6 +67,7 @@ def _bars(board: pd.DataFrame, task: str, bars: int) -> Figure:
         f"{task}: mean ranks on {samples_of(board)} samples. A bar joins methods that cannot be distinguished, with a dot "
         "on each.",
         resolution(summary(board)),
+        origin_note(board),
     )
     return figure
 
@@ -96,6 +99,7 @@ def _p_values(board: pd.DataFrame, pairs: pd.DataFrame, task: str) -> Figure:
         f"{task}: which methods differ in mean rank? p-values of paired tests on {samples_of(board)} samples, "
         f"Holm-corrected over all pairs; best method first.",
         resolution(summary(board)),
+        origin_note(board),
     )
     return figure
 
@@ -132,6 +136,7 @@ def wins(pairs: pd.DataFrame, wide: pd.DataFrame, task: str) -> Figure:
         f"{samples_of(wide)} samples, metrics by their weight in the rank, a tie is half a win. Pale: two that the board "
         "does not distinguish.",
         resolution(summary(wide)),
+        origin_note(board),
     )
     return figure
 
@@ -146,7 +151,7 @@ def _set_both_axes(axes: Axes, board: pd.DataFrame) -> None:
     """The methods along both axes, those of the columns on top."""
     set_methods(axes, board, middle=0.5)
     places = np.arange(len(board)) + 0.5
-    axes.set_xticks(places, list(board["method"]), rotation=55, ha="left", rotation_mode="anchor", fontsize=8)
+    axes.set_xticks(places, method_labels(board), rotation=55, ha="left", rotation_mode="anchor", fontsize=8)
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
     axes.set(xlabel="", ylabel="", aspect="equal")

@@ -21,7 +21,7 @@ from bench.core.vocabulary import (
     mean_rank_by,
 )
 from bench.plots.board_cells import colours, mark_losses, set_methods
-from bench.plots.style import PALE, family_look, new_figure, samples_of, set_heading
+from bench.plots.style import PALE, family_look, new_figure, origin_note, samples_of, set_heading
 
 MARKS = {BETTER: "better", WORSE: "worse", INDISTINGUISHABLE: "~"}
 
@@ -53,6 +53,7 @@ def ranks(wide: pd.DataFrame, long: pd.DataFrame, task: str) -> Figure:
         f"{task}: ranks of {len(board)} methods (controls in italics) on {samples_of(wide)} samples",
         resolution(summary(wide)),
         squares,
+        origin_note(board),
     )
     return figure
 

@@ -15,7 +15,19 @@ from matplotlib.transforms import Bbox
 from bench.analysis.metric_table import unit_of
 from bench.analysis.score_matrix import SPREAD
 from bench.core.vocabulary import CONTROLS, FAITHFULNESS, ORACLE, RANDOM, RANKING_FAMILIES, Column, mean_rank_by
-from bench.plots.style import DPI, MANY, NAMED, look, new_figure, samples_of, set_heading, with_arrow, with_powers
+from bench.plots.style import (
+    DPI,
+    MANY,
+    NAMED,
+    look,
+    method_labels,
+    new_figure,
+    origin_note,
+    samples_of,
+    set_heading,
+    with_arrow,
+    with_powers,
+)
 
 HEIGHTS = sorted(range(-32, 33, 4), key=abs)
 BESIDE = [(side, y) for y in HEIGHTS for side in (7, -7, 14, -14)]  # points (1/72 inch) from a dot to its name
@@ -46,7 +58,7 @@ def distributions(spreads: pd.DataFrame, wide: pd.DataFrame, long: pd.DataFrame,
         facts = table.dropna(subset=["label"]).iloc[0]
         unit = unit_of(facts["label"])
         axes.set_xlabel(with_arrow(metric, facts["higher_is_better"]) + (f" ({unit})" if unit else ""))
-        axes.set_yticks(places if number % columns == 0 else [], methods if number % columns == 0 else [])
+        axes.set_yticks(places if number % columns == 0 else [], method_labels(wide) if number % columns == 0 else [])
         axes.hlines(
             places, 0, 1, transform=axes.get_yaxis_transform(), color="0.8", lw=1, zorder=0.5
         )  # instead of ticks
@@ -57,6 +69,7 @@ def distributions(spreads: pd.DataFrame, wide: pd.DataFrame, long: pd.DataFrame,
         figure,
         f"{task}: scores of {samples_of(wide)} samples by the metrics that count in the rank. Box: quartiles, line: 5 to 95 %, "
         f"diamond: mean with its 95 % interval, dashed: mean of the {RANDOM} control",
+        origin_note(wide),
     )
     return figure
 
@@ -110,7 +123,11 @@ def mean_curves(curves: pd.DataFrame, wide: pd.DataFrame, task: str) -> Figure:
         lines.values(), lines, loc="outside right center", frameon=False, title="methods by rank", handlelength=3
     )
     bands = " and ".join([*explain[:1], *[f"the {RANDOM} control"] * (RANDOM in methods)])
-    set_heading(figure, f"{task}: {samples_of(wide)} samples. Bands: 95 % interval of {bands}")
+    set_heading(
+        figure,
+        f"{task}: {samples_of(wide)} samples. Bands: 95 % interval of {bands}",
+        origin_note(wide, "No curves of the methods from"),
+    )
     return figure
 
 
@@ -138,7 +155,11 @@ def cost(wide: pd.DataFrame, task: str) -> Figure:
     axes.invert_yaxis()
     axes.margins(x=0.1, y=0.12)
     axes.set(xlabel="seconds to explain one sample (log; left is better)", ylabel=f"mean rank{of} (up is better)")
-    set_heading(figure, f"{task}: time to explain a sample and mean rank{of}. Grey line: Pareto front of the methods")
+    set_heading(
+        figure,
+        f"{task}: time to explain a sample and mean rank{of}. Grey line: Pareto front of the methods",
+        origin_note(wide, "No costs of the methods from"),
+    )
     with_powers(figure)
     figure.draw_without_rendering()  # names are placed in the panel's final size
     first = named.sort_values(rank, kind="stable")

@@ -29,6 +29,7 @@ DPI = 150  # of files, and so of layouts: letters are not of quite the same widt
 FORMATS = (".png", ".svg", ".pdf")
 TITLE = 9.5  # points
 LETTER_WIDTH = 0.076  # inches of an average letter of the title
+DAGGER = " †"
 MARKERS = "osD^vPX<>*hp8d"
 STYLE: Any = {
     "font.size": 9,
@@ -133,7 +134,21 @@ def with_arrow(metric: str, higher_is_better: bool) -> str:
 def set_heading(figure: Figure, *lines: str) -> None:
     """A title at the upper left, wrapped to the figure's width; each line starts anew."""
     width = int(figure.get_figwidth() / LETTER_WIDTH)
-    figure.suptitle("\n".join(fill(line, width) for line in lines), fontsize=TITLE, x=0.01, ha="left", parse_math=False)
+    text = "\n".join(fill(line, width) for line in lines if line)
+    figure.suptitle(text, fontsize=TITLE, x=0.01, ha="left", parse_math=False)
+
+
+def method_labels(board: pd.DataFrame) -> list[str]:
+    """The names of methods, those with a dagger whose scores are from a release file."""
+    if Column.ORIGIN not in board:
+        return list(board["method"])
+    return [name + (DAGGER if file else "") for name, file in zip(board["method"], board[Column.ORIGIN], strict=True)]
+
+
+def origin_note(board: pd.DataFrame, text: str = f"{DAGGER.strip()}: scores from") -> str:
+    """What the dagger means, or the text, and the release files; empty where the board has no scores of one."""
+    files = sorted(set(board[Column.ORIGIN]) - {""}) if Column.ORIGIN in board else []
+    return f"{text} {', '.join(files)}." if files else ""
 
 
 def short(value: float) -> str:

@@ -112,9 +112,20 @@ def headlines(board: pd.DataFrame, metrics: pd.DataFrame) -> list[str]:
 
 
 def named(board: pd.DataFrame) -> pd.Series:
-    """The methods' names; controls, maps that were made elsewhere and outdated rows marked."""
+    """The methods' names; controls, maps that were made elsewhere, rows of a release file and outdated ones marked."""
     family = board["method_family"].map({CONTROLS: " (control)", GIVEN: f" ({GIVEN})"}).fillna("")
-    return board["method"] + family + board[Column.OUTDATED].map({YES: " (outdated)"}).fillna("")
+    beside = board[Column.ORIGIN].ne("").map({True: " (beside)", False: ""}) if Column.ORIGIN in board else ""
+    return board["method"] + family + beside + board[Column.OUTDATED].map({YES: " (outdated)"}).fillna("")
+
+
+def beside_notes(board: pd.DataFrame) -> list[str]:
+    """Which release file the methods marked `beside` are from, and that costs are not compared."""
+    if Column.ORIGIN not in board:
+        return []
+    counts = board.loc[board[Column.ORIGIN] != "", Column.ORIGIN].value_counts()
+    return [
+        f"beside: {count} methods from {name}, whose costs were measured elsewhere" for name, count in counts.items()
+    ]
 
 
 def cell(text: object) -> str:
@@ -172,7 +183,7 @@ def _notes(board: pd.DataFrame, metrics: pd.DataFrame) -> str:
     hidden = len(scored) - len(headlines(board, metrics))
     excluded = metrics["metric_family"].isin(RANKING_FAMILIES) & (metrics[Column.RANK_WEIGHT] == 0)
     shown = [name for name in headlines(board, metrics) if name in set(metrics.loc[excluded, "metric"])]
-    notes = [LEGEND]
+    notes = [LEGEND, *(f"{note[0].upper()}{note[1:]}." for note in beside_notes(board))]
     notes += [f"Not counted in the rank: {', '.join(shown)}."] if shown else []
     notes += [f"{hidden} metric{'s' * (hidden > 1)} hidden."] if hidden else []
     return " ".join(notes)

@@ -78,7 +78,8 @@ def board_text(tables: Tables, out: Path) -> str:
     for task, board in tables.wide.groupby("task", sort=True):
         metrics = tables.metrics[tables.metrics["task"] == task]
         absent = [name for name in left_out.get(str(task), ()) if name not in _scored(board, metrics)]
-        notes = _notes(board, metrics, absent, failing) + _hidden(board, metrics, out / "leaderboards" / f"{task}.csv")
+        notes = markup.beside_notes(board) + _notes(board, metrics, absent, failing)
+        notes += _hidden(board, metrics, out / "leaderboards" / f"{task}.csv")
         lines = [f"\n{task}: {board[Column.N_SAMPLES].max()} samples", *sentences(summary(board))]
         parts.append("\n".join([*lines, _board_table(board, metrics), *notes]))
     return "\n".join(parts)

@@ -119,6 +119,14 @@ def keys_of(table: pa.Table) -> tuple[list[ScoreKey], np.ndarray]:
     return keys, metrics.indices.to_numpy()
 
 
+def in_order(table: pa.Table, name: str) -> list[str]:
+    """The different texts of a column that was read as a category, in the order in which they come."""
+    column = table[name].combine_chunks()
+    codes, first = np.unique(column.indices.to_numpy(), return_index=True)
+    texts = column.dictionary.to_pylist()
+    return [texts[code] for code in codes[np.argsort(first)]]
+
+
 def frame(tables: Sequence[pa.Table]) -> pd.DataFrame:
     """The rows of score files, the earliest first, as one sorted table with names as categories; the latest of a kind."""
     empty = _with_categories(SCHEMA.empty_table().select(READ))

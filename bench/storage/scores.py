@@ -6,14 +6,15 @@ can be made without the plug-ins.
 `scores/task=NAME/current.json` marks what reports show: the weights and settings of the task that were asked for last
 (`task_id`, `fingerprint`), without the scores that only sweeps have asked for (`sweep_only`). A run that asks for such
 scores takes them off that list. `left_out` holds the methods and metrics that the last run left out as too slow. `given` holds
-the ids of maps that were made elsewhere, by name: those that were given last are shown.
+the ids of maps that were made elsewhere, by name: those that were given last are shown. `beside` says what is taken from a
+release file (`storage.beside`).
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,18 @@ from bench.core.entries import Entry, Metric
 from bench.core.errors import BenchError
 from bench.core.files import atomic
 from bench.core.records import Record, ScoreKey
-from bench.storage import parts
+from bench.storage import beside, parts
+from bench.storage.beside import Beside
+
+MARK = "current.json"
 
 
 @dataclass(frozen=True)
 class Store:
-    """The scores of a results folder."""
+    """The scores of a results folder. `beside`: what the boards of a run's tasks take from a release file, by task."""
 
     folder: Path
+    beside: Mapping[str, Beside] = field(default_factory=dict)
 
     def done(self, task: Entry, method: Entry, key: ScoreKey) -> dict[str, dict[str, str]]:
         """Metric id -> sample id -> digest of its input, for the method's scores that need not be computed again.
@@ -77,7 +82,9 @@ class Store:
         mark = self._mark(task)
         sweep_only = [name for name in mark.get("sweep_only", []) if name not in asked]
         maps = {name: one for name, one in mark.get("given", {}).items() if name not in methods} | dict(given or {})
-        self._write_mark(task, fingerprint, left_out=dict(left_out or {}), sweep_only=sweep_only, given=maps)
+        fields = {"left_out": dict(left_out or {}), "sweep_only": sweep_only, "given": maps}
+        taken = self.beside.get(task.name)
+        self._write_mark(task, fingerprint, **fields, **({"beside": taken.as_mark()} if taken else {}))
 
     def mark_sweep(self, task: Entry, fingerprint: str, keys: Iterable[ScoreKey]) -> None:
         """Notes what a sweep asks for, before it starts: what no run has asked for is not shown in reports."""
@@ -86,7 +93,7 @@ class Store:
         tables = (parts.read(path, parts.KEY, parts.KEY_NAMES) for path in parts.of_task(self._task_folder(task)))
         stored = {key.hash for table in tables if len(table) for key in parts.keys_of(table)[0]}
         new = {key.hash for key in keys} - stored - set(before)
-        kept = {name: mark.get(name, {}) for name in ("left_out", "given")}
+        kept = {name: mark[name] for name in ("left_out", "given", "beside") if name in mark}
         self._write_mark(task, fingerprint, **kept, sweep_only=[*before, *sorted(new)])
 
     def tasks(self) -> list[str]:
@@ -97,19 +104,35 @@ class Store:
         """Task -> the fingerprint of the weights and settings that reports show."""
         return {_task_name(path): _read_mark(path)["fingerprint"] for path in self._mark_paths()}
 
-    def read(self, *tasks: str) -> pd.DataFrame:
+    def task_id(self, task: str) -> str:
+        """The id of a task that has been run last under this name."""
+        return str(_read_mark(self.folder / "scores" / f"task={task}" / MARK)["task_id"])
+
+    def sample_order(self, task: str) -> list[str]:
+        """The samples of a task in the order in which they were scored, which is that of the task."""
+        paths = parts.of_task(self.folder / "scores" / f"task={task}")
+        tables = (parts.read(path, ["sample_id"], ["sample_id"]) for path in paths)
+        return list(dict.fromkeys(name for table in tables for name in parts.in_order(table, "sample_id")))
+
+    def read(self, *tasks: str, own: bool = False) -> pd.DataFrame:
         """Every row that runs asked for about the current weights of these tasks (default: all).
 
-        Sorted, so that the order of writing does not matter.
+        Sorted, so that the order of writing does not matter. Where the last run of a task took rows from a release file
+        they are among them, and a column says which; `own`: without these, and with all that was computed in this folder.
         """
-        tables = []
+        tables, marks = [], {}
         for path in self._mark_paths():
-            if not tasks or _task_name(path) in tasks:
+            name = _task_name(path)
+            if not tasks or name in tasks:
                 mark = _read_mark(path)
                 about = {name: mark[name] for name in ("task_id", "fingerprint")}
                 read = _of_given(parts.read_all(parts.of_task(path.parent), about), mark.get("given", {}))
-                tables += _shown(read, set(mark.get("sweep_only", [])))
-        return parts.frame(tables)
+                read = _shown(read, set(mark.get("sweep_only", [])))
+                if "beside" in mark and not own:
+                    marks[name] = mark["beside"]
+                    read = beside.joined(read, name, marks[name], self.folder)
+                tables += read
+        return beside.with_origin(parts.frame(tables), marks)
 
     def read_asked(
         self, task: Entry, methods: Sequence[Entry], metrics: Sequence[Metric], *, seed: int, fingerprint: str
@@ -134,14 +157,14 @@ class Store:
         return self._task_folder(task) / f"method={method.name}"
 
     def _mark_paths(self) -> list[Path]:
-        return sorted((self.folder / "scores").glob("task=*/current.json"))
+        return sorted((self.folder / "scores").glob(f"task=*/{MARK}"))
 
     def _mark(self, task: Entry) -> dict[str, Any]:
-        path = self._task_folder(task) / "current.json"
+        path = self._task_folder(task) / MARK
         return _read_mark(path) if path.is_file() else {}
 
     def _write_mark(self, task: Entry, fingerprint: str, **fields: object) -> None:
-        path = self._task_folder(task) / "current.json"
+        path = self._task_folder(task) / MARK
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic(path) as part:
             mark = {"task_id": task.id, "fingerprint": fingerprint} | fields

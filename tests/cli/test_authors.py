@@ -242,6 +242,7 @@ tasks = ["a"]
 methods = ["b", "c[x=1,y=2]"]
 metrics = "d"
 maps = {e = "f.npz", g = "/abs/h.npz"}
+beside = "scores.parquet"
 profile = "full"
 samples = 3
 budget = 90
@@ -276,6 +277,7 @@ name = "mine"
         "method": ["b", "c[x=1,y=2]"],
         "metric": ["d"],
         "maps": ["e=deep/f.npz", "g=/abs/h.npz"],
+        "beside": Path("deep/scores.parquet"),
         "profile": "full",
         "samples": 3,
         "budget": "90",
@@ -308,6 +310,7 @@ name = "mine"
     options = vars(parser().parse_args(["run"]))
     assert set(values) <= set(options)
     assert config.read(written("plugins = []\n")) == {"plugins": []}
+    assert config.read(written("beside = 'reference'\n", "deep/study.toml")) == {"beside": Path("reference")}
     assert config.read(written("model = 'timm:resnet18'\nreadout = 0\nbaseline = 'white'\n")) == {
         "model": "timm:resnet18",
         "readout": 0,
@@ -338,6 +341,7 @@ def test_tasks_that_are_named_take_no_model_of_the_file():
         ("metrics = ['']", "metrics is ['']; a name"),
         ("profile = 'quik'", "profile is 'quik'; one of quick, standard, full is needed"),
         ("maps = 'f.npz'", "maps is 'f.npz'; a table of names and files, such as"),
+        ("beside = 3", "beside is 3; the path of a release file or a results folder, or"),
         ("maps = {a = 3}", "maps is {'a': 3}; a table of names and files"),
         ("samples = 0", "samples is 0; a whole number of at least 1 is needed"),
         ("samples = 2.5", "samples is 2.5; a whole number"),

@@ -61,6 +61,7 @@ function boardCsv(task, rows, filters) {
     "method",
     "method_id",
     "method_family",
+    ...(board.methods.some((row) => row.scores_from) ? ["scores_from"] : []),
     "n_samples",
     "status",
     "rank",

@@ -258,6 +258,7 @@ function cardBody(task, name) {
       ["guaranteed properties", about && promisedProperties(about)],
       [`checked on ${task}`, (exactnessOf(task, row) || {}).note],
       ["id", row.method_id],
+      ["scores from", row.scores_from],
       ["version", row.outdated === "yes" && outdatedText(about)],
     ]),
     standings(name),

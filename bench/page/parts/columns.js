@@ -14,6 +14,7 @@ function standingColumns(task) {
         row.method,
         (content.descriptions.methods[row.method] || {}).summary,
         exactnessText(task, row),
+        row.scores_from && originText(row),
         row.outdated === "yes" && outdatedText(content.descriptions.methods[row.method]),
         "Press Enter for details.",
       ],

@@ -112,12 +112,15 @@ function resolution(board) {
 function counts(board) {
   const rows = ranked(board),
     controls = rows.filter((row) => row.is_control).length,
-    without = board.methods.length - rows.length;
+    without = board.methods.length - rows.length,
+    origins = new Set(board.methods.map((row) => row.scores_from).filter(Boolean)),
+    beside = board.methods.filter((row) => row.scores_from).length;
   const counted = board.metrics.filter((metric) => metric.rank_weight > 0).length;
   return [
     `${plural(rows.length - controls, "method")} and ${plural(controls, "control")} are ranked`,
     without > 0 && `, ${plural(without, "row")} ${without === 1 ? "has" : "have"} no rank`,
     `. ${counted} of ${plural(board.metrics.length, "metric")} ${counted === 1 ? "counts" : "count"} in the rank.`,
+    beside > 0 && ` ${plural(beside, "row")} marked "beside": scores from ${[...origins].join(", ")}.`,
   ];
 }
 
@@ -131,6 +134,7 @@ function methodCell(task, row) {
       { class: "under" },
       familyOf(row),
       exactnessChip(task, row),
+      row.scores_from && badge("beside", "", originText(row)),
       row.outdated === "yes" && badge("older version", "warn", outdatedText(content.descriptions.methods[row.method])),
     ),
   ];
@@ -149,6 +153,8 @@ const exactnessText = (task, row) => {
   const found = exactnessOf(task, row);
   return found && `On this network: ${found.note}`;
 };
+
+const originText = (row) => `Scores from ${row.scores_from}. Costs were measured elsewhere and are not compared.`;
 
 const outdatedText = (about) =>
   `Scored with an earlier version; the installed version is ${about ? about.version : "newer"}. Run it again to update the scores.`;
