@@ -25,14 +25,20 @@ from bench.network.timing import Pace
 from bench.perturbation.probe import Probe
 
 SHARE = 0.02  # of the expected time, that metrics may be metered for
-SAMPLES = 8  # at most, that are metered
+SAMPLES = 8  # at most, that a method is timed on
+MANY, SOME = (
+    32,
+    4,
+)  # samples at most that metrics are metered on, and at least for what each of them takes; otherwise one
 PATIENCE = 20.0  # seconds, after which what is not metered yet has to wait for its turn
 MATTERS = 5.0  # seconds of all samples of a method, from which on its time is looked at closely
-LONG = 15.0  # seconds of a run, from which on metrics are metered more than once
-CELL = 0.003  # seconds to score the samples of a method with a metric, beside what each of them takes
+PART = 8  # one of so many samples at most: what all methods share is asked again for it
+FEW = 20  # queries of a metric, above which it is looked at whether they are asked for each map
+ODD = 0.02  # seconds beside the model's that may be chance, an import, or belong to no sample
+CELL = 0.004  # seconds to score the samples of a method with a metric, beside what each of them takes
 # What an entry asks for each sample, by the cost that it states, until it is metered; "" is a cost that nobody stated.
 QUERIES_OF_METHODS = {"fast": 4, "medium": 100, "": 100, "slow": 1500}
-QUERIES_OF_METRICS = {"fast": 10, "": 10, "medium": 50, "slow": 100}
+QUERIES_OF_METRICS = {"fast": 2, "": 2, "medium": 10, "slow": 20}
 EXPLANATIONS = 3
 
 
@@ -87,10 +93,12 @@ class Costs:
                 show(method.name)
                 self.of_method(method, problem)
         metrics = {metric.name: metric for one in ahead for metric, _ in one.metrics}
-        passes = 3 * sum(CELL + self._guess(metric).seconds for metric in metrics.values())
-        samples = min(SAMPLES, int(SHARE * self.seconds(ahead) / passes), len(problem)) if passes else 0
-        if samples:
-            self._meter_metrics(ahead, list(metrics.values()), problem.take(range(samples)))
+        cells, own = len(metrics) * CELL, sum(self._guess(metric).seconds for metric in metrics.values())
+        allowed, most = SHARE * self.seconds(ahead), min(MANY, len(problem), self.samples // PART)
+        samples = min(most, int((allowed - 3 * cells) / (2 * own)) if own else 0)
+        if samples >= SOME or (most and allowed > cells + own):
+            samples = samples if samples >= SOME else 1
+            self._meter_metrics(list(metrics.values()), problem.take(range(samples)))
 
     def of_method(self, method: Entry, problem: Problem) -> MethodCost:
         """What the method costs; metered now, on the problem's first samples, where it is not known."""
@@ -191,33 +199,33 @@ class Costs:
         if alone.seconds > 3 * least and alone.seconds * self.samples > MATTERS:
             samples = max(1, min(SAMPLES, self.samples // 50, problem.batch_size, len(problem)))
             _, some = explain_alone(method, problem.take(range(samples)), task=self.task, seed=self.seed, plain=True)
-            seconds = alone.seconds if some is None else some.seconds / samples
+            seconds = alone.seconds if some is None else _each(some.seconds, samples, least)
         return MethodCost(alone.forwards, seconds, peak)
 
-    def _meter_metrics(self, ahead: Sequence[Ahead], metrics: Sequence[Metric], problem: Problem) -> None:
-        """Meters metrics on these samples, twice where the run is long: what all methods share is asked the first time only.
+    def _meter_metrics(self, metrics: Sequence[Metric], problem: Problem) -> None:
+        """Meters metrics on these samples, and on other maps of them: what all methods share is asked the first time only.
 
         Once more with a single sample, which tells what a metric takes whatever their number.
         """
         samples, end = len(problem), time.perf_counter() + PATIENCE
         probe = Probe(problem, names=(self.seed, self.task))
-        first = StandIn("first", probe, self.task, self.seed)
+        first, second = (StandIn(name, probe, self.task, self.seed) for name in ("first", "second"))
+        alone = StandIn("second", probe.take([0]), self.task, self.seed) if samples > 1 else second
         for metric in metrics:
-            if time.perf_counter() < end:
-                took = first.score(metric)
-                self.metrics[metric.name] = MetricCost(took.explanations, took.queries, took.seconds)
-        if self.seconds(ahead) < LONG:
-            return
-        second, alone = (StandIn("second", part, self.task, self.seed) for part in (probe, probe.take([0])))
-        for metric in metrics:
-            if time.perf_counter() < end and metric.name in self.metrics:
-                before, took, one = self.metrics[metric.name], second.score(metric), alone.score(metric).seconds
-                least = min(one, took.queries * self._forward)
-                each = max(least, (took.seconds * samples - one) / (samples - 1) if samples > 1 else one - CELL)
-                shared = max(0.0, before.queries - took.queries)
-                self.metrics[metric.name] = MetricCost(
-                    took.explanations, took.queries, each, max(CELL, one - each), shared, shared * self._forward
-                )
+            if time.perf_counter() > end:
+                return
+            before = took = first.score(metric)
+            least = took.queries * self._forward
+            if samples > 1 or took.queries > FEW or took.seconds > least + ODD:
+                took = second.score(metric)
+                least = took.queries * self._forward
+            shared = max(0.0, before.queries - took.queries)
+            one = alone.score(metric).seconds if samples > 1 else 0.0
+            each = _each(took.seconds * samples - one, max(1, samples - 1), least)
+            cell = max(CELL, one - each)
+            self.metrics[metric.name] = MetricCost(
+                took.explanations, took.queries, each, cell, shared, shared * self._forward
+            )
 
 
 class StandIn:
@@ -239,6 +247,11 @@ class StandIn:
         with measured(self._probe.problem.model) as meter:
             score(metric, self._method, self._probe, self._maps, task=self._task, seed=self._seed)
         return MetricCost(self._explained / samples, meter.forwards / samples, meter.seconds / samples)
+
+
+def _each(seconds: float, samples: int, least: float) -> float:
+    """Seconds for a sample: `least`, those of the model, unless these samples took clearly longer."""
+    return max(least, seconds / samples) if seconds > least * samples + ODD else least
 
 
 def _cannot(method: Entry, metric: Metric) -> bool:

@@ -99,8 +99,7 @@ def metered(names: list[str], metrics: list[str], samples: int = 50) -> Costs:
 
 
 def test_methods_and_metrics_are_counted(monkeypatch):
-    monkeypatch.setattr(metering, "SHARE", 1.0)
-    monkeypatch.setattr(metering, "LONG", 0.0)
+    monkeypatch.setattr(metering, "SHARE", 100.0)
     made = metered(
         ["random", "saliency", "integrated_gradients", "oracle"],
         ["deletion", "max_sensitivity", "mprt_cascading", "quantus_faithfulness_correlation", "seconds"],
@@ -155,8 +154,7 @@ def test_a_method_that_fails_is_not_metered_twice():
 @pytest.mark.usefixtures("one_thread")
 def test_the_queries_that_are_foretold_are_those_that_are_asked(tmp_path, monkeypatch):
     """Of a run that is long enough to meter its metrics; skipped methods and metrics included."""
-    monkeypatch.setattr(metering, "SHARE", 1.0)
-    monkeypatch.setattr(metering, "LONG", 0.0)
+    monkeypatch.setattr(metering, "SHARE", 100.0)
     names = ("random", "saliency", "occlusion", "integrated_gradients", "cam", "sise")
     chosen = ["drop", "deletion", "quantus_faithfulness_correlation", "max_sensitivity", "mprt_cascading", "road"]
     told: list[Estimate] = []
