@@ -26,6 +26,7 @@ function methodsOfAllTasks() {
         method: row.method,
         method_family: familyOf(row),
         is_control: row.is_control,
+        scores_from: row.scores_from,
         rows: {},
       };
       entry.rows[task] = row;
