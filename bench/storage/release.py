@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from bench import __version__
 from bench.core.errors import RequestError
+from bench.core.hashing import digest
 from bench.core.vocabulary import COST
 from bench.storage.parts import NAMES, READ, SCHEMA
 
@@ -37,6 +38,7 @@ class TaskFacts:
 
     task_id: str
     fingerprint: str
+    rows: int  # in the file
     features: int  # of a sample
     written: str  # when the last score was
     samples: int  # in the file: the first of the task
@@ -85,16 +87,21 @@ class Release:
         names = [name for name in columns if name in NAMES]
         try:
             file = pq.ParquetFile(BytesIO(self.content), read_dictionary=names, page_checksum_verification=True)
-            return file.read_row_group(list(self.tasks).index(task), columns=columns, use_threads=False)
-        except (pa.ArrowException, OSError) as error:
+            table = file.read_row_group(list(self.tasks).index(task), columns=columns, use_threads=False)
+            table.validate(full=True)
+        except (pa.ArrowException, OSError, ValueError) as error:
             raise damaged(self.name) from error
+        if len(table) != self.tasks[task].rows:
+            raise damaged(self.name)
+        return table
 
 
 def read(content: bytes, name: str) -> Release:
     """A release file from its bytes; `name`: what messages call it. Raises RequestError for any other content."""
     try:
         file = pq.ParquetFile(BytesIO(content))
-    except (pa.ArrowException, OSError) as error:
+        types = {one.name: one.type for one in file.schema_arrow}
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise damaged(name) from error
     facts = _facts(file.schema_arrow.metadata or {})
     if not isinstance(facts, dict) or not isinstance(facts.get("format"), int):
@@ -103,7 +110,8 @@ def read(content: bytes, name: str) -> Release:
         raise RequestError(
             f"{name} was written by bench {facts.get('bench')}, in a newer form than bench {__version__} reads; update bench"
         )
-    types = {one.name: one.type for one in file.schema_arrow}
+    if facts.pop("digest", None) != _digest(facts):
+        raise damaged(name)
     try:
         tasks = {task: TaskFacts(**own) for task, own in facts["tasks"].items()}
         release = Release(content, name, facts["bench"], facts["seed"], tasks)
@@ -138,6 +146,7 @@ def _encoded(parts: Mapping[str, Part], seed: int, most: int, level: int) -> byt
     kept = {task: _first(part, most) for task, part in parts.items()}
     tasks = {task: asdict(_task_facts(part, kept[task])) for task, part in parts.items()}
     facts = {"format": FORMAT, "bench": __version__, "seed": seed, "tasks": tasks}
+    facts["digest"] = _digest(facts)
     fields = [SCHEMA.field(name) for name in COLUMNS]
     schema = pa.schema(fields, metadata={KEY: json.dumps(facts, separators=(",", ":")).encode()})
     buffer = BytesIO()
@@ -175,6 +184,7 @@ def _task_facts(part: Part, kept: pd.DataFrame) -> TaskFacts:
     return TaskFacts(
         task_id=part.task_id,
         fingerprint=str(part.rows["fingerprint"].iloc[0]),
+        rows=len(kept),
         features=int(part.rows["features"].iloc[0]),
         written=str(part.rows["written"].astype(str).max()),
         samples=int(kept["sample_id"].nunique()),
@@ -218,6 +228,11 @@ def _repeated(name: str, value: Any, n: int) -> pa.Array:
     if name in NAMES:
         return pa.DictionaryArray.from_arrays(pa.array(np.zeros(n, np.int32)), pa.array([value], kind))
     return pa.repeat(pa.scalar(value, kind), n) if value is not None else pa.nulls(n, kind)
+
+
+def _digest(facts: Mapping[str, Any]) -> str:
+    """Pages have checksums of their own; the metadata have this one."""
+    return digest(json.dumps(facts, sort_keys=True))
 
 
 def _facts(metadata: Mapping[bytes, bytes]) -> Any:
