@@ -167,7 +167,7 @@ class Side:
 
 def opened(beside: str | Path, *, data: Data, out: str | Path | None) -> Side:
     """The release file that is meant: a path, a results folder, or the word for that of this version."""
-    if str(beside) == REFERENCE and not Path(beside).exists():
+    if beside == REFERENCE:  # ./reference is a path
         return Side(release.read(_reference(data).read_bytes(), FILE))
     path = Path(beside)
     if path.is_dir():

@@ -96,8 +96,8 @@ def _text(value: Any, _folder: Path) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def _beside(value: Any, folder: Path) -> Path | None:
-    return Path(value) if value == "reference" else _path(value, folder)
+def _beside(value: Any, folder: Path) -> str | Path | None:
+    return value if value == "reference" else _path(value, folder)
 
 
 def _number(least: int) -> Callable[[Any, Path], int | None]:

@@ -71,7 +71,6 @@ def _add_run(commands: Any) -> Any:
     options.add_maps(choice)
     choice.add_argument(
         "--beside",
-        type=Path,
         metavar="FILE",
         help="rank the methods among those of a release file (see `python -m bench pack`), of a results folder, or of the word "
         "reference, the published run: scores what it lacks, on its tasks and samples, with its metrics",

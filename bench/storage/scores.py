@@ -104,6 +104,14 @@ class Store:
         """Task -> the fingerprint of the weights and settings that reports show."""
         return {_task_name(path): _read_mark(path)["fingerprint"] for path in self._mark_paths()}
 
+    def tidy(self) -> None:
+        """Removes the release files that no board takes anything from any more."""
+        marks = map(_read_mark, self._mark_paths())
+        used = {self.folder / mark["beside"]["file"] for mark in marks if "beside" in mark}
+        for path in (self.folder / beside.FOLDER).glob("*.parquet"):
+            if path not in used:
+                path.unlink()
+
     def task_id(self, task: str) -> str:
         """The id of a task that has been run last under this name."""
         return str(_read_mark(self.folder / "scores" / f"task={task}" / MARK)["task_id"])

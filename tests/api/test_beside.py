@@ -157,8 +157,11 @@ def test_pictures_mark_the_methods_of_the_file(file, tmp_path):
 
 def test_a_run_without_the_file_shows_the_folders_own_scores_alone(file, tmp_path):
     beside(file, tmp_path)
+    evaluate("grad_cam", out=tmp_path, task="mnist1d")
+    assert len(list((tmp_path / "beside").iterdir())) == 1  # the other task takes rows from it still
     found = evaluate("grad_cam", out=tmp_path)
     assert set(found.leaderboard["method"]) == {"grad_cam"}
+    assert list((tmp_path / "beside").iterdir()) == []
     assert Column.ORIGIN not in found.leaderboard
 
 
@@ -219,6 +222,7 @@ def test_what_the_file_lacks_is_computed_where_no_method_is_named(file, tmp_path
 def test_the_word_reference_is_the_file_of_this_version(file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "reference").mkdir()  # another thing
     for place in ("cache", "data"):
         (tmp_path / place).mkdir()
         shutil.copy(file, tmp_path / place / FILE)

@@ -310,7 +310,7 @@ name = "mine"
     options = vars(parser().parse_args(["run"]))
     assert set(values) <= set(options)
     assert config.read(written("plugins = []\n")) == {"plugins": []}
-    assert config.read(written("beside = 'reference'\n", "deep/study.toml")) == {"beside": Path("reference")}
+    assert config.read(written("beside = 'reference'\n", "deep/study.toml")) == {"beside": "reference"}
     assert config.read(written("model = 'timm:resnet18'\nreadout = 0\nbaseline = 'white'\n")) == {
         "model": "timm:resnet18",
         "readout": 0,
