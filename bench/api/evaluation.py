@@ -217,7 +217,10 @@ def _run(
     with bar(progress) as shown:
         outcome = run(plan, Store(folder, marks), shown, lambda task: finished(task.name) if finished else None, told)
         shown.set_description_str("done")
-    Store(folder).tidy()
+    store = Store(folder)
+    if outcome.stopped:
+        store.stopped({task: facts["samples"] for task, facts in outcome.tasks.items()})
+    store.tidy()
     facts = _facts(plan, outcome, time.perf_counter() - start)
     facts |= {} if side is None else {"beside": {"origin": side.origin, "file": side.file.name}}
     run_facts.write(folder, about | facts)

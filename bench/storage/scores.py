@@ -104,6 +104,14 @@ class Store:
         """Task -> the fingerprint of the weights and settings that reports show."""
         return {_task_name(path): _read_mark(path)["fingerprint"] for path in self._mark_paths()}
 
+    def stopped(self, scored: Mapping[str, int]) -> None:
+        """Boards compare with a release file on the samples that a run has scored before it stopped: the first of each task."""
+        for path in self._mark_paths():
+            mark, number = _read_mark(path), scored.get(_task_name(path))
+            if "beside" in mark and number is not None:
+                mark["beside"]["samples"] = mark["beside"]["samples"][:number]
+                _write_json(path, mark)
+
     def tidy(self) -> None:
         """Removes the release files that no board takes anything from any more."""
         marks = map(_read_mark, self._mark_paths())
@@ -174,13 +182,16 @@ class Store:
     def _write_mark(self, task: Entry, fingerprint: str, **fields: object) -> None:
         path = self._task_folder(task) / MARK
         path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic(path) as part:
-            mark = {"task_id": task.id, "fingerprint": fingerprint} | fields
-            part.write_text(json.dumps(mark) + "\n", encoding="utf-8")
+        _write_json(path, {"task_id": task.id, "fingerprint": fingerprint} | fields)
 
 
 def _task_name(mark: Path) -> str:
     return mark.parent.name.removeprefix("task=")
+
+
+def _write_json(path: Path, mark: Mapping[str, object]) -> None:
+    with atomic(path) as part:
+        part.write_text(json.dumps(mark) + "\n", encoding="utf-8")
 
 
 def _read_mark(path: Path) -> dict[str, Any]:

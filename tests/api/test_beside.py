@@ -18,10 +18,12 @@ from torch import nn
 
 import bench
 from bench import api, plots
+from bench.api import evaluation
 from bench.api.beside import FILE
 from bench.cli.main import main
 from bench.core.errors import BenchError, RequestError
 from bench.core.vocabulary import COST, Column
+from bench.engine.plan import Outcome
 from bench.storage.scores import Store
 
 TASKS = ["mnist1d", "planted_signal"]
@@ -197,6 +199,22 @@ def test_a_file_of_the_first_samples_is_compared_on_these(two, tmp_path):
     api.pack(two, tmp_path / "few.parquet", samples=5)
     found = beside(tmp_path / "few.parquet", tmp_path / "beside")
     same_tables(found, evaluate("random", "saliency", "grad_cam", out=tmp_path / "whole", samples=5))
+
+
+def test_a_run_that_a_budget_stops_is_compared_on_what_it_has_scored(file, tmp_path, monkeypatch):
+    def stopped(*asked: Any) -> Outcome:
+        outcome = run(*asked)
+        outcome.stopped = True
+        for facts in outcome.tasks.values():
+            facts["samples"] = 5
+        return outcome
+
+    run = evaluation.run
+    monkeypatch.setattr(evaluation, "run", stopped)
+    found = beside(file, tmp_path / "beside")
+    monkeypatch.undo()
+    same_tables(found, evaluate("random", "saliency", "grad_cam", out=tmp_path / "whole", samples=5))
+    assert set(beside(file, tmp_path / "beside").leaderboard["n_samples"]) == {12}  # the same command goes on
 
 
 def test_what_the_file_lacks_is_computed_where_no_method_is_named(file, tmp_path, monkeypatch, capsys):
