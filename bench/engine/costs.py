@@ -84,6 +84,7 @@ class Costs:
     metrics: dict[str, MetricCost] = field(default_factory=dict)
     _explained: dict[str, float] = field(default_factory=dict)  # seconds a sample, as it was in the run itself
     _scored: dict[str, tuple[int, float]] = field(default_factory=dict)  # samples, and seconds of each
+    _explanations: dict[str, float] = field(default_factory=dict)  # of metrics that nobody metered: as long as so many
 
     def meter(self, ahead: Sequence[Ahead], problem: Problem, show: Callable[[str], object] = str) -> None:
         """Meters the methods, the cheap ones first, then the metrics. `show` is called with the name of each method."""
@@ -164,6 +165,9 @@ class Costs:
 
     def learn_scoring(self, method: Entry, metric: Metric, samples: int, seconds: float) -> None:
         """What many samples took says more than what few did: less of it belongs to none of them."""
+        if samples and metric.name not in self.metrics and self.explaining(method) > 0:
+            known = self._explanations.get(metric.name, EXPLANATIONS)
+            self._explanations[metric.name] = max(known, seconds / samples / self.explaining(method))
         if samples and samples >= self._scored.get(metric.name, (0, 0.0))[0]:
             again = self._metric(metric).explanations * self.explaining(method)
             self._scored[metric.name] = samples, max(0.0, seconds / samples - again)
@@ -176,7 +180,8 @@ class Costs:
         return self.metrics.get(metric.name, self._guess(metric))
 
     def _guess(self, metric: Metric) -> MetricCost:
-        queries, again = QUERIES_OF_METRICS[metric.cost], EXPLANATIONS if "explain" in metric.injected else 0
+        again = self._explanations.get(metric.name, EXPLANATIONS) if "explain" in metric.injected else 0
+        queries = QUERIES_OF_METRICS[metric.cost]
         return MetricCost(again, queries, queries * self._forward)
 
     @property

@@ -90,6 +90,15 @@ def test_what_a_run_takes_is_learned(known):
     assert known.scoring(DEAR, AGAIN) == pytest.approx(1.2)
 
 
+def test_a_metric_that_nobody_metered_may_explain_more_often_than_was_guessed(known):
+    many = metric("many", "explain", cost="slow")
+    known.learn_explaining(CHEAP, 10, 0.1)
+    known.learn_scoring(CHEAP, many, 10, 10 * 28 * 0.01)
+    assert known.scoring(DEAR, many) == pytest.approx(28 * 1.0)
+    known.learn_scoring(CHEAP, CURVE, 10, 10 * 28 * 0.01)  # metered, and explains nothing
+    assert known.scoring(DEAR, CURVE) == pytest.approx(28 * 0.01)
+
+
 def metered(names: list[str], metrics: list[str], samples: int = 50) -> Costs:
     problem = signal_problem(samples=6, batch_size=64)
     made = Costs("mnist1d@1", 0, samples, PACE)
