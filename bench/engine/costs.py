@@ -128,10 +128,10 @@ class Costs:
             metric.name in self.metrics or metric.name in self._scored for metric in metrics
         )
 
-    def steps(self, ahead: Sequence[Ahead]) -> dict[tuple[str, str], float]:
+    def steps(self, ahead: Sequence[Ahead], *, shared: bool = True) -> dict[tuple[str, str], float]:
         """Seconds of each step, by the names of its method and its metric, "" where the method explains.
 
-        What a metric asks once for all methods is part of its first step.
+        What a metric asks once for all methods is part of its first step, if of any.
         """
         found: dict[tuple[str, str], float] = {}
         begun: set[str] = set()
@@ -139,7 +139,7 @@ class Costs:
             found[method.name, ""] = samples * self.explaining(method)
             for metric, number in metrics:
                 cost = self._metric(metric)
-                once = 0.0 if metric.name in begun else number * cost.shared_seconds
+                once = number * cost.shared_seconds if shared and metric.name not in begun else 0.0
                 begun.add(metric.name)
                 found[method.name, metric.name] = cost.cell + once + number * self.scoring(method, metric)
         return found

@@ -72,10 +72,11 @@ def estimate(task: str, costs: Costs, ahead: Sequence[Ahead]) -> Estimate:
     steps = costs.steps(ahead)
     methods: dict[str, float] = {}
     metrics: dict[str, float] = {}
-    for (method, metric), seconds in steps.items():
-        methods[method] = methods.get(method, 0.0) + seconds
+    for (_, metric), seconds in steps.items():
         if metric:
             metrics[metric] = metrics.get(metric, 0.0) + seconds
+    for (method, _), seconds in costs.steps(ahead, shared=False).items():  # without it another would ask what is shared
+        methods[method] = methods.get(method, 0.0) + seconds
     samples = max((one.samples for one in ahead), default=0)
     forward = costs.pace.forward if costs.pace else 0.0
     return Estimate(task, samples, sum(steps.values()), costs.queries(ahead), forward, methods, metrics)

@@ -200,7 +200,9 @@ def test_names_are_those_that_would_save_most(known):
     found = estimate("toy", known, [Ahead(CHEAP, 10, [(AGAIN, 10), (CURVE, 10)]), Ahead(DEAR, 10, [(AGAIN, 10)])])
     assert found.methods["dear"] == pytest.approx(10 * 1.0 + CELL + 10 * 2.001)
     assert found.metrics["again"] == pytest.approx(2 * CELL + 10 * (2.001 + 0.021))
-    assert found.seconds == pytest.approx(found.methods["dear"] + found.methods["cheap"])
+    shared = 10 * 0.04  # belongs to no method
+    assert found.metrics["curve"] == pytest.approx(0.5 + 10 * 0.02 + shared)
+    assert found.seconds == pytest.approx(found.methods["dear"] + found.methods["cheap"] + shared)
     assert found.queries == 10 * (2 + 4 + 5 + 3 + 100 + 200)
     assert found.text(["--samples 2 (6 s)"]) == (
         "toy: about 31 s (3,100 queries of the model at 1 ms); most expensive: metrics again 20 s; methods dear 30 s; "
