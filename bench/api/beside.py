@@ -72,6 +72,14 @@ class Side:
         facts = [self._facts(task) for task in tasks]
         return [one for one in methods if not all(one.id == known.methods.get(one.name) for known in facts)]
 
+    def check_methods(self, methods: Sequence[Entry], profile: str) -> None:
+        """Raises RequestError where there is nothing to compute."""
+        if not methods:
+            raise RequestError(
+                f"{self.file.name} holds all methods of profile {profile}; name some, or give the file of your own with "
+                "plugins"
+            )
+
     def amounts(self, tasks: Sequence[Task], samples: int | None) -> dict[str, int | None]:
         """Id of a task -> how many samples are compared: those of the file, or as many as are asked for."""
         amounts: dict[str, int | None] = {}

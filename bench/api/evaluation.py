@@ -139,10 +139,9 @@ def evaluate(
     taken_tasks, other_tasks = in_profile(asked_tasks, task if problem is None else (), profile)
     tasks = [named_by_precision(entry, precision) for entry in taken_tasks]
     chosen_methods, other_methods = in_profile(methods_of(methods), methods, profile)
-    if side is not None and methods is None:
-        chosen_methods = side.lacking(chosen_methods, tasks)
-    if side is not None and metrics is None:
-        metrics = side.metric_names(tasks)
+    if side is not None:
+        chosen_methods = side.lacking(chosen_methods, tasks) if methods is None else chosen_methods
+        metrics = side.metric_names(tasks) if metrics is None else metrics
     chosen_metrics, other_metrics = in_profile(metrics_of(metrics), metrics, profile)
     # Amounts are checked now, so that a wrong one costs nothing.
     if side is None:
@@ -168,10 +167,8 @@ def evaluate(
         plan = replace(plan, methods=[*plan.methods, *given_maps])
         for note in notes:
             warnings.warn(note, BenchWarning, stacklevel=2)
-    if side is not None and not plan.methods:
-        raise RequestError(
-            f"{side.file.name} holds all methods of profile {profile}; name some, or give the file of your own with plugins"
-        )
+    if side is not None:
+        side.check_methods(plan.methods, profile)
     judge = profile != "full" and metrics is None  # leave out metrics that fail their checks
     about = {"command": command, "config": config and str(config), "profile": profile, "precision": precision}
     wide = methods is None or metrics is None  # a smaller profile would take fewer
@@ -214,13 +211,16 @@ def _run(
         shown.set_description_str("metrics checked")
     if judge:
         plan = _without_metrics(plan, set(checks.loc[checks["verdict"] == "fail", "metric"]))
+    store, at_end = Store(folder, marks), side is not None and plan.budget is not None
+    done = (lambda name: None) if at_end or finished is None else finished
     with bar(progress) as shown:
-        outcome = run(plan, Store(folder, marks), shown, lambda task: finished(task.name) if finished else None, told)
+        outcome = run(plan, store, shown, lambda task: done(task.name), told)
         shown.set_description_str("done")
-    store = Store(folder)
     if outcome.stopped:
         store.stopped({task: facts["samples"] for task, facts in outcome.tasks.items()})
     store.tidy()
+    if at_end and finished is not None:  # the boards are of the samples that all methods have
+        list(map(finished, outcome.tasks))
     facts = _facts(plan, outcome, time.perf_counter() - start)
     facts |= {} if side is None else {"beside": {"origin": side.origin, "file": side.file.name}}
     run_facts.write(folder, about | facts)

@@ -211,8 +211,15 @@ def test_a_run_that_a_budget_stops_is_compared_on_what_it_has_scored(file, tmp_p
 
     run = evaluation.run
     monkeypatch.setattr(evaluation, "run", stopped)
-    found = beside(file, tmp_path / "beside")
+    told: list[tuple[str, int]] = []
+
+    def tell(task: str) -> None:
+        rows = Store(tmp_path / "beside").read(task)
+        told.append((task, rows["sample_id"].nunique()))
+
+    found = beside(file, tmp_path / "beside", budget="1h", finished=tell)
     monkeypatch.undo()
+    assert sorted(told) == [(task, 5) for task in TASKS]
     same_tables(found, evaluate("random", "saliency", "grad_cam", out=tmp_path / "whole", samples=5))
     assert set(beside(file, tmp_path / "beside").leaderboard["n_samples"]) == {12}  # the same command goes on
 
