@@ -33,7 +33,7 @@ class Estimate:
         """One line. `shorter`: ways to make it shorter, in the words of whoever asked."""
         model = f" of the model at {1000 * self.forward:.2g} ms" if self.forward else ""
         parts = [f"{self.task}: about {duration(self.seconds)} ({_rounded(self.queries)} queries{model})"]
-        if self.in_all:
+        if self.in_all > (1 + NOTABLE) * self.seconds:
             parts[0] += f", all tasks about {duration(self.in_all)}"
         dear = [
             f"{kind} {', '.join(f'{name} {duration(seconds)}' for name, seconds in named)}"

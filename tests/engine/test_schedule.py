@@ -151,6 +151,27 @@ def test_time_left_follows_the_task_s_own_pace(clock):
     assert bar.text == "second (5 min left) · sise"
 
 
+def test_what_is_expected_of_a_task_counts_until_enough_of_it_is_done(clock):
+    first, second = job("first", 100, steps=10), job("second", 100, steps=10)
+    asked, bar = legs([first, second], in_rounds=False), Bar()
+    forecast = Forecast(bar, asked)
+    list(forecast.begin(asked[0]))
+    assert forecast.expect(first, 40.0) == pytest.approx(80.0)  # the other is taken to be as slow as was guessed
+    forecast.step(first, "sise")
+    assert bar.text == "first (40 s left, 80 s in all) · sise"
+    for _ in range(5):
+        clock.now += 2
+        forecast.update(first, 100)
+    forecast.step(first, "sise")
+    assert bar.text == "first (10 s left, 30 s in all) · sise"
+    clock.now += 10
+    forecast.update(first, 100, 5)
+    list(forecast.begin(asked[1]))
+    assert forecast.expect(second, 300.0) == 0.0  # nothing comes after it
+    forecast.step(second, "sise")
+    assert bar.text == "second (5 min left) · sise"
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [(0.2, "1 s"), (99.4, "99 s"), (100, "2 min"), (5999, "100 min"), (6000, "1.7 h"), (36_000, "10.0 h")],

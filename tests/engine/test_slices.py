@@ -89,9 +89,19 @@ def test_what_methods_share_is_asked_once_also_in_slices(tmp_path, monkeypatch):
 
 
 def test_the_bar_ends_full_also_in_slices(tmp_path, single):
-    bar = Silent()
+    amounts: list[float] = []
+
+    class Listening(Silent):
+        def update(self, n: float | None = 1) -> None:
+            amounts.append(n or 0.0)
+
+    bar = Listening()
     run(plan(9), Store(tmp_path), bar)
-    assert bar.done == pytest.approx(bar.total)
+    *steps, last = amounts  # what is left at the end
+    assert len(steps) == 9 * 3 * (1 + 4)
+    assert min(steps) > 0
+    assert sum(steps) == pytest.approx(bar.total)
+    assert last == pytest.approx(0.0, abs=1e-9)
 
 
 def test_samples_that_a_metric_has_already_are_not_scored_again_in_slices(tmp_path, single):
