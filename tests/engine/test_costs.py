@@ -210,7 +210,7 @@ def test_names_are_those_that_would_save_most(known):
     )
 
 
-LONG_TASK = Estimate("tiles", 40, 1200.0, 123_456, 0.0123, {"a": 700, "b": 300, "c": 119}, {"x": 60}, round=8)
+LONG_TASK = Estimate("tiles", 40, 1200.0, 123_456, 0.0123, {"b": 300, "a": 700, "c": 119}, {"x": 60}, round=8)
 
 
 @pytest.mark.parametrize(
@@ -231,6 +231,7 @@ def test_the_line_in_words(estimate, shorter, text):
     [
         (1200.0, 2, "10m"),  # a round takes 4 minutes
         (3600.0, 1, "30m"),
+        (900.0, 2, ""),  # 2.7 samples
         (120.0, 20, "1m"),
         (100.0, 24, ""),  # no usual budget is half of it
     ],
