@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from bench.core.entries import Entry, Metric, Task
+from bench.core.entries import OWN_MODELS, Entry, Metric, Task
 from bench.core.errors import ContractError, DataMissing, RequestError
 from bench.core.problem import Problem
 from bench.core.progress import Progress
@@ -88,11 +88,19 @@ def _start(plan: Plan, task: Task, store: Store, outcome: Outcome) -> Job:
     keys = [_key(plan, task, method, metric, first) for method in plan.methods for metric in plan.metrics]
     if plan.for_reports:
         maps = {method.name: method.id for method in plan.methods if isinstance(method, given.GivenMaps)}
-        store.mark_run(task, first.fingerprint, keys, plan.left_out, maps)
+        store.mark_run(task, first.fingerprint, keys, plan.left_out, maps, _own_samples(plan, task, ids))
     else:
         store.mark_sweep(task, first.fingerprint, keys)
     steps = len(plan.methods) * (1 + len(plan.metrics))
     return Job(task, ids, first.inputs[0].numel(), steps)
+
+
+def _own_samples(plan: Plan, task: Task, ids: Sequence[str]) -> dict[str, str] | None:
+    """Id -> digest of the samples of a problem of one's own, the only ones that its boards show.
+
+    Another problem may have the same name and the same ids, such as the numbers of rows.
+    """
+    return dict(zip(ids, sample_digests(load(task, ids, plan)), strict=True)) if task.family == OWN_MODELS else None
 
 
 def _run_part(

@@ -97,15 +97,31 @@ def read(path: Path, columns: list[str] | None, categories: Sequence[str] = ()) 
         raise BenchError(f"{path}: not a score file of this harness ({error}); move it away and run again") from error
 
 
-def read_all(files: Sequence[Path], mark: Mapping[str, str]) -> list[pa.Table]:
-    """READ, and the columns of the mark, of the files whose rows have its values."""
+def read_all(
+    files: Sequence[Path], mark: Mapping[str, str], samples: Mapping[str, str] | None = None
+) -> list[pa.Table]:
+    """READ, and the columns of the mark, of the files whose rows have its values.
+
+    `samples`: id -> digest of the only samples whose rows are wanted; None: all.
+    """
     columns = [*READ, *set(mark) - set(READ)]
     names = [name for name in columns if SCHEMA.field(name).type == pa.string()]
     with ThreadPoolExecutor(THREADS) as pool:
         tables = list(pool.map(partial(read, columns=columns, categories=names), files))
+    if samples is not None:
+        tables = [_of_samples(table, samples) for table in tables]
     return [
         table for table in tables if len(table) and all(table[name][0].as_py() == value for name, value in mark.items())
     ]
+
+
+def _of_samples(table: pa.Table, samples: Mapping[str, str]) -> pa.Table:
+    """The rows of these samples, by id and digest."""
+    ids, digests = (table[name].combine_chunks() for name in ("sample_id", "sample_digest"))
+    code = {digest: place for place, digest in enumerate(digests.dictionary.to_pylist())}
+    wanted = np.array([code.get(samples.get(name, ""), -1) for name in ids.dictionary.to_pylist()], dtype=np.int64)
+    rows = wanted[ids.indices.to_numpy()] == digests.indices.to_numpy()
+    return table.filter(pa.array(rows))
 
 
 def keys_of(table: pa.Table) -> tuple[list[ScoreKey], np.ndarray]:

@@ -6,8 +6,9 @@ can be made without the plug-ins.
 `scores/task=NAME/current.json` marks what reports show: the weights and settings of the task that were asked for last
 (`task_id`, `fingerprint`), without the scores that only sweeps have asked for (`sweep_only`). A run that asks for such
 scores takes them off that list. `left_out` holds the methods and metrics that the last run left out as too slow. `given` holds
-the ids of maps that were made elsewhere, by name: those that were given last are shown. `beside` says what is taken from a
-release file (`storage.beside`).
+the ids of maps that were made elsewhere, by name: those that were given last are shown. `samples` holds id and digest of the
+samples of a problem of one's own: boards show these, and none of other data under the same name. `beside` says what is taken
+from a release file (`storage.beside`).
 """
 
 from __future__ import annotations
@@ -71,18 +72,22 @@ class Store:
         keys: Iterable[ScoreKey],
         left_out: Mapping[str, Sequence[str]] | None = None,
         given: Mapping[str, str] | None = None,
+        samples: Mapping[str, str] | None = None,
     ) -> None:
         """Notes what a run asks for, before it starts: its scores are shown in reports.
 
         `left_out`: kind (methods, metrics) -> those that are too slow for the profile. `given`: name -> id of maps made
-        elsewhere; scores of other maps under that name are no longer shown.
+        elsewhere; scores of other maps under that name are no longer shown. `samples`: id -> digest of the only samples that
+        are shown; None: all that have been scored.
         """
         keys = list(keys)
         asked, methods = {key.hash for key in keys}, {key.method.split("@")[0] for key in keys}
         mark = self._mark(task)
         sweep_only = [name for name in mark.get("sweep_only", []) if name not in asked]
         maps = {name: one for name, one in mark.get("given", {}).items() if name not in methods} | dict(given or {})
-        fields = {"left_out": dict(left_out or {}), "sweep_only": sweep_only, "given": maps}
+        fields: dict[str, object] = {"left_out": dict(left_out or {}), "sweep_only": sweep_only, "given": maps}
+        if samples is not None:
+            fields["samples"] = dict(samples)
         taken = self.beside.get(task.name)
         self._write_mark(task, fingerprint, **fields, **({"beside": taken.as_mark()} if taken else {}))
 
@@ -93,7 +98,7 @@ class Store:
         tables = (parts.read(path, parts.KEY, parts.KEY_NAMES) for path in parts.of_task(self._task_folder(task)))
         stored = {key.hash for table in tables if len(table) for key in parts.keys_of(table)[0]}
         new = {key.hash for key in keys} - stored - set(before)
-        kept = {name: mark[name] for name in ("left_out", "given", "beside") if name in mark}
+        kept = {name: mark[name] for name in ("left_out", "given", "samples", "beside") if name in mark}
         self._write_mark(task, fingerprint, **kept, sweep_only=[*before, *sorted(new)])
 
     def tasks(self) -> list[str]:
@@ -142,7 +147,8 @@ class Store:
             if not tasks or name in tasks:
                 mark = _read_mark(path)
                 about = {name: mark[name] for name in ("task_id", "fingerprint")}
-                read = _of_given(parts.read_all(parts.of_task(path.parent), about), mark.get("given", {}))
+                read = parts.read_all(parts.of_task(path.parent), about, mark.get("samples"))
+                read = _of_given(read, mark.get("given", {}))
                 read = _shown(read, set(mark.get("sweep_only", [])))
                 if "beside" in mark and not own:
                     marks[name] = mark["beside"]

@@ -337,3 +337,28 @@ def test_explain_draws_an_image_of_one_s_own(photos, tmp_path, capsys):
     assert Image.open(tmp_path / "m.png").width > 300
     expected = bench.explain(folder(photos), sample="dog/e.png", target="dog", methods="saliency", progress=False)
     assert expected.caption.startswith("model · dog/e.png: dog (p = ")
+
+
+def test_a_board_shows_the_samples_of_the_last_problem_of_its_name_alone(signals):
+    """Two data sets, one name, one folder, the same ids: no score of one stands on the board of the other."""
+    out = signals / "sites"
+    rng = np.random.default_rng(7)
+    np.save(signals / "b.npy", rng.normal(size=(4, 2, 30)).astype(np.float32))
+
+    def board(inputs: str, metrics: str, samples: int = 99) -> bench.Results:
+        words = f"run --task arrays --inputs {signals}/{inputs} --model {signals}/mine.py:build --samples {samples}"
+        assert main(f"{words} --method saliency random --metric {metrics} --no-plots --out {out}".split()) == 0
+        return bench.Results(out)
+
+    first = board("x.npy", "drop deletion").scores
+    assert len(first) == 2 * 2 * 6
+    other = board("b.npy", "drop")
+    assert sorted(set(other.scores["sample_id"])) == ["0", "1", "2", "3"]
+    assert set(other.scores["metric"]) == {"drop"}  # deletion was scored on the other samples of these numbers
+    assert other.leaderboard["n_samples"].tolist() == [4, 4]
+    assert sorted(set(board("x.npy", "drop", samples=3).scores["sample_id"])) == ["0", "1", "2"]
+    again = board("x.npy", "drop deletion").scores
+    key = ["method", "metric", "sample_id"]
+    pd.testing.assert_series_equal(
+        *(part.set_index(key)["score"].sort_index() for part in (first, again)), check_exact=False, rtol=1e-5
+    )
