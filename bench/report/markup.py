@@ -75,6 +75,7 @@ def _number(value: float) -> str:
 
 
 HEADLINES = ("drop", "deletion", "insertion", "localisation_auc", "seconds")  # metrics of a short board
+FEW = 6  # metrics that a short board has room for
 MARKS = {YES: "yes", BETTER: "better", WORSE: "worse", INDISTINGUISHABLE: "~"}
 IN_LATEX = str.maketrans(
     {char: f"\\{char}" for char in "&%$#_{}"}
@@ -106,9 +107,10 @@ def short(board: pd.DataFrame, metrics: pd.DataFrame) -> pd.DataFrame:
 
 
 def headlines(board: pd.DataFrame, metrics: pd.DataFrame) -> list[str]:
-    """The metrics that a short board shows: those of HEADLINES that have scores."""
-    known = set(metrics["metric"])
-    return [name for name in HEADLINES if name in known and board[name].notna().any()]
+    """The metrics that a short board shows: all that have scores where these are few, else those of HEADLINES."""
+    scored = [name for name in metrics["metric"] if board[name].notna().any()]
+    first = [name for name in HEADLINES if name in scored]
+    return first + [name for name in scored if name not in first] if len(scored) <= FEW else first
 
 
 def named(board: pd.DataFrame) -> pd.Series:

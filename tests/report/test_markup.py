@@ -39,17 +39,26 @@ def board_and_metrics():
 def test_markdown_has_a_line_for_each_ranked_method(board_and_metrics):
     lines = markup.markdown(*board_and_metrics).splitlines()
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
-    assert cells[0] == ["method", "rank", "top", "vs random", "mean rank, faithfulness", "seconds ↓"]
-    assert cells[2] == ["good", "1.5 (1-3)", "yes", "~", "1.5", "2"]
+    assert cells[0] == ["method", "rank", "top", "vs random", "mean rank, faithfulness", "seconds ↓", "down ↓", "up ↑"]
+    assert cells[2] == ["good", "1.5 (1-3)", "yes", "~", "1.5", "2", "1", "6"]
     assert [line[0] for line in cells[2:]] == ["good", "same", "random", "a_b%"]
-    assert cells[5] == ["a_b%", "incomplete", "", "", "", "0"]  # it lacks scores
+    assert cells[5] == ["a_b%", "incomplete", "", "", "", "0", "1", ""]  # it lacks scores
     assert lines[:4] == [
         "- toy: 4 samples.",
         "- good is the best method; 2 of the other 2 cannot be distinguished from it: same, random.",
         "- 0 of 3 methods are significantly better than the random control; the control is last.",
         "- 0 of 2 pairs of neighbours in rank can be distinguished.",
     ]
-    assert lines[-1].endswith("2 metrics hidden.")
+    assert "hidden" not in lines[-1]
+
+
+def test_a_board_of_many_metrics_shows_the_best_known_and_counts_the_others():
+    names = ["c", "deletion", "d", "drop", "e", "f", "pointing_game"]
+    for number, shown in ((6, ["drop", "deletion", "c", "d", "e", "f"]), (7, ["drop", "deletion"])):
+        tables = tables_of(
+            rows({method: dict.fromkeys(names[:number], values["up"]) for method, values in THREE.items()})
+        )
+        assert markup.headlines(tables.wide, tables.metrics) == shown
 
 
 def test_markdown_says_what_is_significant():
@@ -77,7 +86,7 @@ def test_a_shown_metric_that_does_not_count_and_an_outdated_method_are_marked():
     frame = rows({name: {"up": scores["up"], "drop": scores["down"]} for name, scores in THREE.items()})
     tables = tables_of(frame, verdicts={"drop@1": "fail"}, versions={"method": {"good": 2}})
     text = markup.markdown(tables.wide, tables.metrics)
-    assert "Not counted in the rank: drop. 1 metric hidden." in text
+    assert "Not counted in the rank: drop." in text
     assert "| good (outdated) " in text
 
 
@@ -85,7 +94,7 @@ def test_latex_escapes_what_it_must(board_and_metrics):
     board, metrics = board_and_metrics
     board = board.replace({"method": {"good": "goo_d&%"}})
     text = markup.latex(board, metrics)
-    assert r"goo\_d\&\% & 1.5 (1-3) & yes & \textasciitilde  & 1.5 & 2 \\" in text
+    assert r"goo\_d\&\% & 1.5 (1-3) & yes & \textasciitilde  & 1.5 & 2 & 1 & 6 \\" in text
     assert r"95 \% interval" in text
     assert r"\toprule" in text
     assert r"seconds $\downarrow$" in text
@@ -129,10 +138,11 @@ def test_the_terminal_says_the_answer_before_the_table_and_what_is_missing_after
         "0 of 3 methods are significantly better than the random control; the control is last.",
         "0 of 2 pairs of neighbours in rank can be distinguished.",
     ]
-    assert lines[5].split() == ["rank", "top", "vs", "random", "mean", "rank"]
+    assert lines[5].split()[:6] == ["rank", "top", "vs", "random", "mean", "rank"]
+    assert lines[5].split()[6::2] == ["down", "up", "third"]
     assert "not counted in the rank, fails its checks: down" in lines
     assert "outdated, scored by an older version (run again): same, third" in lines
-    assert f"3 metrics hidden; {tmp_path / 'leaderboards' / 'toy.csv'} holds all" in lines
+    assert not any("hidden" in line for line in lines)
     assert not any(line.startswith("slow one ") for line in lines)
     assert boards_text(None, tmp_path) == "no leaderboard yet: nothing has been scored"
 
