@@ -19,7 +19,7 @@ def add_command(commands: Any, name: str, function: str, summary: str, descripti
         epilog=examples,
         formatter_class=argparse.RawDescriptionHelpFormatter if examples else argparse.HelpFormatter,
     )
-    command.set_defaults(command=function)
+    command.set_defaults(command=function, parser=command)
     return command
 
 
@@ -104,6 +104,13 @@ def add_plugins(group: Any) -> None:
         metavar="PATH",
         help="files or folders with methods, metrics and tasks of your own",
     )
+
+
+def output_number(text: str) -> int:
+    """The number of a model's output."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not the number of an output; the first is 0")
+    return int(text)
 
 
 def positive(text: str) -> int:

@@ -104,7 +104,7 @@ def add_options(command: argparse.ArgumentParser, *, output_is_file: bool = Fals
     if not has_target:
         both.add_argument(
             "--target",
-            type=int,
+            type=options.output_number,
             dest="model_target",
             metavar="N",
             help="number of the output to explain (default: the predicted class)",

@@ -9,6 +9,7 @@ from typing import Any
 
 from bench import __version__
 from bench.cli import author_parser, maps_parser, model_parser, options, own_data
+from bench.cli.argument_parser import Parser
 from bench.core.vocabulary import BASELINES, FEATURES, PRECISIONS
 
 EPILOG = """\
@@ -27,7 +28,7 @@ examples:
 
 def parser(run_defaults: Mapping[str, Any] | None = None) -> argparse.ArgumentParser:
     """`run_defaults`: values for options of `run` that are not given, by option."""
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="python -m bench",
         description="Measures which attribution methods explain a model faithfully, and how certain the answer is.",
         epilog=EPILOG,

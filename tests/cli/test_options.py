@@ -6,7 +6,7 @@ import argparse
 
 import pytest
 
-from bench.cli import options
+from bench.cli import main, options
 
 
 def test_a_batch_size_is_auto_or_a_number():
@@ -30,3 +30,24 @@ def test_numbers_lie_within_their_limits(read, least, most):
         assert read(str(most)) == most
         with pytest.raises(argparse.ArgumentTypeError, match=f"'{most + 1}' is not a "):
             read(str(most + 1))
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("run --task arrays --chanels separate", "unknown option --chanels; did you mean --channels? "),
+        ("run --task mnist1d --imgsize=3", "unknown option --imgsize; did you mean --size? "),
+        ("run --task mnist1d --qqq", "unknown option --qqq; "),
+        ("list methods more", "unexpected more; "),
+        ("run --target benign", "--target: 'benign' is not the number of an output; the first is 0; "),
+        ("run --channels seperate", "--channels: invalid choice: 'seperate' (choose from "),
+        ("explain", "the following arguments are required: TASK; "),
+    ],
+)
+def test_a_wrong_option_is_one_sentence_with_the_nearest(words, sentence, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(words.split())
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"bench: {sentence}")
+    assert line.endswith(f"`python -m bench {words.split()[0]} --help` shows what is allowed")
