@@ -12,7 +12,9 @@ from typing import Any, NoReturn
 class Parser(argparse.ArgumentParser):
     """As argparse's, with messages of one sentence, the nearest option among them."""
 
-    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:
+    def parse_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> Any:
         arguments, rest = self.parse_known_args(args, namespace)
         if rest:
             command: Parser = getattr(arguments, "parser", self)

@@ -6,7 +6,8 @@ import argparse
 
 import pytest
 
-from bench.cli import main, options
+from bench.cli import options
+from bench.cli.main import main
 
 
 def test_a_batch_size_is_auto_or_a_number():
