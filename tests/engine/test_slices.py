@@ -140,7 +140,8 @@ def test_a_metric_that_turns_out_slow_gets_few_samples_at_a_time(tmp_path, monke
     metric = Metric("slow", slow, "faithfulness", "", 1, (), ("attribution",))
     run(plan(17, methods=[METHODS["saliency"], METHODS["random"]], metrics=[metric]), Store(tmp_path), Silent())
     assert sum(sizes) == 2 * 17
-    assert max(sizes) == 4  # 0.4 s / 0.04 s, and a power of 4
+    assert max(sizes) <= 10  # 0.4 s / 0.04 s
+    assert 4 in sizes
     assert len(sizes) <= 17  # the first method begins with single samples, the second does not
 
 
