@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 from unittest import mock
 
@@ -640,13 +641,29 @@ TABLE = (
         lambda: problem(model=Returning(lambda z: {"out": z})),
         "out",
         "the model returns dict with the keys ['out']; one tensor of logits (N, classes) is needed: name it "
-        "with `readout`, for example readout='out'",
+        "with `readout`, for example readout='out' (--readout out)",
     ),
     Row(
         lambda: problem(model=Returning(lambda z: (z,))),
         "tuple",
         "the model returns tuple; one tensor of logits (N, classes) is needed: name it with `readout`, for "
-        "example readout=0",
+        "example readout=0 (--readout 0)",
+    ),
+    Row(
+        lambda: problem(model=Returning(lambda z: {"features": z, "logits": z}), readout="logit"),
+        "logit",
+        "unknown key 'logit' of the model's answer; did you mean 'logits'? (allowed: features, logits)",
+    ),
+    Row(
+        lambda: problem(model=Returning(lambda z: SimpleNamespace(logits=z, loss=None)), readout="logit"),
+        "logit",
+        "unknown attribute 'logit' of the model's answer; did you mean 'logits'? (allowed: logits)",
+    ),
+    Row(
+        lambda: problem(model=Returning(lambda z: (z[..., None], z)), readout=2),
+        "2",
+        "the model's answer is a tuple of 2, and readout=2 is no place in it; a number below 2 is needed, for example "
+        "readout=1 (--readout 1)",
     ),
     Row(
         lambda: problem(model=Returning(lambda z: z[:, 0])),

@@ -15,10 +15,10 @@ from PIL import ImageColor
 from torch import Tensor, nn
 
 from bench.api.request import at_least_one
-from bench.core.adapt import Readout
 from bench.core.errors import RequestError
 from bench.core.own_model import Values
 from bench.core.problem import Problem
+from bench.core.readouts import Readout
 from bench.core.vocabulary import SEPARATE, SOFTMAX, TOGETHER
 from bench.task_tools import image_files, own_arrays, own_labels
 from bench.task_tools import images as readers

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import copy
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,9 +17,8 @@ from bench.core.errors import RequestError
 from bench.core.hashing import digest, model_digest
 from bench.core.model_checks import ASKED, check_weights, checked_logits
 from bench.core.nearest import unknown
+from bench.core.readouts import Readout, picked
 from bench.core.vocabulary import CHANNELS, IDENTITY, MODEL_OUTPUTS, SIGMOID, SOFTMAX, TOGETHER
-
-Readout = str | int | Callable[[Any], Tensor]
 
 
 class Wrapper(nn.Module):
@@ -41,12 +39,7 @@ class ReadOut(Wrapper):
         self.readout = readout
 
     def forward(self, inputs: Tensor) -> Tensor:
-        answer = self.model(inputs)
-        if callable(self.readout):
-            return self.readout(answer)
-        if isinstance(self.readout, str) and not isinstance(answer, dict):
-            return getattr(answer, self.readout)
-        return answer[self.readout]
+        return picked(self.model(inputs), self.readout)
 
 
 class Called(nn.Module):
@@ -80,6 +73,11 @@ def as_model(model: nn.Module | Callable[[Tensor], Tensor], readout: Readout | N
         raise RequestError(f"the model is of type {type(model).__name__}; a torch.nn.Module, or a function, is needed")
     own = copy.deepcopy(model) if isinstance(model, nn.Module) else Called(model)
     return (own if readout is None else ReadOut(own, readout)).eval()
+
+
+def separates(model: nn.Module, inputs: Tensor) -> bool:
+    """Whether inputs as the harness arranges them, of that model, have channels that are features of their own."""
+    return inputs.dim() > 3 and any(isinstance(part, WithoutChannel) for part in model.modules())
 
 
 def wrapped(model: nn.Module) -> frozenset[str]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.core.errors import RequestError
+from bench.core.readouts import suggested
 from bench.core.vocabulary import IDENTITY, SOFTMAX
 
 ASKED = 4  # inputs that the model is asked about
@@ -72,6 +73,8 @@ def _asked(model: nn.Module, inputs: Tensor) -> Tensor:
     try:
         with torch.no_grad():
             answers = model(inputs.clone())
+    except RequestError:  # of a readout
+        raise
     except Exception as error:
         text = " ".join(str(error).split())[:200]
         raise RequestError(
@@ -83,14 +86,10 @@ def _asked(model: nn.Module, inputs: Tensor) -> Tensor:
 def _check_form(answers: object, inputs: Tensor) -> None:
     """One tensor (N, K)."""
     if not isinstance(answers, Tensor):
-        keys, example = "", "readout=lambda answer: answer.logits"
-        if isinstance(answers, dict):
-            keys, example = f" with the keys {list(answers)[:5]}", f"readout={next(iter(answers), 'logits')!r}"
-        elif isinstance(answers, (tuple, list)):
-            example = "readout=0"
+        keys = f" with the keys {list(answers)[:5]}" if isinstance(answers, dict) else ""
         raise RequestError(
             f"the model returns {type(answers).__name__}{keys}; one tensor of logits (N, classes) is needed: name it with "
-            f"`readout`, for example {example}"
+            f"`readout`, for example {suggested(answers, len(inputs))}"
         )
     shape = tuple(answers.shape)
     found = f"the model returns the shape {shape} for {_inputs(len(inputs))}; logits (N, classes) are needed"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -187,6 +188,27 @@ WRONG = {  # case -> what is given, and the sentence
     "bfloat16": ({"model": network().bfloat16()}, "weight '0.weight' is bfloat16"),
     "the meta device": ({"model": network().to("meta")}, "weight '0.weight' is on the meta device .*load the weights"),
     "train mode": ({"model": Stubborn()}, "module 'drop' stays in train mode after model.eval()"),
+    "an answer with a key logits": (
+        {"model": Returning(lambda z: {"features": z, "logits": z})},
+        r"for example readout='logits' \(--readout logits\)$",
+    ),
+    "an answer with one value of that form": (
+        {"model": Returning(lambda z: {"maps": z[..., None], "ids": z.long(), "out put": z})},
+        r"for example readout='out put' \(--readout 'out put'\)$",
+    ),
+    "an answer with two values of that form": (
+        {"model": Returning(lambda z: {"first": z, "second": z})},
+        r"for example readout='first' \(--readout first\)$",
+    ),
+    "an object with logits": ({"model": Returning(lambda z: SimpleNamespace(x=z, logits=z))}, "readout='logits'"),
+    "a name for a place": (
+        {"model": Returning(lambda z: (z,)), "readout": "logits"},
+        "is a tuple of 1, and readout='logits' is no place in it; a number below 1 is needed, for example readout=0",
+    ),
+    "a place for a name": (
+        {"model": Returning(lambda z: SimpleNamespace(logits=z)), "readout": 0},
+        "unknown attribute '0' of the model's answer .allowed: logits.$",
+    ),
     "a tuple": ({"model": Returning(lambda z: (z,))}, "the model returns tuple; .*readout=0"),
     "a dictionary": ({"model": Returning(lambda z: {"out": z})}, r"with the keys \['out'\]; .*readout='out'"),
     "an object": ({"model": Returning(lambda z: bench)}, "returns module; .*readout=lambda answer: answer.logits"),
