@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench.core.adapt import Readout, arranged, as_model, default_target, fingerprint, fitted, wrapped
+from bench.core.adapt import arranged, as_model, default_target, fingerprint, fitted, wrapped
 from bench.core.layers import block_ends
+from bench.core.nearest import SHOWN_AT_MOST
 from bench.core.own_model import (
     Values,
     as_background,
@@ -27,6 +28,7 @@ from bench.core.own_model import (
     as_truth,
     check_top_k,
 )
+from bench.core.readouts import Readout
 from bench.core.vocabulary import SOFTMAX, TOGETHER
 
 PREDICTED = torch.empty(0, dtype=torch.int64)  # the targets of a problem whose model chooses the explained classes
@@ -62,6 +64,13 @@ class Problem:
 
     def __len__(self) -> int:
         return len(self.sample_ids)
+
+    def __repr__(self) -> str:
+        """One line, of what is known without asking the model."""
+        parts = [f"{len(self)} input{'s' * (len(self) != 1)} of {tuple(self.inputs.shape[1:])}"]
+        parts += [f"{len(self.class_names)} classes"] if self.class_names else []
+        parts += [f"output={self.output!r}", f"explains {_classes(self.targets.unique().tolist())}"]
+        return f"Problem({', '.join(parts)}{', with truth' if self.truth is not None else ''})"
 
     @property
     def shape(self) -> torch.Size:
@@ -175,3 +184,12 @@ class Problem:
             background=of(self.background),
             bounds=of(self.bounds),
         )
+
+
+def _classes(targets: Sequence[int]) -> str:
+    """The explained classes in words."""
+    if not targets:
+        return "the predicted classes"
+    if len(targets) == 1:
+        return f"class {targets[0]}"
+    return f"classes {', '.join(map(str, targets[:SHOWN_AT_MOST]))}{', ...' if len(targets) > SHOWN_AT_MOST else ''}"

@@ -13,6 +13,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from bench.core.adapt import separates
 from bench.core.entries import Entry
 from bench.core.errors import BenchError, NotApplicable
 from bench.core.problem import Problem
@@ -56,7 +57,16 @@ def why_skipped(entry: Entry, problem: Problem) -> str:
         return f"{entry.name} needs a task with {kinds}, and this one has output '{problem.output}'"
     values = {name: getattr(problem, name) for name in sorted(entry.needs)}
     missing = [name for name, value in values.items() if value is None or len(value) == 0]
+    if "layers" in missing:
+        return f"{entry.name} needs {_why_no_layers(problem)}"
     return f"{entry.name} needs {' and '.join(missing)}, which the task does not have" if missing else ""
+
+
+def _why_no_layers(problem: Problem) -> str:
+    """What a problem without layers lacks, and how it gets it."""
+    if separates(problem.model, problem.inputs):
+        return "one map for all channels; leave channels='separate' out"
+    return "layers with feature maps, and none were found in this model; name them with layers="
 
 
 def explain(

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 import bench
 from bench.core.problem import Problem
+from bench.engine.explain import why_skipped
+from bench.registry.decorators import METHODS, METRICS
 
 GENERATOR = torch.Generator().manual_seed(3)
 SIGNALS = torch.rand(6, 3, 20, generator=GENERATOR)
@@ -344,6 +346,34 @@ def test_methods_of_feature_maps_are_skipped_where_channels_are_separate():
         "saliency": {"ok"},
         "sise": {"skipped"},
     }
+    reasons = set(rows.loc[rows["method"] != "saliency", "note"])
+    way_out = "needs one map for all channels; leave channels='separate' out"
+    assert reasons == {f"grad_cam {way_out}", f"sise {way_out}"}
+    logit = Problem.from_model(head(1), IMAGES, channels="separate", output="sigmoid")
+    metric = METRICS["relative_representation_stability"]
+    assert why_skipped(metric, logit) == f"relative_representation_stability {way_out}"
+
+
+class Recurrent(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm, self.dense = nn.LSTM(2, 5, batch_first=True), nn.Linear(5, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.dense(self.lstm(x.transpose(1, 2))[0][:, -1])
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        lambda: Problem.from_model(Recurrent(), SIGNALS[:, :1].expand(-1, 2, -1)),
+        lambda: Problem.from_model(nn.Linear(4, 3), IMAGES[:, 0, 0, :4]),
+    ],
+    ids=["recurrent", "feature vectors"],
+)
+def test_methods_of_feature_maps_say_so_where_a_model_has_none(problem):
+    reason = "layers with feature maps, and none were found in this model; name them with layers="
+    assert why_skipped(METHODS["grad_cam"], problem()) == f"grad_cam needs {reason}"
 
 
 # --- Precision

@@ -36,6 +36,17 @@ def test_a_shift_moves_all_that_is_an_input():
     assert replace(problem, background=None, bounds=None).shifted(1.0).bounds is None
 
 
+def test_a_problem_is_shown_in_one_line_of_what_is_known():
+    problem = replace(image_problem(samples=3), truth=None, class_names=(), targets=torch.tensor([2, 0, 2]))
+    assert repr(problem) == "Problem(3 inputs of (3, 36, 36), output='softmax', explains classes 0, 2)"
+    one = replace(problem, targets=torch.tensor([2, 2, 2]), output="sigmoid", class_names=("a", "b", "c"))
+    assert repr(one.take([1])) == "Problem(1 input of (3, 36, 36), 3 classes, output='sigmoid', explains class 2)"
+    truth = torch.ones(3, 36, 36, dtype=torch.bool)
+    assert repr(replace(problem, targets=None, truth=truth)).endswith("explains the predicted classes, with truth)")
+    many = replace(image_problem(samples=12), targets=torch.arange(12), truth=None)
+    assert repr(many).endswith("explains classes 0, 1, 2, 3, 4, 5, 6, 7, ...)")
+
+
 class Twice(nn.Module):
     """One ReLU called twice, a feature map that is enlarged, and one that loses an axis more than the other."""
 

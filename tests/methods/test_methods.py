@@ -189,7 +189,9 @@ def test_any_method_can_be_negated_but_not_an_unknown_one():
 def test_a_method_that_reads_layers_is_skipped_where_a_task_names_none(name):
     explained = explain_all(METHODS[name], replace(signal_problem(samples=2), layers=()), task="test", seed=0)
     assert set(explained.status) == {"skipped"}
-    assert explained.note[0] == f"{name} needs layers, which the task does not have"
+    assert explained.note[0] == (
+        f"{name} needs layers with feature maps, and none were found in this model; name them with layers="
+    )
 
 
 @pytest.mark.parametrize("settings", ["alpha=0.5,beta=-0.5", "alpha=2.0,beta=0.5"])
