@@ -14,6 +14,7 @@ import torch
 from PIL import ImageColor
 from torch import Tensor, nn
 
+from bench.api.agreement import agreement
 from bench.api.request import at_least_one
 from bench.core.errors import RequestError
 from bench.core.own_model import Values
@@ -25,7 +26,6 @@ from bench.task_tools import images as readers
 from bench.task_tools.data import interleaved
 from bench.task_tools.own_network import Transform, named_network, short, timm_transform
 
-COMPARED = 64  # samples whose label is compared with the prediction
 Notify = Callable[[str], object] | None
 File = str | Path
 
@@ -265,20 +265,9 @@ def _outputs(network: _Network, inputs: Tensor, example: str, target: int | None
 def _finished(problem: Problem, notes: Sequence[str], notify: Notify) -> Problem:
     """The problem, after the sentences about it."""
     tell = notify or (lambda note: warnings.warn(note, stacklevel=4))
-    for note in [*notes, *_agreement(problem)]:
+    for note in [*notes, *agreement(problem)]:
         tell(note)
     return problem
-
-
-@torch.no_grad()
-def _agreement(problem: Problem) -> list[str]:
-    """How often the model predicts the label: where it does not, order of classes, transform or weights may be wrong."""
-    if problem.labels is None or problem.output != SOFTMAX:
-        return []
-    rows = range(min(len(problem), COMPARED))
-    found = torch.cat([problem.model(problem.inputs[row : row + 1]).argmax(1) for row in rows])
-    hits = int((found == problem.labels[: len(found)]).sum())
-    return [f"the model predicts the label of {hits} of {len(found)} samples"]
 
 
 def _tensor(values: np.ndarray) -> Tensor:

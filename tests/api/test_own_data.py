@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from timm.data import ImageDataset, create_transform, resolve_model_data_config
 from torch import nn
 
 import bench
+from bench.api.agreement import agreement
 from bench.cli.main import main
 from bench.core.display import in_unit_range
 from bench.storage.maps import MapStore
@@ -203,6 +205,32 @@ def test_arrays_run_on_the_command_line(signals, capsys):
     assert set(scores["sample_id"]) == {"0", "3", "5", "1"}
     assert (scores["status"] == "ok").all()
     assert "bench: the model predicts the label of " in capsys.readouterr().err
+
+
+GUESSING = ", no better than guessing: the order of the classes, the transform or the weights may be wrong"
+
+
+@pytest.mark.parametrize(
+    ("labels", "predicted", "ending"),
+    [
+        ([0, 1, 2, 3] * 10, [0, 1] + [(row + 1) % 4 for row in range(2, 40)], f"2 of 40 samples{GUESSING}"),
+        ([0, 1] * 20, [0] * 40, f"20 of 40 samples{GUESSING}"),  # one class, whatever is asked
+        ([0, 1] * 20, [0, 1] + [0] * 38, "21 of 40 samples"),
+        ([0] * 38 + [1] * 2, [0] * 40, f"38 of 40 samples{GUESSING}"),
+        ([0] * 38 + [1] * 2, [0] * 34 + [1] * 6, "36 of 40 samples"),  # fewer hits, and it sees the rare class
+        ([2] * 8, [2] * 8, "8 of 8 samples"),  # one label: as many hits as a guess among all four outputs
+        ([2] * 8, [2] * 2 + [0] * 6, f"2 of 8 samples{GUESSING}"),
+        ([2] * 8, [2] * 3 + [0] * 5, "3 of 8 samples"),
+        ([0, 1] * 3 + [1], [1, 0] * 3 + [0], "0 of 7 samples"),  # too few to tell
+        ([0, 1] * 4, [1, 0] * 4, f"0 of 8 samples{GUESSING}"),
+        ([0, 1] * 32 + [1] * 9, [0, 1] * 32 + [0] * 9, "64 of 64 samples"),  # only the first are asked
+    ],
+)
+def test_a_model_that_does_no_better_than_guessing_is_suspected(labels, predicted, ending):
+    inputs = 5 * torch.eye(4)[predicted] - 1
+    problem = bench.Problem.from_model(nn.Identity(), inputs, labels=labels)
+    assert agreement(problem) == [f"the model predicts the label of {ending}"]
+    assert agreement(replace(problem, labels=None)) == agreement(replace(problem, output="sigmoid")) == []
 
 
 def test_notes_are_warnings_where_nobody_takes_them(signals):
