@@ -85,6 +85,11 @@ def test_a_report_and_a_comparison_come_from_the_results(result, tmp_path):
         result.report(tmp_path / "missing" / "page.html")
 
 
+def test_results_are_shown_by_their_folder_alone(result):
+    assert repr(result) == f"Results(folder={result.folder!r})"  # neither the outcome nor a table
+    assert not hasattr(result, "_repr_html_")
+
+
 def test_a_temporary_folder_lives_as_long_as_the_results():
     made = bench.evaluate(mnist1d(2), methods="random", metrics="sparseness", batch_size=2, progress=False)
     folder = made.folder
