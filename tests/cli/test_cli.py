@@ -149,16 +149,6 @@ def test_a_gpu_that_is_not_there(tmp_path, monkeypatch, capsys, command):
     assert not (tmp_path / "results").exists()
 
 
-@pytest.mark.parametrize(
-    "words", ["", "bench", "run --samples 0 --all", "run --batch-size none --all", "list nothing", "run --nonsense"]
-)
-def test_a_wrong_option_is_refused_with_the_usage(capsys, words):
-    with pytest.raises(SystemExit) as raised:
-        main(words.split())
-    assert raised.value.code == 2
-    assert "usage: python -m bench" in capsys.readouterr().err
-
-
 def test_results_cannot_go_into_a_file(tmp_path, capsys):
     (tmp_path / "results").write_text("mine")
     assert main([*SMALL, "--out", str(tmp_path / "results")]) == 2

@@ -43,6 +43,11 @@ def test_numbers_lie_within_their_limits(read, least, most):
         ("run --target benign", "--target: 'benign' is not the number of an output; the first is 0; "),
         ("run --channels seperate", "--channels: invalid choice: 'seperate' (choose from "),
         ("explain", "the following arguments are required: TASK; "),
+        ("run --samples 0 --all", "--samples: '0' is not a whole number of at least 1; "),
+        ("run --batch-size none --all", "--batch-size: 'none' is not a whole number of at least 1; "),
+        ("list nothing", "kind: invalid choice: 'nothing' (choose from "),
+        ("", "the following arguments are required: COMMAND; "),
+        ("bench", "COMMAND: invalid choice: 'bench' (choose from "),
     ],
 )
 def test_a_wrong_option_is_one_sentence_with_the_nearest(words, sentence, capsys):
@@ -51,4 +56,5 @@ def test_a_wrong_option_is_one_sentence_with_the_nearest(words, sentence, capsys
     assert ended.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"bench: {sentence}")
-    assert line.endswith(f"`python -m bench {words.split()[0]} --help` shows what is allowed")
+    command = "" if words in ("", "bench") else f" {words.split()[0]}"
+    assert line.endswith(f"`python -m bench{command} --help` shows what is allowed")
