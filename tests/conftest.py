@@ -104,6 +104,15 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="module")
+def all_cores() -> Iterator[None]:
+    """Speed is measured as users have it, with a thread for each core."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(os.cpu_count() or 1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture
 def one_thread() -> Iterator[None]:
     """For small networks, whose threads would only wait for each other, long where other work runs beside."""

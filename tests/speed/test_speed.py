@@ -55,7 +55,7 @@ def timed(ask: Callable[[], object]) -> float:
 
 
 @pytest.fixture(scope="module", params=["mnist1d", "hmt"])
-def setting(request: pytest.FixtureRequest) -> Setting:
+def setting(request: pytest.FixtureRequest, all_cores: None) -> Setting:
     """256 signals as MNIST-1D has them, or 8 images of HMT's size; ten methods' attributions; the bare model's pace."""
     problem = signal_problem(256) if request.param == "mnist1d" else image_problem(8, size=150)
     own = pace(problem)
