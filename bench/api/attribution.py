@@ -87,8 +87,8 @@ def attribute(
     path = None if out is None else Path(out)
     if path is not None:
         map_files.check_writable(path)
-    task, plan = _asked(problem, name, samples, device, data, offline=offline)
-    probe = _probe(task, _ids(task, plan), plan, batch_size, seed)
+    task, plan = asked_for(problem, name, samples, device, data, offline=offline)
+    probe = _probe(task, ids_of(task, plan), plan, batch_size, seed)
     made = explain_all(entry, probe.problem, task=task.id, seed=seed)
     for sample, status, note in zip(probe.problem.sample_ids, made.status, made.note, strict=True):
         if status == "skipped":
@@ -144,7 +144,7 @@ def score(
     """
     load_plugins(plugins)
     chosen = _metrics_of_maps(metrics)
-    task, plan = _asked(problem, name, samples, device, data, offline=offline)
+    task, plan = asked_for(problem, name, samples, device, data, offline=offline)
     ids, attribution = _in_order(maps, task, plan, every=samples is not None or isinstance(problem, Problem))
     probe = _probe(task, ids, plan, batch_size, seed)
     status, note = zip(*map_status(attribution), strict=True)
@@ -169,7 +169,7 @@ def _one_method(name: str) -> Entry:
     return found[0]
 
 
-def _asked(
+def asked_for(
     problem: Problem | str, name: str, samples: int | None, device: str, data: str | Path | None, *, offline: bool
 ) -> tuple[Task, Plan]:
     """The problem or the registered task as a run has it."""
@@ -186,7 +186,7 @@ def _asked(
     return task, plan
 
 
-def _ids(task: Task, plan: Plan) -> Sequence[str]:
+def ids_of(task: Task, plan: Plan) -> Sequence[str]:
     """The ids of the samples asked for."""
     return call(task.samples, {"data": plan.data})[: plan.samples(task)]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from bench.api.attribution import asked_for, ids_of
 from bench.api.progress import bar
 from bench.api.request import (
     OWN_MODEL,
@@ -14,20 +15,16 @@ from bench.api.request import (
     Paths,
     at_least_one,
     checked_choice,
-    data_of,
     in_profile,
     load_plugins,
     methods_of,
-    one_task,
-    own_task,
 )
 from bench.core.entries import Entry
 from bench.core.problem import Problem
 from bench.core.vocabulary import CONTROLS, PROFILES
-from bench.engine.plan import Plan, answerable, load
+from bench.engine.plan import answerable, load
 from bench.network import device as devices
 from bench.perturbation.probe import Probe
-from bench.registry.decorators import call
 from bench.storage import exactness as stored
 from bench.storage.check import check_folder
 from bench.validation import exactness
@@ -110,15 +107,7 @@ def _problem(
     problem: Problem | str, name: str, samples: int, seed: int, device: str, data: str | Path | None, *, offline: bool
 ) -> tuple[Problem, Entry]:
     """The first samples of a problem or a registered task, as a run hands them to methods, and the task."""
-    task = one_task(problem) if isinstance(problem, str) else own_task(problem, name)
-    plan = Plan(
-        tasks=[task],
-        methods=[],
-        metrics=[],
-        samples=lambda _: samples,
-        data=data_of(data, offline=offline),
-        device=devices.choose(device),
-    )
+    task, plan = asked_for(problem, name, samples, device, data, offline=offline)
     devices.keep_freed_memory()
-    loaded = answerable(load(task, call(task.samples, {"data": plan.data})[:samples], plan))
+    loaded = answerable(load(task, ids_of(task, plan), plan))
     return Probe(replace(loaded, batch_size=min(loaded.batch_size, BATCH)), names=(seed, task.id)).problem, task

@@ -7,6 +7,7 @@ shared, and a run that is stopped leaves the same samples for every method.
 from __future__ import annotations
 
 import gc
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -85,22 +86,25 @@ def _start(plan: Plan, task: Task, store: Store, outcome: Outcome) -> Job:
         raise ContractError("it has no samples")
     first = load(task, ids[:1], plan)
     outcome.tasks[task.name] = {"id": task.id, "fingerprint": first.fingerprint, "samples": 0, "asked": len(ids)}
+    job = Job(task, ids, first.inputs[0].numel(), len(plan.methods) * (1 + len(plan.metrics)))
     keys = [_key(plan, task, method, metric, first) for method in plan.methods for metric in plan.metrics]
     if plan.for_reports:
         maps = {method.name: method.id for method in plan.methods if isinstance(method, given.GivenMaps)}
-        store.mark_run(task, first.fingerprint, keys, plan.left_out, maps, _own_samples(plan, task, ids))
+        store.mark_run(task, first.fingerprint, keys, plan.left_out, maps, _own_samples(plan, job))
     else:
         store.mark_sweep(task, first.fingerprint, keys)
-    steps = len(plan.methods) * (1 + len(plan.metrics))
-    return Job(task, ids, first.inputs[0].numel(), steps)
+    return job
 
 
-def _own_samples(plan: Plan, task: Task, ids: Sequence[str]) -> dict[str, str] | None:
+def _own_samples(plan: Plan, job: Job) -> dict[str, str] | None:
     """Id -> digest of the samples of a problem of one's own, the only ones that its boards show.
 
     Another problem may have the same name and the same ids, such as the numbers of rows.
     """
-    return dict(zip(ids, sample_digests(load(task, ids, plan)), strict=True)) if task.family == OWN_MODELS else None
+    if job.task.family != OWN_MODELS:
+        return None
+    digests = (sample_digests(load(job.task, ids, plan)) for ids in job.chunks())  # a chunk at a time fits the memory
+    return dict(zip(job.sample_ids, itertools.chain.from_iterable(digests), strict=True))
 
 
 def _run_part(
